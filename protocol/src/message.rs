@@ -1,0 +1,32 @@
+//! What a message on the signalling protocol is: its first byte says.
+
+/// The kinds of message that two peers send each other, each in a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum MessageKind {
+    /// First of the handshake, from the initiator.
+    Handshake1 = 1,
+    /// Second of the handshake, from the responder.
+    Handshake2 = 2,
+    /// Third and last of the handshake, from the initiator.
+    Handshake3 = 3,
+    /// A sealed signal, in either direction.
+    Channel = 4,
+}
+
+impl MessageKind {
+    /// The longest message of any kind, in bytes: a signal of the largest size class.
+    pub const MAX_LEN: usize = 1 + crate::channel::SecureChannel::OVERHEAD + crate::signal::Signal::MAX_PADDED;
+
+    /// What `message` says it is; `None` when it is empty, too long or of an unknown kind.
+    pub fn of(message: &[u8]) -> Option<Self> {
+        let kinds = [Self::Handshake1, Self::Handshake2, Self::Handshake3, Self::Channel];
+        let first = *message.first()?;
+        kinds.into_iter().find(|kind| *kind as u8 == first && message.len() <= Self::MAX_LEN)
+    }
+
+    /// What follows the first byte, when the message is of this kind.
+    pub(crate) fn strip(self, message: &[u8]) -> Option<&[u8]> {
+        (Self::of(message)? == self).then(|| message.get(1..)).flatten()
+    }
+}

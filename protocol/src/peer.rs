@@ -1,0 +1,137 @@
+//! Who is meant: the transport's name of a peer, and an address where it may listen.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A peer's ephemeral transport identity: its libp2p Ed25519 public key.
+///
+/// `Ord` is byte order, which decides who initiates when two peers start at once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransportId([u8; 32]);
+
+impl TransportId {
+    /// Wraps the 32 bytes of an Ed25519 public key (not checked to be a curve point: libp2p does that).
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The public key's bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The libp2p peer ID: an identity multihash (0x00, length 36) of the protobuf-encoded key
+    /// (0x08 0x01 = Ed25519, 0x12 0x20 = 32 bytes follow); libp2p specs, peer-ids.
+    pub fn peer_id_bytes(&self) -> [u8; 38] {
+        let mut id = [0; 38];
+        id[..6].copy_from_slice(&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20]);
+        id[6..].copy_from_slice(&self.0);
+        id
+    }
+
+    /// The short stable name that people and scripts see: 8 hexadecimal digits.
+    pub fn short(&self) -> String {
+        self.0[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for TransportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+impl fmt::Display for TransportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+/// How an address is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP with libp2p's Noise and Yamux.
+    Tcp,
+    /// QUIC version 1 over UDP.
+    Quic,
+}
+
+/// Where a peer may be reached: the compact form that links and rosters carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// IPv4 or IPv6 address.
+    pub ip: IpAddr,
+    /// TCP or UDP port.
+    pub port: u16,
+    /// TCP or QUIC.
+    pub transport: Transport,
+}
+
+impl Address {
+    const IPV6: u8 = 0b01;
+    const QUIC: u8 = 0b10;
+
+    /// Bytes of an IPv4 address in compact form.
+    pub const IPV4_LEN: usize = 7;
+    /// Bytes of an IPv6 address in compact form.
+    pub const IPV6_LEN: usize = 19;
+
+    /// Appends the compact form: kind (1: bit 0 IPv6, bit 1 QUIC, others zero) ‖ IP (4 or 16) ‖ port (2, big-endian).
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let transport = match self.transport {
+            Transport::Tcp => 0,
+            Transport::Quic => Self::QUIC,
+        };
+        match self.ip {
+            IpAddr::V4(ip) => {
+                out.push(transport);
+                out.extend_from_slice(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                out.push(transport | Self::IPV6);
+                out.extend_from_slice(&ip.octets());
+            }
+        }
+        out.extend_from_slice(&self.port.to_be_bytes());
+    }
+
+    /// Reads one compact address from the start of `bytes` and gives it with what follows.
+    /// `None` when it is cut short or of an unknown kind.
+    pub fn parse(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (&kind, rest) = bytes.split_first()?;
+        if kind & !(Self::IPV6 | Self::QUIC) != 0 {
+            return None;
+        }
+        let (ip, rest) = if kind & Self::IPV6 == 0 {
+            let (octets, rest) = rest.split_first_chunk::<4>()?;
+            (IpAddr::from(Ipv4Addr::from(*octets)), rest)
+        } else {
+            let (octets, rest) = rest.split_first_chunk::<16>()?;
+            (IpAddr::from(Ipv6Addr::from(*octets)), rest)
+        };
+        let (port, rest) = rest.split_first_chunk::<2>()?;
+        let transport = if kind & Self::QUIC == 0 { Transport::Tcp } else { Transport::Quic };
+        Some((Self { ip, port: u16::from_be_bytes(*port), transport }, rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compact_addresses_come_back() {
+        let mut bytes = Vec::new();
+        let addresses = [("192.0.2.7", Transport::Tcp), ("2001:db8::1", Transport::Quic)]
+            .map(|(ip, transport)| Address { ip: ip.parse().unwrap(), port: 0xABCD, transport });
+        addresses.iter().for_each(|address| address.write(&mut bytes));
+        assert_eq!(bytes[..Address::IPV4_LEN], [0, 192, 0, 2, 7, 0xAB, 0xCD]);
+        assert_eq!(bytes.len(), Address::IPV4_LEN + Address::IPV6_LEN);
+        let (first, rest) = Address::parse(&bytes).unwrap();
+        assert_eq!((first, Address::parse(rest)), (addresses[0], Some((addresses[1], &[][..]))));
+        for len in 0..rest.len() {
+            assert_eq!(Address::parse(&rest[..len]), None, "{len} bytes");
+        }
+        assert_eq!(Address::parse(&[4, 0, 0, 0, 0, 0, 0]), None, "a kind of later versions");
+    }
+}

@@ -1,0 +1,218 @@
+//! Signals: the private control messages inside a channel. CBOR (RFC 8949) in and out, bounded, padded to size classes.
+
+mod cbor;
+
+use crate::identity::IdentityPublic;
+use crate::peer::{Address, TransportId};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fmt;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// One control message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// A WebRTC offer.
+    Offer {
+        /// Session description, at most [`Signal::MAX_SDP`] bytes.
+        sdp: String,
+    },
+    /// The WebRTC answer to an offer.
+    Answer {
+        /// Session description, at most [`Signal::MAX_SDP`] bytes.
+        sdp: String,
+    },
+    /// One ICE candidate.
+    Candidate {
+        /// The candidate line, at most [`Signal::MAX_CANDIDATE`] bytes.
+        candidate: String,
+        /// The media section it belongs to, at most [`Signal::MAX_MID`] bytes.
+        mid: String,
+    },
+    /// A sender key, to hear its sender with.
+    MediaKey(MediaKey),
+    /// A sender key has come.
+    MediaKeyAck {
+        /// Which one.
+        generation: u64,
+    },
+    /// Whom the sender has a channel with: at most [`Signal::MAX_ROSTER`].
+    Roster(Vec<RosterEntry>),
+    /// Microphone and ears of the sender.
+    State {
+        /// The microphone is closed.
+        muted: bool,
+        /// Nobody is heard.
+        deafened: bool,
+    },
+    /// How the receiver's voice arrives at the sender of this report. Always finite numbers within their bounds.
+    Quality {
+        /// Share of lost packets, 0–1.
+        loss: f32,
+        /// Variation of transit times, in ms.
+        jitter_ms: f32,
+        /// Sound waiting to be played, in ms.
+        buffer_ms: f32,
+    },
+    /// Something written, to everyone.
+    Text {
+        /// At most [`Signal::MAX_TEXT`] bytes; not yet sanitised for a screen.
+        body: String,
+    },
+    /// To be answered at once.
+    Ping {
+        /// Comes back in the answer.
+        id: u64,
+    },
+    /// The answer to a ping.
+    Pong {
+        /// The ping's.
+        id: u64,
+    },
+    /// The sender goes, or wants the receiver gone.
+    Bye {
+        /// Why.
+        reason: ByeReason,
+    },
+    /// Of a kind that this version does not know: to be counted and otherwise ignored. Cannot be written.
+    Unknown,
+}
+
+/// A sender key on its way to one member.
+#[derive(Clone)]
+pub struct MediaKey {
+    /// Counts the sender's keys; below 2⁶⁰.
+    pub generation: u64,
+    /// Ratchet step within the generation, 0–15.
+    pub step: u8,
+    /// SFrame base key.
+    pub secret: Zeroizing<[u8; 32]>,
+    /// [`MediaKey::hash_recipients`] of everyone who holds the key: agreement on it is agreement on who hears whom.
+    pub recipients_hash: [u8; 32],
+}
+
+/// Somebody whom a member has a channel with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterEntry {
+    /// Transport identity, to dial.
+    pub transport: TransportId,
+    /// Identity key that the member saw.
+    pub identity: IdentityPublic,
+    /// Where it may be reached: at most [`Signal::MAX_ADDRESSES`].
+    pub addresses: Vec<Address>,
+}
+
+/// Why somebody goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByeReason {
+    /// Of its own will.
+    Leaving,
+    /// The session is full.
+    Full,
+    /// Sent away by the host.
+    Kicked,
+    /// A reason that this version does not know.
+    Other,
+}
+
+/// Why a signal could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// A text or list is longer than its bound, a number out of range, or the kind is [`Signal::Unknown`].
+    #[error("the signal is out of bounds")]
+    OutOfBounds,
+}
+
+/// The bytes are no signal: cut short, out of bounds, or not CBOR as we write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a signal")]
+pub struct Unreadable;
+
+impl Signal {
+    /// Bytes of a session description. WebRTC audio takes 1–3 KiB.
+    pub const MAX_SDP: usize = 15_000;
+    /// Bytes of a candidate line.
+    pub const MAX_CANDIDATE: usize = 800;
+    /// Bytes of a media section's name.
+    pub const MAX_MID: usize = 64;
+    /// Entries of a roster: a full session.
+    pub const MAX_ROSTER: usize = 8;
+    /// Addresses of one roster entry.
+    pub const MAX_ADDRESSES: usize = 8;
+    /// Bytes of a text.
+    pub const MAX_TEXT: usize = 900;
+
+    /// The lengths that signals are padded to: an observer learns a message's size class and nothing finer.
+    pub const SIZE_CLASSES: [usize; 4] = [256, 1_024, 4_096, 16_384];
+    /// The largest of them.
+    pub const MAX_PADDED: usize = 16_384;
+    /// Bytes of the length before the CBOR.
+    const LENGTH_LEN: usize = 2;
+
+    /// length (2, big-endian) ‖ CBOR ‖ zeros up to the next size class.
+    ///
+    /// # Errors
+    /// [`WriteError::OutOfBounds`].
+    pub fn write(&self) -> Result<Zeroizing<Vec<u8>>, WriteError> {
+        let cbor = cbor::encode(self).ok_or(WriteError::OutOfBounds)?;
+        let len = u16::try_from(cbor.len()).map_err(|_| WriteError::OutOfBounds)?;
+        let used = cbor.len().saturating_add(Self::LENGTH_LEN);
+        let class = Self::SIZE_CLASSES.into_iter().find(|&class| used <= class).ok_or(WriteError::OutOfBounds)?;
+        let mut padded = Zeroizing::new(Vec::with_capacity(class));
+        padded.extend_from_slice(&len.to_be_bytes());
+        padded.extend_from_slice(&cbor);
+        padded.resize(class, 0);
+        Ok(padded)
+    }
+
+    /// Reads what [`write`](Self::write) wrote, or what a later version did: unknown fields are ignored,
+    /// unknown kinds are [`Signal::Unknown`].
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn parse(padded: &[u8]) -> Result<Self, Unreadable> {
+        let (len, rest) = padded.split_first_chunk::<{ Self::LENGTH_LEN }>().ok_or(Unreadable)?;
+        if !Self::SIZE_CLASSES.contains(&padded.len()) {
+            return Err(Unreadable);
+        }
+        let cbor = rest.get(..usize::from(u16::from_be_bytes(*len))).ok_or(Unreadable)?;
+        cbor::decode(cbor).ok_or(Unreadable)
+    }
+}
+
+impl MediaKey {
+    /// SHA-256("resonance/v1/recipients" ‖ count (1) ‖ identity keys, each once, in byte order) of the sender and all
+    /// whom it hands the key to.
+    pub fn hash_recipients(identities: impl IntoIterator<Item = IdentityPublic>) -> [u8; 32] {
+        let sorted: BTreeSet<_> = identities.into_iter().collect();
+        let mut hash = Sha256::new();
+        hash.update(b"resonance/v1/recipients");
+        hash.update([u8::try_from(sorted.len()).unwrap_or(u8::MAX)]);
+        sorted.iter().for_each(|identity| hash.update(identity.as_bytes()));
+        hash.finalize().into()
+    }
+}
+
+impl PartialEq for MediaKey {
+    fn eq(&self, other: &Self) -> bool {
+        let same_secret = bool::from(self.secret.as_slice().ct_eq(other.secret.as_slice()));
+        same_secret
+            && self.generation == other.generation
+            && self.step == other.step
+            && self.recipients_hash == other.recipients_hash
+    }
+}
+
+impl fmt::Debug for MediaKey {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaKey")
+            .field("generation", &self.generation)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
