@@ -1,0 +1,147 @@
+//! What the person asks for.
+
+use super::effect::AudioEffect;
+use super::notice::Notice;
+use super::view::Trust;
+use super::{Entry, Session, text};
+use crate::command::{Command, MAX_TEXT_BYTES};
+use rand::CryptoRng;
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::position::Position;
+use resonance_protocol::signal::Signal;
+use std::time::Instant;
+
+impl<R: CryptoRng> Session<R> {
+    pub(super) fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Mute => self.set_state(now, true, self.deafened),
+            Command::Unmute => self.set_state(now, false, self.deafened),
+            Command::Deafen => self.set_state(now, self.muted, true),
+            Command::Undeafen => self.set_state(now, self.muted, false),
+            Command::Say(body) => self.say(now, &body),
+            Command::Move { peer, azimuth_deg, distance_m, elevation_deg } => {
+                let Some(id) = self.resolve(&peer) else { return };
+                let Some(member) = self.member_mut(id) else { return };
+                let position = Position {
+                    azimuth_deg,
+                    distance_m: distance_m.unwrap_or(member.position.distance_m),
+                    elevation_deg: elevation_deg.unwrap_or(member.position.elevation_deg),
+                }
+                .normalised();
+                member.position = position;
+                self.audio(AudioEffect::Place { peer: id, position });
+            }
+            Command::Face(deg) => {
+                self.facing_deg = deg.rem_euclid(360.0);
+                self.audio(AudioEffect::Face(self.facing_deg));
+            }
+            Command::Volume { peer, db } => {
+                let Some(id) = self.resolve(&peer) else { return };
+                if let Some(member) = self.member_mut(id) {
+                    member.volume_db = db;
+                }
+                self.audio(AudioEffect::Volume { peer: id, db });
+            }
+            Command::Verify(peer) => self.set_trust(now, &peer, Trust::Verified),
+            Command::Unverify(peer) => self.set_trust(now, &peer, Trust::NotVerified),
+            Command::Safety(peer) => self.tell_safety(peer.as_deref()),
+            Command::Input(choice) => self.audio(AudioEffect::Input(choice)),
+            Command::Output(choice) => self.audio(AudioEffect::Output(choice)),
+            Command::Stats => {
+                let stats: Vec<_> = self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();
+                for stats in stats {
+                    self.notice(Notice::Stats(stats));
+                }
+                self.notice_audio();
+            }
+            Command::Link => {
+                let link = self.link().map(str::to_owned);
+                self.notice(Notice::Link { link });
+            }
+            Command::Quit => self.leave(now),
+        }
+    }
+
+    pub(super) fn link(&self) -> Option<&str> {
+        match &self.entry {
+            Entry::Create(link) | Entry::Join { link, .. } => Some(link),
+            Entry::Lan(_) => None,
+        }
+    }
+
+    fn set_state(&mut self, now: Instant, muted: bool, deafened: bool) {
+        if muted != self.muted {
+            self.audio(AudioEffect::Mute(muted));
+        }
+        if deafened != self.deafened {
+            self.audio(AudioEffect::Deafen(deafened));
+        }
+        (self.muted, self.deafened) = (muted, deafened);
+        for id in self.member_ids() {
+            self.tell(now, id, &Signal::State { muted, deafened });
+        }
+    }
+
+    fn say(&mut self, now: Instant, body: &str) {
+        let body = text::line(body, MAX_TEXT_BYTES);
+        if body.is_empty() {
+            return;
+        }
+        for id in self.member_ids() {
+            self.tell(now, id, &Signal::Text { body: body.clone() });
+        }
+        self.talk(now, Some(self.name.clone()), body);
+    }
+
+    fn set_trust(&mut self, now: Instant, peer: &str, trust: Trust) {
+        let Some(id) = self.resolve(peer) else { return };
+        let Some(member) = self.member_mut(id) else { return };
+        member.trust = trust;
+        let name = member.name.clone();
+        let what = if trust == Trust::Verified { "is verified" } else { "is not verified any more" };
+        self.talk(now, None, format!("{name} {what}"));
+        self.tell_safety(Some(&id.short()));
+    }
+
+    fn tell_safety(&mut self, peer: Option<&str>) {
+        let ids = match peer {
+            Some(peer) => self.resolve(peer).into_iter().collect(),
+            None => self.member_ids(),
+        };
+        for id in ids {
+            let Some(member) = self.member_mut(id) else { continue };
+            let (number, verified) = (member.safety_number.clone(), member.trust == Trust::Verified);
+            self.notice(Notice::SafetyNumber { peer: id.short(), number, verified });
+        }
+    }
+
+    /// Finds who is meant by an id or an unambiguous name; says so when nobody or several are.
+    fn resolve(&mut self, peer: &str) -> Option<TransportId> {
+        if let Some((id, _)) = self.members().find(|(id, _)| id.short() == peer) {
+            return Some(id);
+        }
+        let lower = peer.to_lowercase();
+        let exact = |name: &str| name.to_lowercase() == lower;
+        let starts = |name: &str| name.to_lowercase().starts_with(&lower);
+        let mut found: Vec<_> =
+            self.members().filter(|(_, member)| exact(&member.name)).map(|(id, _)| id).collect();
+        if found.is_empty() {
+            found = self.members().filter(|(_, member)| starts(&member.name)).map(|(id, _)| id).collect();
+        }
+        if let [id] = found[..] {
+            return Some(id);
+        }
+        let names: Vec<_> = self.members().map(|(_, member)| member.name.clone()).collect();
+        let shown = text::name(peer, "?");
+        let (code, message) = match found.len() {
+            0 => ("unknown_peer", format!("There is nobody called `{shown}` here.")),
+            several => ("ambiguous_peer", format!("{several} people match `{shown}`.")),
+        };
+        let hint = match names.is_empty() {
+            true => "You are alone in this session.".to_owned(),
+            false => format!("Here are: {}.", names.join(", ")),
+        };
+        self.notice(Notice::Error { code, message, hint });
+        None
+    }
+}

@@ -1,0 +1,395 @@
+//! Finding peers and getting acquainted with them: dialling, the handshake, who initiates.
+
+use super::effect::{Effect, Ending};
+use super::event::Undelivered;
+use super::notice::Notice;
+use super::peer::{Attempt, Peer, Stage};
+use super::{Entry, JOIN_PATIENCE, MAX_PEERS, MAX_PEOPLE, Session};
+use rand::CryptoRng;
+use resonance_protocol::handshake::{Established, Initiator, LocalPeer, Responder};
+use resonance_protocol::message::MessageKind;
+use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::signal::{ByeReason, Signal};
+use std::time::{Duration, Instant};
+
+/// A handshake must be done by then.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Handshakes under way at once: each costs three Diffie–Hellman operations and some kilobytes.
+const MAX_ATTEMPTS: usize = 16;
+
+/// First messages that may go unanswered before a peer is taken to be of another session.
+const MAX_REFUSALS: u32 = 2;
+
+impl<R: CryptoRng> Session<R> {
+    /// Dials whom the entry names.
+    pub(super) fn begin(&mut self, now: Instant) {
+        let mut dials: Vec<(Option<TransportId>, Vec<Address>)> =
+            self.bootstrap.iter().map(|(peer, address)| (*peer, vec![*address])).collect();
+        match &self.entry {
+            Entry::Create(link) => self.notice(Notice::Created { link: Some(link.clone()), room: None }),
+            Entry::Lan(room) => self.notice(Notice::Created { link: None, room: Some(room.clone()) }),
+            Entry::Join { host, hints, .. } => dials.push((Some(*host), hints.clone())),
+        }
+        for (peer, addresses) in dials {
+            match peer {
+                Some(id) if id != self.me => {
+                    if self.want(now, id, "hint") {
+                        self.learn_addresses(id, addresses.iter().copied());
+                        self.do_this(Effect::Dial { peer, addresses });
+                    }
+                }
+                Some(_) => {}
+                None => self.do_this(Effect::Dial { peer: None, addresses }),
+            }
+        }
+    }
+
+    /// Takes note of a peer that should be in the session; false when it is not a new one or there is no room for more.
+    pub(super) fn want(&mut self, now: Instant, id: TransportId, via: &'static str) -> bool {
+        if id == self.me || (!self.peers.contains_key(&id) && self.peers.len() >= MAX_PEERS) {
+            return false;
+        }
+        let peer = self.peers.entry(id).or_insert_with(|| Peer::new(via));
+        let new = !peer.wanted && peer.member.is_none();
+        if new {
+            peer.wanted = true;
+            peer.via = via;
+            peer.retry_at = Some(now + Duration::from_secs(3));
+            if via != "hint" {
+                self.notice(Notice::PeerFound { peer: id.short(), via });
+            }
+        }
+        new
+    }
+
+    pub(super) fn learn_addresses(&mut self, id: TransportId, addresses: impl IntoIterator<Item = Address>) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.learn(addresses);
+        }
+    }
+
+    pub(super) fn discovered(&mut self, now: Instant, id: TransportId) {
+        if self.want(now, id, "mdns") {
+            match self.peers.get(&id) {
+                Some(peer) if peer.connected => self.initiate(now, id),
+                _ => self.do_this(Effect::Dial { peer: Some(id), addresses: Vec::new() }),
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self, now: Instant, id: TransportId, remote: Option<Address>) {
+        if !self.peers.contains_key(&id) {
+            if self.peers.len() >= MAX_PEERS {
+                return;
+            }
+            self.peers.insert(id, Peer::new(""));
+        }
+        if remote.is_some_and(|at| self.bootstrap.iter().any(|(_, address)| *address == at)) {
+            self.want(now, id, "hint");
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.connected = true;
+        let found = peer.wanted && peer.via == "hint" && peer.member.is_none();
+        if let Some(member) = peer.member.as_deref_mut() {
+            // What was sent while the connection was gone may be lost.
+            member.resend_at = Some(now);
+            return;
+        }
+        let wanted = peer.wanted;
+        if found {
+            self.notice(Notice::PeerFound { peer: id.short(), via: "hint" });
+        }
+        if wanted {
+            self.initiate(now, id);
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, now: Instant, id: TransportId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.connected = false;
+        peer.attempt = None;
+        if peer.wanted || peer.member.is_some() {
+            peer.retry_at = Some(now + Duration::from_millis(500));
+        }
+        if peer.is_forgettable() {
+            self.peers.remove(&id);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, now: Instant, id: Option<TransportId>) {
+        if let Some(peer) = id.and_then(|id| self.peers.get_mut(&id)).filter(|peer| !peer.connected) {
+            peer.back_off(now);
+        }
+    }
+
+    fn attempts(&self) -> usize {
+        self.peers.values().filter(|peer| peer.attempt.is_some()).count()
+    }
+
+    /// Sends handshake message 1, unless a handshake is already under way.
+    pub(super) fn initiate(&mut self, now: Instant, id: TransportId) {
+        let busy = self.attempts() >= MAX_ATTEMPTS;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.attempt.is_some() {
+            return;
+        }
+        if busy {
+            peer.retry_at = Some(now + Duration::from_secs(1));
+            return;
+        }
+        let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
+        let Ok((initiator, message1)) = Initiator::start(&self.keys, &local, id, &mut self.rng) else { return };
+        let message = self.post(id, message1);
+        self.set_attempt(now, id, Stage::Initiating { initiator, message });
+    }
+
+    fn set_attempt(&mut self, now: Instant, id: TransportId, stage: Stage) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.attempt = Some(Attempt { deadline: now + HANDSHAKE_PATIENCE, stage });
+        }
+    }
+
+    /// A signalling message came in: it is acknowledged if it was what it should be, else it gets no answer.
+    pub(super) fn message(&mut self, now: Instant, from: TransportId, bytes: &[u8], receipt: u64) {
+        let accepted = match MessageKind::of(bytes) {
+            Some(MessageKind::Handshake1) => self.first_message(now, from, bytes),
+            Some(MessageKind::Handshake2) => self.second_message(now, from, bytes),
+            Some(MessageKind::Handshake3) => self.third_message(now, from, bytes),
+            Some(MessageKind::Channel) => self.channel_message(now, from, bytes),
+            None => None,
+        };
+        if accepted.is_none() {
+            tracing::debug!(peer = %from, "a message was refused");
+        }
+        self.do_this(if accepted.is_some() { Effect::Acknowledge(receipt) } else { Effect::Refuse(receipt) });
+    }
+
+    fn first_message(&mut self, now: Instant, from: TransportId, message: &[u8]) -> Option<()> {
+        let attempts = self.attempts();
+        let attempt = self.peers.get(&from)?.attempt.as_ref();
+        // Glare: both sent message 1; the smaller peer ID initiates, the other's attempt is dropped.
+        let ours_goes_on = attempt.is_some_and(|attempt| matches!(attempt.stage, Stage::Initiating { .. }));
+        if (ours_goes_on && self.me < from) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
+            return None;
+        }
+        let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
+        let (responder, message2) = Responder::answer(&self.keys, &local, from, message, &mut self.rng).ok()?;
+        self.post(from, message2);
+        self.set_attempt(now, from, Stage::Responding(responder));
+        Some(())
+    }
+
+    fn second_message(&mut self, now: Instant, from: TransportId, message: &[u8]) -> Option<()> {
+        let peer = self.peers.get_mut(&from)?;
+        let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Initiating { .. }))?;
+        let Stage::Initiating { initiator, .. } = attempt.stage else { return None };
+        let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
+        match initiator.finish(&local, message, &mut self.rng) {
+            Ok((message3, established)) => {
+                let message3 = self.post(from, message3);
+                let established = Box::new(established);
+                let stage =
+                    Stage::Confirming { established, message3: Some(message3), greeted: false, initiated: true };
+                self.set_attempt(now, from, stage);
+                Some(())
+            }
+            Err(_) => {
+                self.attempt_failed(now, from);
+                None
+            }
+        }
+    }
+
+    fn third_message(&mut self, now: Instant, from: TransportId, message: &[u8]) -> Option<()> {
+        let peer = self.peers.get_mut(&from)?;
+        let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Responding(_)))?;
+        let Stage::Responding(responder) = attempt.stage else { return None };
+        let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
+        let established = Box::new(responder.finish(&local, message).ok()?);
+        self.set_attempt(now, from, Stage::Confirming { established, message3: None, greeted: false, initiated: false });
+        self.greet(from);
+        Some(())
+    }
+
+    /// Sends the first message through a new channel: it proves our keys. To a ninth person it says that the session is full.
+    pub(super) fn greet(&mut self, id: TransportId) {
+        let returning = self.peers.get(&id).is_some_and(|peer| peer.member.is_some());
+        let full = !returning && self.members().count() + 1 >= MAX_PEOPLE;
+        let hello = Signal::State { muted: self.muted, deafened: self.deafened };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(Attempt { stage: Stage::Confirming { established, greeted, .. }, .. }) = &mut peer.attempt else { return };
+        if std::mem::replace(greeted, true) {
+            return;
+        }
+        let signal = if full { Signal::Bye { reason: ByeReason::Full } } else { hello };
+        let Ok(sealed) = established.channel.seal(&signal) else { return };
+        let name = established.name.clone();
+        if full {
+            peer.attempt = None;
+            peer.wanted = false;
+            let message = format!("{} was turned away: the session is full.", super::text::name(&name, &id.short()));
+            let hint = format!("A session holds {MAX_PEOPLE} people: somebody has to leave first.");
+            self.notice(Notice::Warning { code: "session_full", message, hint });
+        }
+        self.post(id, sealed);
+    }
+
+    /// A channel message: proves a new channel, or belongs to a member's.
+    fn channel_message(&mut self, now: Instant, from: TransportId, message: &[u8]) -> Option<()> {
+        let peer = self.peers.get_mut(&from)?;
+        if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt
+            && let Ok(signal) = established.channel.open(message)
+        {
+            self.confirmed(now, from, signal);
+            return Some(());
+        }
+        let signal = self.member_mut(from)?.channel.open(message).ok()?;
+        self.signal(now, from, signal);
+        Some(())
+    }
+
+    /// The first message has come through a new channel: both sides hold the same keys.
+    fn confirmed(&mut self, now: Instant, from: TransportId, first: Signal) {
+        if let Signal::Bye { reason } = first {
+            if let Some(peer) = self.peers.get_mut(&from) {
+                peer.attempt = None;
+                peer.wanted = false;
+            }
+            self.turned_away(reason);
+            return;
+        }
+        self.greet(from);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        // `greet` has ended the attempt if there is no room.
+        let Some(Attempt { stage: Stage::Confirming { established, initiated, .. }, .. }) = peer.attempt.take() else {
+            return;
+        };
+        peer.failures = 0;
+        peer.refusals = 0;
+        peer.retry_at = None;
+        peer.wanted = true;
+        let Established { channel, identity, name, .. } = *established;
+        self.admit(now, from, channel, identity, &name, initiated);
+        self.signal(now, from, first);
+    }
+
+    fn turned_away(&mut self, reason: ByeReason) {
+        if self.joined {
+            return;
+        }
+        let why = match reason {
+            ByeReason::Full => format!(
+                "The session is full: it holds {MAX_PEOPLE} people. Ask somebody to leave, or make a session of your own."
+            ),
+            _ => "The session would not have you. Ask the person who sent the link.".to_owned(),
+        };
+        self.end(Ending::Refused(why));
+    }
+
+    fn attempt_failed(&mut self, now: Instant, id: TransportId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.attempt = None;
+            peer.back_off(now);
+        }
+    }
+
+    pub(super) fn delivered(&mut self, now: Instant, to: TransportId, id: u64) {
+        if let Some(peer) = self.peers.get(&to)
+            && let Some(Attempt { stage: Stage::Confirming { message3, .. }, .. }) = &peer.attempt
+            && *message3 == Some(id)
+        {
+            self.greet(to);
+        }
+        self.bye_settled(now, id);
+    }
+
+    pub(super) fn undelivered(&mut self, now: Instant, to: TransportId, id: u64, why: Undelivered) {
+        self.bye_settled(now, id);
+        let Some(peer) = self.peers.get_mut(&to) else { return };
+        let (first, ours) = match &peer.attempt {
+            Some(Attempt { stage: Stage::Initiating { message, .. }, .. }) => (*message == id, *message == id),
+            Some(Attempt { stage: Stage::Confirming { message3, .. }, .. }) => (false, *message3 == Some(id)),
+            _ => (false, false),
+        };
+        if !ours {
+            if let Some(member) = peer.member.as_deref_mut() {
+                member.resend_at = Some(now + Duration::from_secs(1));
+            }
+            return;
+        }
+        if first && why == Undelivered::Refused {
+            peer.refusals += 1;
+        }
+        let (refusals, hinted) = (peer.refusals, peer.via == "hint");
+        self.attempt_failed(now, to);
+        if why == Undelivered::Unsupported || refusals >= MAX_REFUSALS {
+            self.give_up_on(to, why, hinted);
+        }
+    }
+
+    /// A peer that does not belong to this session; if it is the one the link names, joining has failed.
+    fn give_up_on(&mut self, id: TransportId, why: Undelivered, hinted: bool) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.wanted = false;
+            peer.retry_at = None;
+        }
+        self.do_this(Effect::Disconnect(id));
+        let only_hope = !self.peers.values().any(|peer| peer.wanted);
+        if !self.joined && hinted && only_hope {
+            self.end(Ending::Refused(match why {
+                Undelivered::Unsupported => {
+                    "The other side speaks another version of resonance. Install the same version on both sides.".to_owned()
+                }
+                _ => "The other side does not accept this link: it is for another session, was changed on its way, \
+                      or has been replaced. Ask for the link again."
+                    .to_owned(),
+            }));
+        }
+    }
+
+    pub(super) fn foreign_version(&mut self, id: TransportId) {
+        let message = format!("Peer {} speaks another version of resonance and was refused.", id.short());
+        let hint = "Install the same version on both sides.".to_owned();
+        self.notice(Notice::Warning { code: "other_version", message, hint });
+        let hinted = self.peers.get(&id).is_some_and(|peer| peer.via == "hint");
+        self.give_up_on(id, Undelivered::Unsupported, hinted);
+    }
+
+    /// Looks after peers that are not there yet: dials, retries, gives up.
+    pub(super) fn tick_acquaintance(&mut self, now: Instant) {
+        let mut redo = Vec::new();
+        for (id, peer) in &mut self.peers {
+            if peer.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
+                peer.attempt = None;
+                peer.back_off(now);
+            }
+            let due = peer.retry_at.is_some_and(|at| at <= now);
+            if due && (peer.wanted || peer.member.is_some()) {
+                peer.retry_at = None;
+                redo.push((*id, peer.connected, peer.member.is_some()));
+            }
+        }
+        for (id, connected, member) in redo {
+            match (connected, member) {
+                (true, false) => self.initiate(now, id),
+                (true, true) => {}
+                (false, _) => {
+                    let addresses = self.peers.get(&id).map(|peer| peer.addresses.clone()).unwrap_or_default();
+                    if let Some(peer) = self.peers.get_mut(&id) {
+                        peer.retry_at = Some(now + Duration::from_secs(4));
+                    }
+                    self.do_this(Effect::Dial { peer: Some(id), addresses });
+                }
+            }
+        }
+        if !self.joined && now.saturating_duration_since(self.started) >= JOIN_PATIENCE {
+            let tried = self.peers.values().map(|peer| peer.addresses.len()).sum::<usize>() + self.bootstrap.len();
+            self.end(Ending::Unreachable(format!(
+                "Nobody answered within {} seconds (tried {tried} addresses and this network). \
+                 Is the other side still in the session, and are you on the same network?",
+                JOIN_PATIENCE.as_secs()
+            )));
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The conversation with those who are in: who is admitted, what they say, how their sound is set up.
+
+use super::effect::{AudioEffect, Effect};
+use super::event::Description;
+use super::notice::Notice;
+use super::peer::{Media, Member};
+use super::sender_key::Reason;
+use super::view::Trust;
+use super::{Entry, Session, pose, text};
+use crate::command::MAX_TEXT_BYTES;
+use rand::CryptoRng;
+use resonance_protocol::channel::SecureChannel;
+use resonance_protocol::identity::IdentityPublic;
+use resonance_protocol::media::sender_key::SenderKey;
+use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::safety_number::SafetyNumber;
+use resonance_protocol::signal::{MediaKey, RosterEntry, Signal};
+use std::time::{Duration, Instant};
+
+/// Pings keep the channel's liveness known when no sound flows; every so often by the handshake's initiator.
+pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// Addresses of one peer in a roster.
+const MAX_ROSTER_ADDRESSES: usize = 8;
+
+impl<R: CryptoRng> Session<R> {
+    /// A peer has proved that it belongs here.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        channel: SecureChannel,
+        identity: IdentityPublic,
+        name: &str,
+        initiated: bool,
+    ) {
+        let ping_at = initiated.then_some(now + PING_EVERY);
+        if let Some(member) = self.member_mut(id)
+            && member.identity == identity
+        {
+            member.channel = channel;
+            member.ping_at = ping_at;
+            member.last_signal = now;
+            member.generation = 0;
+        } else {
+            if self.member_mut(id).is_some() {
+                self.remove_member(now, id, "timeout");
+            }
+            self.welcome(now, id, channel, identity, name, ping_at);
+        }
+        if let Entry::Join { link, .. } = &self.entry
+            && !self.joined
+        {
+            self.joined = true;
+            let link = link.clone();
+            self.notice(Notice::Joined { link });
+        }
+        self.announce_member(now, id);
+    }
+
+    fn welcome(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        channel: SecureChannel,
+        identity: IdentityPublic,
+        name: &str,
+        ping_at: Option<Instant>,
+    ) {
+        let names: Vec<&str> =
+            self.members().map(|(_, member)| member.name.as_str()).chain([self.name.as_str()]).collect();
+        let name = text::unique(&text::name(name, &id.short()), &names);
+        let seat = pose::free_seat(self.members().map(|(_, member)| member.seat).collect::<Vec<_>>().into_iter());
+        let position = pose::seat_position(seat);
+        let safety_number = SafetyNumber::between(&self.identity.public(), &identity).to_string();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.member = Some(Box::new(Member {
+            channel,
+            identity,
+            name: name.clone(),
+            safety_number: safety_number.clone(),
+            trust: Trust::NotVerified,
+            seat,
+            position,
+            volume_db: 0.0,
+            muted: false,
+            deafened: false,
+            media: Media::Negotiating(now),
+            generation: 0,
+            withheld: false,
+            resend_at: None,
+            last_signal: now,
+            last_sound: None,
+            lost_since: None,
+            ping_at,
+            rtt_ms: None,
+            loss_up: 0.0,
+            loss_down: 0.0,
+            bitrates: (0, 0),
+            lane: None,
+            lane_before: None,
+            speaking: false,
+        }));
+        self.audio(AudioEffect::AddLane(id));
+        self.audio(AudioEffect::Place { peer: id, position });
+        self.talk(now, None, format!("{name} joined"));
+        let identity = identity.fingerprint().to_string();
+        self.notice(Notice::PeerJoined { peer: id.short(), name, identity, safety_number });
+    }
+
+    /// Everyone needs to know each other, and gets a fresh sender key of ours that the past does not hold.
+    fn announce_member(&mut self, now: Instant, id: TransportId) {
+        self.rotate_sender_key(now, Reason::Join);
+        let roster = Signal::Roster(self.roster());
+        for member in self.member_ids() {
+            self.tell(now, member, &roster);
+        }
+        if self.offers_to(id) {
+            self.do_this(Effect::OpenMedia(id));
+        }
+    }
+
+    /// Says again all that a member must know, after something did not reach it.
+    pub(super) fn resend(&mut self, now: Instant, id: TransportId) {
+        let state = Signal::State { muted: self.muted, deafened: self.deafened };
+        let roster = Signal::Roster(self.roster());
+        self.tell(now, id, &state);
+        self.tell(now, id, &roster);
+        self.hand_over_key(now, id);
+    }
+
+    /// Of each pair, the one with the smaller transport identity offers media.
+    fn offers_to(&self, id: TransportId) -> bool {
+        self.me < id
+    }
+
+    fn roster(&self) -> Vec<RosterEntry> {
+        let addresses = |known: &[Address]| known.iter().take(MAX_ROSTER_ADDRESSES).copied().collect();
+        let mine = RosterEntry {
+            transport: self.me,
+            identity: self.identity.public(),
+            addresses: addresses(&self.addresses),
+        };
+        let others = self.peers.iter().filter_map(|(id, peer)| {
+            let member = peer.member.as_deref()?;
+            (member.lost_since.is_none()).then(|| RosterEntry {
+                transport: *id,
+                identity: member.identity,
+                addresses: addresses(&peer.addresses),
+            })
+        });
+        std::iter::once(mine).chain(others).collect()
+    }
+
+    pub(super) fn learn_own_address(&mut self, address: Address) {
+        if self.addresses.len() < MAX_ROSTER_ADDRESSES && !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+    }
+
+    /// Makes our next sender key and hands it to everyone who is not lost.
+    pub(super) fn rotate_sender_key(&mut self, now: Instant, reason: Reason) {
+        let recipients: Vec<TransportId> =
+            self.members().filter(|(_, member)| !member.withheld).map(|(id, _)| id).collect();
+        self.sender_keys.rotate(now, reason, recipients.iter().copied(), &mut self.rng);
+        for id in recipients {
+            self.hand_over_key(now, id);
+        }
+    }
+
+    pub(super) fn hand_over_key(&mut self, now: Instant, id: TransportId) {
+        let holders = self.members().filter(|(_, member)| !member.withheld).map(|(_, member)| member.identity);
+        let recipients_hash = MediaKey::hash_recipients(holders.chain([self.identity.public()]));
+        let Some(key) = self.sender_keys.newest() else { return };
+        let signal = Signal::MediaKey(key.to_signal(recipients_hash));
+        self.tell(now, id, &signal);
+    }
+
+    /// Switches to the pending sender key when it is time.
+    pub(super) fn activate_sender_key(&mut self, now: Instant) {
+        let (session, fingerprint) = (self.keys.session_id, self.identity.public().fingerprint());
+        let Some((key, reason)) = self.sender_keys.poll_activation(now) else { return };
+        let sealer = Box::new(key.sealer(&session, &fingerprint));
+        self.audio(AudioEffect::SenderKey(sealer));
+        self.notice(Notice::Rekeyed { peer: "me".to_owned(), reason: reason.word() });
+    }
+
+    /// A member says something.
+    pub(super) fn signal(&mut self, now: Instant, from: TransportId, signal: Signal) {
+        let offers = self.offers_to(from);
+        let Some(member) = self.member_mut(from) else { return };
+        member.last_signal = now;
+        if std::mem::replace(&mut member.withheld, false) {
+            // A sign of life: whoever returns gets the current key only.
+            self.hand_over_key(now, from);
+        }
+        match signal {
+            Signal::Offer { sdp } if !offers => {
+                if let Some(member) = self.member_mut(from) {
+                    member.media = Media::Negotiating(now);
+                }
+                self.do_this(Effect::AcceptOffer { peer: from, sdp });
+            }
+            Signal::Answer { sdp } if offers => self.do_this(Effect::AcceptAnswer { peer: from, sdp }),
+            Signal::Candidate { candidate, mid } => self.do_this(Effect::AddCandidate { peer: from, candidate, mid }),
+            Signal::MediaKey(key) => self.install_key(now, from, &key),
+            Signal::MediaKeyAck { generation } => self.sender_keys.acknowledged(from, generation),
+            Signal::Roster(entries) => self.introductions(now, from, entries),
+            Signal::State { muted, deafened } => {
+                if let Some(member) = self.member_mut(from) {
+                    (member.muted, member.deafened) = (muted, deafened);
+                }
+            }
+            Signal::Quality { loss, .. } => {
+                if let Some(member) = self.member_mut(from) {
+                    member.loss_up = if loss.is_finite() { loss.clamp(0.0, 1.0) } else { 0.0 };
+                }
+            }
+            Signal::Text { body } => self.hear_text(now, from, &body),
+            Signal::Ping { id } => self.tell(now, from, &Signal::Pong { id }),
+            Signal::Bye { .. } => self.remove_member(now, from, "bye"),
+            Signal::Offer { .. } | Signal::Answer { .. } | Signal::Pong { .. } | Signal::Unknown => {}
+        }
+    }
+
+    fn install_key(&mut self, now: Instant, from: TransportId, key: &MediaKey) {
+        let session = self.keys.session_id;
+        let Some(member) = self.member_mut(from) else { return };
+        let generation = key.generation;
+        if generation > member.generation {
+            member.generation = generation;
+            let sender = member.identity.fingerprint();
+            let opening = Box::new(SenderKey::from_signal(key).opening_key(&session, &sender));
+            self.audio(AudioEffect::OpeningKey { peer: from, key: opening });
+        }
+        self.tell(now, from, &Signal::MediaKeyAck { generation });
+    }
+
+    /// Members introduce members: whoever knows one of us soon knows all.
+    fn introductions(&mut self, now: Instant, from: TransportId, entries: Vec<RosterEntry>) {
+        for entry in entries {
+            if entry.transport == self.me {
+                continue;
+            }
+            if entry.transport == from {
+                self.learn_addresses(from, entry.addresses);
+            } else if self.want(now, entry.transport, "member") {
+                self.learn_addresses(entry.transport, entry.addresses.iter().copied());
+                match self.peers.get(&entry.transport) {
+                    Some(peer) if peer.connected => self.initiate(now, entry.transport),
+                    _ => self.do_this(Effect::Dial { peer: Some(entry.transport), addresses: entry.addresses }),
+                }
+            }
+        }
+    }
+
+    fn hear_text(&mut self, now: Instant, from: TransportId, body: &str) {
+        let body = text::line(body, MAX_TEXT_BYTES);
+        let Some(name) = self.member_mut(from).map(|member| member.name.clone()) else { return };
+        if !body.is_empty() {
+            self.talk(now, Some(name), body.clone());
+            self.notice(Notice::Text { peer: from.short(), body });
+        }
+    }
+
+    /// Our half of a media negotiation is ready.
+    pub(super) fn describe_media(&mut self, now: Instant, peer: TransportId, kind: Description, sdp: String) {
+        let signal = match kind {
+            Description::Offer => Signal::Offer { sdp },
+            Description::Answer => Signal::Answer { sdp },
+        };
+        self.tell(now, peer, &signal);
+    }
+
+    pub(super) fn media_up(&mut self, peer: TransportId, local: &'static str, remote: &'static str, setup_ms: u64) {
+        let Some(member) = self.member_mut(peer) else { return };
+        let before = std::mem::replace(&mut member.media, Media::Up);
+        if before != Media::Up {
+            self.notice(Notice::MediaConnected { peer: peer.short(), local, remote, setup_ms });
+        }
+    }
+
+    pub(super) fn media_down(&mut self, now: Instant, peer: TransportId, reason: String) {
+        let Some(member) = self.member_mut(peer) else { return };
+        let was_up = member.media == Media::Up;
+        member.media = Media::Down(now + Duration::from_secs(1));
+        if was_up {
+            self.lose(now, peer, reason);
+        }
+    }
+
+    /// Nothing comes from a member any more: it keeps its seat, but gets no more keys until it shows a sign of life.
+    pub(super) fn lose(&mut self, now: Instant, id: TransportId, reason: String) {
+        let Some(member) = self.member_mut(id) else { return };
+        if member.lost_since.is_some() {
+            return;
+        }
+        let heard = member.last_sound.unwrap_or(member.last_signal);
+        let after_ms = now.saturating_duration_since(heard).as_millis() as u64;
+        member.lost_since = Some(now);
+        member.withheld = true;
+        if member.media == Media::Up {
+            member.media = Media::Down(now);
+        }
+        self.notice(Notice::MediaLost { peer: id.short(), reason, after_ms });
+        self.sender_keys.forget(id);
+        self.rotate_sender_key(now, Reason::Leave);
+    }
+
+    /// Sound comes from a lost member again.
+    pub(super) fn restore(&mut self, now: Instant, id: TransportId) {
+        let Some(member) = self.member_mut(id) else { return };
+        let Some(since) = member.lost_since.take() else { return };
+        member.withheld = false;
+        member.media = Media::Up;
+        let after_ms = now.saturating_duration_since(since).as_millis() as u64;
+        let name = member.name.clone();
+        self.talk(now, None, format!("{name} is back"));
+        self.notice(Notice::MediaRestored { peer: id.short(), reason: "heard again".to_owned(), after_ms });
+        self.rotate_sender_key(now, Reason::Join);
+    }
+
+    /// A member is gone for good.
+    pub(super) fn remove_member(&mut self, now: Instant, id: TransportId, reason: &'static str) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(member) = peer.member.take() else { return };
+        peer.wanted = false;
+        peer.retry_at = None;
+        if peer.is_forgettable() {
+            self.peers.remove(&id);
+        }
+        self.do_this(Effect::CloseMedia(id));
+        self.audio(AudioEffect::RemoveLane(id));
+        let how = if reason == "bye" { "left" } else { "left (connection lost)" };
+        self.talk(now, None, format!("{} {how}", member.name));
+        self.notice(Notice::PeerLeft { peer: id.short(), reason });
+        self.sender_keys.forget(id);
+        self.rotate_sender_key(now, Reason::Leave);
+    }
+}

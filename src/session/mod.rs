@@ -1,0 +1,285 @@
+//! The call as a pure machine: events in, effects out; time and chance are inputs.
+//!
+//! `handshakes` finds peers and gets acquainted · `members` keeps the conversation with those who are in ·
+//! `commands` does what the person asks · `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
+
+mod commands;
+pub mod effect;
+pub mod event;
+mod handshakes;
+mod members;
+pub mod notice;
+mod peer;
+mod pose;
+mod sender_key;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+pub mod text;
+mod upkeep;
+pub mod view;
+
+use effect::{AudioEffect, Effect, Ending};
+use event::{AudioReport, Event};
+use notice::Notice;
+use peer::{Member, Peers};
+use rand::CryptoRng;
+use resonance_protocol::identity::IdentityKey;
+use resonance_protocol::link::SessionKeys;
+use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::signal::Signal;
+use sender_key::SenderKeys;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use view::{TalkLine, View};
+
+/// People in one session: every pair has a connection of its own, so a laptop's uplink sets the bound.
+pub const MAX_PEOPLE: usize = 8;
+
+/// Peers known at once, members or not: a busy LAN's worth, and no more memory than that.
+const MAX_PEERS: usize = 64;
+
+/// How long joining may take before it is given up.
+const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The machine looks around this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How the session is entered.
+pub enum Entry {
+    /// We made it; the link's text.
+    Create(String),
+    /// By a link: its text, and the peer that it names.
+    Join {
+        /// The link's text.
+        link: String,
+        /// The peer that made the session.
+        host: TransportId,
+        /// Where that may be.
+        hints: Vec<Address>,
+    },
+    /// The room of this name on this network.
+    Lan(String),
+}
+
+/// What a session starts from.
+pub struct Config {
+    /// How it is entered.
+    pub entry: Entry,
+    /// From the link or the room's name.
+    pub keys: SessionKeys,
+    /// Our transport identity.
+    pub me: TransportId,
+    /// Our identity.
+    pub identity: IdentityKey,
+    /// Our name, as others will see it.
+    pub name: String,
+    /// Where members may be found besides the link's hints.
+    pub bootstrap: Vec<(Option<TransportId>, Address)>,
+}
+
+/// The call.
+pub struct Session<R> {
+    entry: Entry,
+    keys: SessionKeys,
+    me: TransportId,
+    identity: IdentityKey,
+    name: String,
+    bootstrap: Vec<(Option<TransportId>, Address)>,
+    rng: R,
+    started: Instant,
+    next_tick: Instant,
+    next_second: Instant,
+    peers: Peers,
+    sender_keys: SenderKeys,
+    addresses: Vec<Address>,
+    joined: bool,
+    muted: bool,
+    deafened: bool,
+    facing_deg: f32,
+    audio: AudioReport,
+    audio_before: u64,
+    devices: (String, String),
+    problem: Option<String>,
+    talk: VecDeque<TalkLine>,
+    next_message: u64,
+    leaving: Option<Leaving>,
+    effects: VecDeque<Effect>,
+}
+
+/// Saying goodbye: waits shortly for these messages to be acknowledged.
+struct Leaving {
+    byes: Vec<u64>,
+    deadline: Instant,
+}
+
+impl<R: CryptoRng> Session<R> {
+    /// Starts a session now.
+    pub fn new(config: Config, now: Instant, rng: R) -> Self {
+        let Config { entry, keys, me, identity, name, bootstrap } = config;
+        let mut session = Self {
+            keys,
+            me,
+            identity,
+            name: text::name(&name, "someone"),
+            bootstrap,
+            rng,
+            started: now,
+            next_tick: now + TICK,
+            next_second: now + Duration::from_secs(1),
+            peers: Peers::new(),
+            sender_keys: SenderKeys::default(),
+            addresses: Vec::new(),
+            joined: !matches!(entry, Entry::Join { .. }),
+            muted: false,
+            deafened: false,
+            facing_deg: 0.0,
+            audio: AudioReport { input_level_db: -90.0, output_level_db: -90.0, ..AudioReport::default() },
+            audio_before: 0,
+            devices: (String::new(), String::new()),
+            problem: None,
+            talk: VecDeque::new(),
+            next_message: 0,
+            leaving: None,
+            effects: VecDeque::new(),
+            entry,
+        };
+        session.begin(now);
+        session
+    }
+
+    /// Our name as others see it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Somebody has let us in, or nobody needs to.
+    pub fn joined(&self) -> bool {
+        self.joined
+    }
+
+    /// Something happened.
+    pub fn handle_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Listening(address) => self.learn_own_address(address),
+            Event::Discovered(peer) => self.discovered(now, peer),
+            Event::DiscoveryFailed(reason) => {
+                let message = format!("This network cannot be searched: {reason}.");
+                let hint = "People on it will be found only through a link or --bootstrap.".to_owned();
+                self.notice(Notice::Warning { code: "no_mdns", message, hint });
+            }
+            Event::Connected { peer, remote } => self.connected(now, peer, remote),
+            Event::Disconnected(peer) => self.disconnected(now, peer),
+            Event::DialFailed(peer) => self.dial_failed(now, peer),
+            Event::Message { from, bytes, receipt } => self.message(now, from, &bytes, receipt),
+            Event::Delivered { to, id } => self.delivered(now, to, id),
+            Event::Undelivered { to, id, why } => self.undelivered(now, to, id, why),
+            Event::ForeignVersion(peer) => self.foreign_version(peer),
+            Event::Description { peer, kind, sdp } => self.describe_media(now, peer, kind, sdp),
+            Event::Candidate { peer, candidate, mid } => self.tell(now, peer, &Signal::Candidate { candidate, mid }),
+            Event::MediaUp { peer, local, remote, setup_ms } => self.media_up(peer, local, remote, setup_ms),
+            Event::MediaDown { peer, reason } => self.media_down(now, peer, reason),
+            Event::MediaRtt { peer, rtt_ms } => {
+                if let Some(member) = self.member_mut(peer) {
+                    member.rtt_ms = Some(rtt_ms);
+                }
+            }
+            Event::Audio(report) => self.audio_report(now, report),
+            Event::Devices { input, output } => {
+                self.devices = (text::line(&input, 120), text::line(&output, 120));
+                self.problem = None;
+            }
+            Event::AudioProblem { code, message, hint } => {
+                self.problem = Some(format!("{message} {hint}"));
+                self.notice(Notice::Warning { code, message, hint });
+            }
+            Event::Command(command) => self.command(now, command),
+        }
+        self.activate_sender_key(now);
+    }
+
+    /// Time has passed; see [`poll_timeout`](Self::poll_timeout).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_tick <= now {
+            self.next_tick = now + TICK;
+            self.tick(now);
+        }
+        if self.next_second <= now {
+            self.next_second = now + Duration::from_secs(1);
+            self.every_second(now);
+        }
+        self.activate_sender_key(now);
+    }
+
+    /// What to do next.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Instant {
+        let soonest = self.next_tick.min(self.next_second);
+        self.sender_keys.poll_timeout().map_or(soonest, |at| at.min(soonest))
+    }
+
+    fn do_this(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    fn audio(&mut self, effect: AudioEffect) {
+        self.do_this(Effect::Audio(effect));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.do_this(Effect::Notice(notice));
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.do_this(Effect::Ended(ending));
+    }
+
+    /// Adds to the talk that the screen shows.
+    fn talk(&mut self, now: Instant, from: Option<String>, text: String) {
+        if self.talk.len() == View::MAX_TALK {
+            self.talk.pop_front();
+        }
+        self.talk.push_back(TalkLine { at: now.saturating_duration_since(self.started), from, text });
+    }
+
+    fn post(&mut self, to: TransportId, bytes: Vec<u8>) -> u64 {
+        let id = self.next_message;
+        self.next_message += 1;
+        self.do_this(Effect::Send { to, bytes, id });
+        id
+    }
+
+    fn member_mut(&mut self, peer: TransportId) -> Option<&mut Member> {
+        self.peers.get_mut(&peer)?.member.as_deref_mut()
+    }
+
+    fn members(&self) -> impl Iterator<Item = (TransportId, &Member)> {
+        self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.member.as_deref()?)))
+    }
+
+    fn member_ids(&self) -> Vec<TransportId> {
+        self.members().map(|(id, _)| id).collect()
+    }
+
+    /// Seals a signal for a member and sends it; `None` if there is no such member.
+    fn tell(&mut self, now: Instant, peer: TransportId, signal: &Signal) {
+        let _ = self.tell_numbered(now, peer, signal);
+    }
+
+    fn tell_numbered(&mut self, now: Instant, peer: TransportId, signal: &Signal) -> Option<u64> {
+        let sealed = match self.member_mut(peer)?.channel.seal(signal) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                // A channel that cannot seal any more (its counter is used up) is replaced by a new handshake.
+                tracing::warn!(%peer, %error, "a message could not be sealed");
+                self.initiate(now, peer);
+                return None;
+            }
+        };
+        Some(self.post(peer, sealed))
+    }
+}

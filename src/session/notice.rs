@@ -1,0 +1,169 @@
+//! What a person or a script is told, when it happens. The headless face prints these as they are.
+
+/// Something worth telling. Peers are named by their short ids; texts are sanitised.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The session can be joined by this link (`None`: a LAN room).
+    Created {
+        /// The link.
+        link: Option<String>,
+        /// The LAN room's name.
+        room: Option<String>,
+    },
+    /// Somebody let us in.
+    Joined {
+        /// The link.
+        link: String,
+    },
+    /// A peer that may belong to the session was found.
+    PeerFound {
+        /// Who.
+        peer: String,
+        /// `hint`, `mdns`, `member`.
+        via: &'static str,
+    },
+    /// The handshake is done: a member.
+    PeerJoined {
+        /// Who.
+        peer: String,
+        /// Display name, unique here.
+        name: String,
+        /// Identity fingerprint.
+        identity: String,
+        /// 60 digits in 12 groups.
+        safety_number: String,
+    },
+    /// Sound can flow.
+    MediaConnected {
+        /// With whom.
+        peer: String,
+        /// Candidate type here.
+        local: &'static str,
+        /// Candidate type there.
+        remote: &'static str,
+        /// How long it took.
+        setup_ms: u64,
+    },
+    /// Nothing is heard any more.
+    MediaLost {
+        /// From whom.
+        peer: String,
+        /// `silence` or what broke.
+        reason: String,
+        /// How long it had been silent.
+        after_ms: u64,
+    },
+    /// It is heard again.
+    MediaRestored {
+        /// From whom.
+        peer: String,
+        /// How it came back.
+        reason: String,
+        /// How long it was gone.
+        after_ms: u64,
+    },
+    /// Our sender key is another from now on.
+    Rekeyed {
+        /// Whose sender key.
+        peer: String,
+        /// `join` or `leave`.
+        reason: &'static str,
+    },
+    /// Somebody starts or stops speaking.
+    Speaking {
+        /// Who (or `me`).
+        peer: String,
+        /// Starts.
+        on: bool,
+    },
+    /// Somebody wrote a line.
+    Text {
+        /// Who.
+        peer: String,
+        /// Sanitised.
+        body: String,
+    },
+    /// A safety number that was asked for.
+    SafetyNumber {
+        /// Whose.
+        peer: String,
+        /// 60 digits in 12 groups.
+        number: String,
+        /// Whether it was compared.
+        verified: bool,
+    },
+    /// The link that was asked for.
+    Link {
+        /// The link; `None` in a LAN room.
+        link: Option<String>,
+    },
+    /// Measurements of one peer, every second.
+    Stats(Stats),
+    /// Measurements of the sound here, every second.
+    Audio {
+        /// dBFS.
+        input_level_db: f32,
+        /// dBFS.
+        output_level_db: f32,
+        /// Times a device ran dry or over.
+        xruns: u64,
+        /// Of one core.
+        cpu_percent: f32,
+        /// Name.
+        voice_engine: &'static str,
+        /// Name.
+        spatial_engine: &'static str,
+    },
+    /// Somebody is not there any more.
+    PeerLeft {
+        /// Who.
+        peer: String,
+        /// `bye`, `timeout`.
+        reason: &'static str,
+    },
+    /// Something is not as it should be, and the session goes on.
+    Warning {
+        /// Stable word.
+        code: &'static str,
+        /// One sentence.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// What was asked for did not happen.
+    Error {
+        /// Stable word.
+        code: &'static str,
+        /// One sentence.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// One peer's measurements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    /// Who.
+    pub peer: String,
+    /// Round trip of the media path.
+    pub rtt_ms: Option<f32>,
+    /// Interarrival jitter of its packets.
+    pub jitter_ms: f32,
+    /// Share of mine that it misses.
+    pub loss_up: f32,
+    /// Share of its that I miss.
+    pub loss_down: f32,
+    /// Frames of it that were made up, in total.
+    pub concealed: u64,
+    /// Held back, in milliseconds.
+    pub jitter_buffer_ms: f32,
+    /// Sealed bits a second to it.
+    pub bitrate_up: u64,
+    /// Sealed bits a second from it.
+    pub bitrate_down: u64,
+    /// `direct`, or `none` while there is none.
+    pub path: &'static str,
+    /// Packets that failed to open, in total.
+    pub refused: u64,
+}

@@ -1,0 +1,172 @@
+//! One remote participant: how far the acquaintance has come.
+
+use super::event::LaneReport;
+use super::view::Trust;
+use resonance_protocol::channel::SecureChannel;
+use resonance_protocol::handshake::{Established, Initiator, Responder};
+use resonance_protocol::identity::IdentityPublic;
+use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::position::Position;
+use std::time::{Duration, Instant};
+
+/// A peer that we know of; a member once the handshake is done.
+pub struct Peer {
+    /// How we heard of it: `hint`, `mdns`, `member`, or `""` when it came by itself.
+    pub via: &'static str,
+    /// Where it may be dialled. At most [`Peer::MAX_ADDRESSES`].
+    pub addresses: Vec<Address>,
+    /// A transport connection stands.
+    pub connected: bool,
+    /// We want it in the session: dial it, start the handshake.
+    pub wanted: bool,
+    /// Next time to dial, or to start the handshake.
+    pub retry_at: Option<Instant>,
+    /// Failed tries since the last success.
+    pub failures: u32,
+    /// First messages of ours that it gave no answer to.
+    pub refusals: u32,
+    /// A handshake under way.
+    pub attempt: Option<Attempt>,
+    /// Set once the handshake is done and one channel message has opened.
+    pub member: Option<Box<Member>>,
+}
+
+impl Peer {
+    /// Addresses kept of one peer: a laptop with several interfaces, each over TCP and QUIC.
+    pub const MAX_ADDRESSES: usize = 16;
+
+    /// A peer heard of in some way.
+    pub fn new(via: &'static str) -> Self {
+        Self {
+            via,
+            addresses: Vec::new(),
+            connected: false,
+            wanted: false,
+            retry_at: None,
+            failures: 0,
+            refusals: 0,
+            attempt: None,
+            member: None,
+        }
+    }
+
+    /// Remembers where it may be dialled.
+    pub fn learn(&mut self, addresses: impl IntoIterator<Item = Address>) {
+        for address in addresses {
+            if self.addresses.len() < Self::MAX_ADDRESSES && !self.addresses.contains(&address) {
+                self.addresses.push(address);
+            }
+        }
+    }
+
+    /// Plans the next try: soon at first, then ever less often.
+    pub fn back_off(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now + Duration::from_millis(500 << self.failures.min(5)));
+    }
+
+    /// Nothing here is worth keeping.
+    pub fn is_forgettable(&self) -> bool {
+        !self.connected && !self.wanted && self.member.is_none() && self.attempt.is_none()
+    }
+}
+
+/// A handshake under way.
+pub struct Attempt {
+    /// Given up when it passes.
+    pub deadline: Instant,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far a handshake has come.
+pub enum Stage {
+    /// Message 1 is out.
+    Initiating {
+        /// Waits for message 2.
+        initiator: Initiator,
+        /// Number of the `Send` that carried message 1.
+        message: u64,
+    },
+    /// Message 2 is out.
+    Responding(Responder),
+    /// Keys stand; the first message through the channel proves them.
+    Confirming {
+        /// The outcome.
+        established: Box<Established>,
+        /// Number of the `Send` that carried message 3; our greeting follows its delivery, as messages have no order.
+        message3: Option<u64>,
+        /// Our first channel message is out.
+        greeted: bool,
+        /// We sent message 1: then the pings are ours.
+        initiated: bool,
+    },
+}
+
+/// A peer that has completed the handshake.
+pub struct Member {
+    /// The secure conversation.
+    pub channel: SecureChannel,
+    /// Its identity key.
+    pub identity: IdentityPublic,
+    /// Sanitised, unique here.
+    pub name: String,
+    /// Safety number, 12 groups of five digits.
+    pub safety_number: String,
+    /// Whether it was compared.
+    pub trust: Trust,
+    /// Its place on the arc.
+    pub seat: usize,
+    /// Where its voice stands.
+    pub position: Position,
+    /// Its loudness in dB.
+    pub volume_db: f32,
+    /// It says that its microphone is closed.
+    pub muted: bool,
+    /// It says that it hears nobody.
+    pub deafened: bool,
+    /// The media connection.
+    pub media: Media,
+    /// Generation of the newest sender key that it gave us.
+    pub generation: u64,
+    /// Our sender keys are withheld until it shows a sign of life.
+    pub withheld: bool,
+    /// Something of ours did not reach it: say everything again.
+    pub resend_at: Option<Instant>,
+    /// A channel message was opened.
+    pub last_signal: Instant,
+    /// A packet of sound was opened.
+    pub last_sound: Option<Instant>,
+    /// Nothing was heard for 6 s: since then.
+    pub lost_since: Option<Instant>,
+    /// When to ping; `None` if the pings are the other side's.
+    pub ping_at: Option<Instant>,
+    /// Round trip of the media path.
+    pub rtt_ms: Option<f32>,
+    /// Share of our packets that it says it misses.
+    pub loss_up: f32,
+    /// Share of its packets that we miss, over the last second or so.
+    pub loss_down: f32,
+    /// Sealed bits sent to it and received from it in the last second.
+    pub bitrates: (u64, u64),
+    /// Newest report of its lane.
+    pub lane: Option<LaneReport>,
+    /// Report of a second ago, to take differences from.
+    pub lane_before: Option<LaneReport>,
+    /// Speaks now.
+    pub speaking: bool,
+}
+
+/// The media connection to a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Being negotiated since.
+    Negotiating(Instant),
+    /// Sound can flow.
+    Up,
+    /// Broken; to be opened again then.
+    Down(Instant),
+}
+
+/// The peers by name, in byte order.
+pub type Peers = std::collections::BTreeMap<TransportId, Peer>;

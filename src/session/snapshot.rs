@@ -1,0 +1,77 @@
+//! Makes the plain snapshot that faces draw from.
+
+use super::peer::{Media, Member};
+use super::view::{Connection, Invite, Me, PeerView, View};
+use super::{Entry, Session};
+use rand::CryptoRng;
+use resonance_protocol::peer::TransportId;
+use std::time::Instant;
+
+impl<R: CryptoRng> Session<R> {
+    /// One moment of the session, for a face to draw.
+    pub fn view(&self, now: Instant) -> View {
+        let mut members: Vec<_> = self.members().collect();
+        members.sort_by_key(|(_, member)| member.seat);
+        let device = |name: &str| if name.is_empty() { "none".to_owned() } else { name.to_owned() };
+        View {
+            elapsed: now.saturating_duration_since(self.started),
+            invite: match &self.entry {
+                Entry::Create(link) | Entry::Join { link, .. } => Invite::Link(link.clone()),
+                Entry::Lan(room) => Invite::Lan { room: room.clone() },
+            },
+            me: Me {
+                id: self.me.short(),
+                name: self.name.clone(),
+                muted: self.muted,
+                deafened: self.deafened,
+                speaking: self.audio.speaking && !self.muted,
+                level_db: self.audio.input_level_db,
+                facing_deg: self.facing_deg,
+                input: device(&self.devices.0),
+                output: device(&self.devices.1),
+            },
+            peers: members.into_iter().map(|(id, member)| peer_view(id, member, now)).collect(),
+            talk: self.talk.iter().cloned().collect(),
+            reach: self.reach(),
+            problems: self.problem.iter().cloned().collect(),
+        }
+    }
+
+    fn reach(&self) -> String {
+        let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none()).count();
+        match (self.joined, self.members().next().is_some(), connecting) {
+            (false, _, _) => "Looking for the others…".to_owned(),
+            (true, false, 0) => "Waiting for somebody to join.".to_owned(),
+            (true, _, 0) => String::new(),
+            (true, _, 1) => "Connecting to one more…".to_owned(),
+            (true, _, more) => format!("Connecting to {more} more…"),
+        }
+    }
+}
+
+fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
+    let lane = member.lane.as_ref();
+    PeerView {
+        id: id.short(),
+        name: member.name.clone(),
+        level_db: lane.map_or(-90.0, |lane| lane.level_db),
+        speaking: member.speaking && member.lost_since.is_none(),
+        muted: member.muted,
+        deafened: member.deafened,
+        trust: member.trust,
+        connection: match (member.lost_since, member.media) {
+            (Some(_), _) => Connection::Reconnecting {
+                silent_for: now.saturating_duration_since(member.last_sound.unwrap_or(member.last_signal)),
+            },
+            (None, Media::Up) => Connection::Direct,
+            (None, _) => Connection::Connecting,
+        },
+        rtt_ms: member.rtt_ms,
+        loss_down: member.loss_down,
+        loss_up: member.loss_up,
+        jitter_buffer_ms: lane.map_or(0.0, |lane| lane.buffer_ms),
+        position: member.position,
+        volume_db: member.volume_db,
+        safety_number: member.safety_number.clone(),
+    }
+}

@@ -1,0 +1,335 @@
+//! Sessions in one virtual-time world: a network that carries their messages in order of time, and ears that open packets.
+
+use crate::command::Command;
+use crate::session::effect::{AudioEffect, Effect, Ending};
+use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
+use crate::session::notice::Notice;
+use crate::session::{Config, Entry, Session};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use resonance_protocol::identity::IdentityKey;
+use resonance_protocol::link::{Link, SessionKeys};
+use resonance_protocol::media::opener::Opener;
+use resonance_protocol::media::packet::SealedPacket;
+use resonance_protocol::media::sealer::Sealer;
+use resonance_protocol::peer::{Address, Transport, TransportId};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+/// One way through the virtual network.
+const DELAY: Duration = Duration::from_millis(5);
+
+pub struct Person {
+    pub session: Session<StdRng>,
+    pub id: TransportId,
+    pub notices: Vec<Notice>,
+    pub ended: Option<Ending>,
+    pub alive: bool,
+    sealer: Option<Box<Sealer>>,
+    ears: BTreeMap<TransportId, Ear>,
+    media: BTreeMap<TransportId, bool>,
+}
+
+#[derive(Default)]
+struct Ear {
+    opener: Opener,
+    opened: u64,
+    refused: u64,
+    last_opened: Option<Instant>,
+}
+
+pub struct World {
+    pub now: Instant,
+    pub people: Vec<Person>,
+    /// Pairs that cannot reach each other, by number.
+    pub cut: Vec<(usize, usize)>,
+    /// Every byte of signalling that travelled.
+    pub wire: Vec<u8>,
+    queue: BTreeMap<(Instant, u64), (usize, Event)>,
+    receipts: BTreeMap<u64, (usize, usize, u64)>,
+    serial: u64,
+    next_frame: Instant,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            now,
+            people: Vec::new(),
+            cut: Vec::new(),
+            wire: Vec::new(),
+            queue: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            serial: 0,
+            next_frame: now,
+        }
+    }
+
+    /// Where person number `index` can be dialled.
+    pub fn address(index: usize) -> Address {
+        Address { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1_000 + index as u16, transport: Transport::Tcp }
+    }
+
+    fn rng(&self) -> StdRng {
+        StdRng::seed_from_u64(1_000 + self.people.len() as u64)
+    }
+
+    fn add(&mut self, name: &str, entry: Entry, keys: SessionKeys, id: TransportId, bootstrap: Vec<Address>) -> usize {
+        let mut rng = self.rng();
+        let identity = IdentityKey::generate(&mut rng);
+        let bootstrap = bootstrap.into_iter().map(|address| (None, address)).collect();
+        let config = Config { entry, keys, me: id, identity, name: name.to_owned(), bootstrap };
+        let index = self.people.len();
+        self.people.push(Person {
+            session: Session::new(config, self.now, rng),
+            id,
+            notices: Vec::new(),
+            ended: None,
+            alive: true,
+            sealer: None,
+            ears: BTreeMap::new(),
+            media: BTreeMap::new(),
+        });
+        self.happen(index, Duration::ZERO, Event::Listening(Self::address(index)));
+        self.settle(index);
+        index
+    }
+
+    fn fresh_id(&self) -> TransportId {
+        let mut bytes = [0; 32];
+        StdRng::seed_from_u64(77 + self.people.len() as u64).fill_bytes(&mut bytes);
+        TransportId::from_bytes(bytes)
+    }
+
+    pub fn create(&mut self, name: &str) -> (usize, Link) {
+        let (id, mut rng) = (self.fresh_id(), self.rng());
+        let link = Link::create(id, [7; 16], 0, vec![Self::address(self.people.len())], &mut rng);
+        let index = self.add(name, Entry::Create(link.to_text()), link.keys(), id, vec![]);
+        (index, link)
+    }
+
+    pub fn join(&mut self, name: &str, link: &Link, bootstrap: &[usize]) -> usize {
+        let entry = Entry::Join { link: link.to_text(), host: link.host, hints: link.hints.clone() };
+        let bootstrap = bootstrap.iter().map(|index| Self::address(*index)).collect();
+        self.add(name, entry, link.keys(), self.fresh_id(), bootstrap)
+    }
+
+    pub fn lan(&mut self, name: &str, room: &str) -> usize {
+        self.add(name, Entry::Lan(room.to_owned()), SessionKeys::for_lan_room(room), self.fresh_id(), vec![])
+    }
+
+    pub fn happen(&mut self, index: usize, after: Duration, event: Event) {
+        self.serial += 1;
+        self.queue.insert((self.now + after, self.serial), (index, event));
+    }
+
+    pub fn command(&mut self, index: usize, command: Command) {
+        let now = self.now;
+        self.people[index].session.handle_event(now, Event::Command(command));
+        self.settle(index);
+    }
+
+    /// The process is gone from one moment to the next.
+    pub fn kill(&mut self, index: usize) {
+        self.people[index].alive = false;
+        let id = self.people[index].id;
+        for other in 0..self.people.len() {
+            self.people[other].media.remove(&id);
+            self.happen(other, DELAY, Event::Disconnected(id));
+        }
+    }
+
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            let due = self.people.iter().filter(|p| p.alive).map(|p| p.session.poll_timeout()).min();
+            let queued = self.queue.keys().next().map(|(at, _)| *at);
+            let next = [due, queued, Some(self.next_frame), Some(end)].into_iter().flatten().min().unwrap_or(end);
+            self.now = self.now.max(next);
+            if self.next_frame <= self.now {
+                self.next_frame = self.now + Duration::from_millis(20);
+                self.speak();
+            }
+            while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let (index, event) = entry.remove();
+                if self.people[index].alive {
+                    self.people[index].session.handle_event(self.now, event);
+                    self.settle(index);
+                }
+            }
+            for index in 0..self.people.len() {
+                if self.people[index].alive {
+                    self.people[index].session.handle_timeout(self.now);
+                    self.settle(index);
+                }
+            }
+        }
+    }
+
+    /// Everyone seals a packet for everyone with whom media is up; all ears try to open what reaches them.
+    fn speak(&mut self) {
+        for from in 0..self.people.len() {
+            let mut packet = SealedPacket::empty();
+            let speaker = &mut self.people[from];
+            let sealed = speaker.sealer.as_mut().is_some_and(|sealer| sealer.seal(b"sound", &mut packet).is_ok());
+            let (id, reached) = (speaker.id, speaker.media.clone());
+            if !sealed || !speaker.alive {
+                continue;
+            }
+            for to in 0..self.people.len() {
+                if reached.get(&self.people[to].id) != Some(&true) || self.is_cut(from, to) || !self.people[to].alive {
+                    continue;
+                }
+                let now = self.now;
+                let Some(ear) = self.people[to].ears.get_mut(&id) else { continue };
+                match ear.opener.open(&packet, &mut [0; 64]) {
+                    Ok(_) => (ear.opened, ear.last_opened) = (ear.opened + 1, Some(now)),
+                    Err(_) => ear.refused += 1,
+                }
+            }
+        }
+        for index in 0..self.people.len() {
+            let lanes = self.people[index].ears.iter().map(|(peer, ear)| lane_report(*peer, ear)).collect();
+            let report = AudioReport { lanes, ..AudioReport::default() };
+            self.happen(index, Duration::ZERO, Event::Audio(report));
+        }
+    }
+
+    pub fn opened(&self, by: usize, from: usize) -> u64 {
+        self.people[by].ears.get(&self.people[from].id).map_or(0, |ear| ear.opened)
+    }
+
+    pub fn refused(&self, by: usize, from: usize) -> u64 {
+        self.people[by].ears.get(&self.people[from].id).map_or(0, |ear| ear.refused)
+    }
+
+    fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.cut.contains(&(a, b)) || self.cut.contains(&(b, a))
+    }
+
+    fn find(&self, id: TransportId) -> Option<usize> {
+        self.people.iter().position(|person| person.id == id && person.alive)
+    }
+
+    fn settle(&mut self, index: usize) {
+        while let Some(effect) = self.people[index].session.poll_effect() {
+            self.perform(index, effect);
+        }
+    }
+
+    fn perform(&mut self, index: usize, effect: Effect) {
+        let me = self.people[index].id;
+        match effect {
+            Effect::Dial { peer, addresses } => {
+                let by_address = addresses.iter().map(|address| usize::from(address.port) - 1_000);
+                let target = by_address.chain(peer.and_then(|id| self.find(id))).find(|target| {
+                    let there = self.people.get(*target).filter(|person| person.alive);
+                    there.is_some_and(|person| peer.is_none_or(|id| id == person.id)) && !self.is_cut(index, *target)
+                });
+                match target {
+                    Some(target) => {
+                        let remote = Some(Self::address(target));
+                        self.happen(index, DELAY, Event::Connected { peer: self.people[target].id, remote });
+                        self.happen(target, DELAY, Event::Connected { peer: me, remote: None });
+                    }
+                    None => self.happen(index, DELAY, Event::DialFailed(peer)),
+                }
+            }
+            Effect::Send { to, bytes, id } => {
+                self.wire.extend_from_slice(&bytes);
+                match self.find(to).filter(|target| !self.is_cut(index, *target)) {
+                    Some(target) => {
+                        self.serial += 1;
+                        let receipt = self.serial;
+                        self.receipts.insert(receipt, (index, target, id));
+                        self.happen(target, DELAY, Event::Message { from: me, bytes, receipt });
+                    }
+                    None => self.happen(index, DELAY, Event::Undelivered { to, id, why: Undelivered::Unreachable }),
+                }
+            }
+            Effect::Acknowledge(receipt) => {
+                if let Some((sender, target, id)) = self.receipts.remove(&receipt) {
+                    let to = self.people[target].id;
+                    self.happen(sender, DELAY, Event::Delivered { to, id });
+                }
+            }
+            Effect::Refuse(receipt) => {
+                if let Some((sender, target, id)) = self.receipts.remove(&receipt) {
+                    let to = self.people[target].id;
+                    self.happen(sender, DELAY, Event::Undelivered { to, id, why: Undelivered::Refused });
+                }
+            }
+            Effect::OpenMedia(peer) => self.happen(
+                index,
+                DELAY,
+                Event::Description { peer, kind: Description::Offer, sdp: "fingerprint of the offer".into() },
+            ),
+            Effect::AcceptOffer { peer, sdp } => {
+                assert_eq!(sdp, "fingerprint of the offer");
+                let sdp = "fingerprint of the answer".into();
+                self.happen(index, DELAY, Event::Description { peer, kind: Description::Answer, sdp });
+            }
+            Effect::AcceptAnswer { peer, sdp } => {
+                assert_eq!(sdp, "fingerprint of the answer");
+                if let Some(other) = self.find(peer).filter(|other| !self.is_cut(index, *other)) {
+                    self.connect_media(index, other);
+                    self.connect_media(other, index);
+                }
+            }
+            Effect::CloseMedia(peer) => {
+                self.people[index].media.remove(&peer);
+            }
+            Effect::Audio(effect) => self.hear(index, effect),
+            Effect::Notice(notice) => self.people[index].notices.push(notice),
+            Effect::Ended(ending) => {
+                let person = &mut self.people[index];
+                person.ended = person.ended.take().or(Some(ending));
+                person.alive = false;
+            }
+            Effect::AddCandidate { .. } | Effect::Disconnect(_) => {}
+        }
+    }
+
+    fn connect_media(&mut self, index: usize, other: usize) {
+        let peer = self.people[other].id;
+        self.people[index].media.insert(peer, true);
+        self.happen(index, DELAY, Event::MediaUp { peer, local: "host", remote: "host", setup_ms: 10 });
+    }
+
+    fn hear(&mut self, index: usize, effect: AudioEffect) {
+        let person = &mut self.people[index];
+        match effect {
+            AudioEffect::SenderKey(sealer) => person.sealer = Some(sealer),
+            AudioEffect::AddLane(peer) => {
+                person.ears.insert(peer, Ear::default());
+            }
+            AudioEffect::OpeningKey { peer, key } => {
+                if let Some(ear) = person.ears.get_mut(&peer) {
+                    ear.opener.install(*key);
+                }
+            }
+            AudioEffect::RemoveLane(peer) => {
+                person.ears.remove(&peer);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn lane_report(peer: TransportId, ear: &Ear) -> LaneReport {
+    LaneReport {
+        peer,
+        level_db: -30.0,
+        speaking: false,
+        received: ear.opened,
+        lost: 0,
+        concealed: 0,
+        refused: ear.refused,
+        jitter_ms: 0.0,
+        buffer_ms: 20.0,
+        bytes: 0,
+        last_opened: ear.last_opened,
+    }
+}

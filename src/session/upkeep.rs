@@ -1,0 +1,186 @@
+//! What has to be looked after as time goes by: silence, retries, measurements, goodbyes.
+
+use super::effect::{Effect, Ending};
+use super::event::{AudioReport, LaneReport};
+use super::members::PING_EVERY;
+use super::notice::{Notice, Stats};
+use super::peer::{Media, Member};
+use super::{Leaving, Session};
+use rand::CryptoRng;
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::signal::{ByeReason, Signal};
+use std::time::{Duration, Instant};
+
+/// After this much silence a peer is lost.
+const LOST_AFTER: Duration = Duration::from_secs(6);
+/// After this much silence it has left.
+const LEFT_AFTER: Duration = Duration::from_secs(90);
+/// A media negotiation that takes longer starts again.
+const NEGOTIATION_PATIENCE: Duration = Duration::from_secs(10);
+/// How long goodbyes may take.
+const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
+
+impl<R: CryptoRng> Session<R> {
+    /// Ten times a second.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.tick_acquaintance(now);
+        for id in self.member_ids() {
+            self.tick_member(now, id);
+        }
+        if self.leaving.as_ref().is_some_and(|leaving| leaving.deadline <= now) {
+            self.end(Ending::Left);
+        }
+    }
+
+    fn tick_member(&mut self, now: Instant, id: TransportId) {
+        let offers = self.me < id;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let connected = peer.connected;
+        let Some(member) = peer.member.as_deref_mut() else { return };
+        let silent = now.saturating_duration_since(member.last_sound.unwrap_or(member.last_signal));
+        let unheard = silent.min(now.saturating_duration_since(member.last_signal));
+        if unheard >= LEFT_AFTER {
+            self.remove_member(now, id, "timeout");
+            return;
+        }
+        if member.media == Media::Up && member.last_sound.is_some() && silent >= LOST_AFTER {
+            self.lose(now, id, "silence".to_owned());
+            return;
+        }
+        let resend = connected && member.resend_at.take_if(|at| *at <= now).is_some();
+        let ping = connected && member.ping_at.is_some_and(|at| at <= now);
+        if ping {
+            member.ping_at = Some(now + PING_EVERY);
+        }
+        let reopen = match member.media {
+            Media::Negotiating(since) => now.saturating_duration_since(since) >= NEGOTIATION_PATIENCE,
+            Media::Down(at) => at <= now,
+            Media::Up => false,
+        };
+        if resend {
+            self.resend(now, id);
+        }
+        if ping {
+            let ping = Signal::Ping { id: self.next_message };
+            self.tell(now, id, &ping);
+        }
+        if reopen && offers && connected {
+            if let Some(member) = self.member_mut(id) {
+                member.media = Media::Negotiating(now);
+            }
+            self.do_this(Effect::CloseMedia(id));
+            self.do_this(Effect::OpenMedia(id));
+        }
+    }
+
+    /// What the ears and the microphone noticed.
+    pub(super) fn audio_report(&mut self, now: Instant, report: AudioReport) {
+        if report.speaking != self.audio.speaking {
+            self.notice(Notice::Speaking { peer: "me".to_owned(), on: report.speaking });
+        }
+        for lane in &report.lanes {
+            let Some(member) = self.member_mut(lane.peer) else { continue };
+            let heard_again = lane.last_opened > member.lost_since;
+            member.last_sound = member.last_sound.max(lane.last_opened);
+            let changed = member.speaking != lane.speaking;
+            member.speaking = lane.speaking;
+            let lost = member.lost_since.is_some();
+            member.lane = Some(*lane);
+            if changed {
+                self.notice(Notice::Speaking { peer: lane.peer.short(), on: lane.speaking });
+            }
+            if lost && heard_again {
+                self.restore(now, lane.peer);
+            }
+        }
+        self.audio = report;
+    }
+
+    /// Once a second: figures for the person, reports for the others.
+    pub(super) fn every_second(&mut self, now: Instant) {
+        let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
+        self.audio_before = self.audio.bytes_sent;
+        for id in self.member_ids() {
+            let Some(member) = self.member_mut(id) else { continue };
+            let Some(stats) = measure(id, member, bytes * 8) else { continue };
+            let quality = Signal::Quality {
+                loss: stats.loss_down,
+                jitter_ms: stats.jitter_ms,
+                buffer_ms: stats.jitter_buffer_ms,
+            };
+            let lost = member.lost_since.is_some();
+            self.notice(Notice::Stats(stats));
+            if !lost && self.peers.get(&id).is_some_and(|peer| peer.connected) {
+                self.tell(now, id, &quality);
+            }
+        }
+        self.notice_audio();
+    }
+
+    pub(super) fn notice_audio(&mut self) {
+        self.notice(Notice::Audio {
+            input_level_db: self.audio.input_level_db,
+            output_level_db: self.audio.output_level_db,
+            xruns: self.audio.xruns,
+            cpu_percent: self.audio.cpu_percent,
+            voice_engine: self.audio.voice_engine,
+            spatial_engine: self.audio.spatial_engine,
+        });
+    }
+
+    /// Says goodbye to everyone and ends when they know, or soon.
+    pub(super) fn leave(&mut self, now: Instant) {
+        if self.leaving.is_some() {
+            return;
+        }
+        let bye = Signal::Bye { reason: ByeReason::Leaving };
+        let mut byes = Vec::new();
+        for id in self.member_ids() {
+            if self.peers.get(&id).is_some_and(|peer| peer.connected) {
+                byes.extend(self.tell_numbered(now, id, &bye));
+            }
+        }
+        if byes.is_empty() {
+            self.end(Ending::Left);
+        }
+        self.leaving = Some(Leaving { byes, deadline: now + GOODBYE_PATIENCE });
+    }
+
+    pub(super) fn bye_settled(&mut self, _now: Instant, id: u64) {
+        let Some(leaving) = &mut self.leaving else { return };
+        let before = leaving.byes.len();
+        leaving.byes.retain(|bye| *bye != id);
+        if before > 0 && leaving.byes.is_empty() {
+            self.end(Ending::Left);
+        }
+    }
+}
+
+/// Closes one second of a peer's figures; `None` before its lane has reported.
+fn measure(id: TransportId, member: &mut Member, bitrate_up: u64) -> Option<Stats> {
+    let lane = member.lane?;
+    let before = member.lane_before.replace(lane);
+    let since = |count: fn(&LaneReport) -> u64| count(&lane).saturating_sub(before.as_ref().map_or(0, count));
+    let (received, lost) = (since(|lane| lane.received), since(|lane| lane.lost));
+    member.loss_down = if received + lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 };
+    member.bitrates = (if member.media == Media::Up { bitrate_up } else { 0 }, since(|lane| lane.bytes) * 8);
+    current(id, member)
+}
+
+/// One peer's figures as they stand; `None` before its lane has reported.
+pub(super) fn current(id: TransportId, member: &Member) -> Option<Stats> {
+    let lane = member.lane?;
+    Some(Stats {
+        peer: id.short(),
+        rtt_ms: member.rtt_ms,
+        jitter_ms: lane.jitter_ms,
+        loss_up: member.loss_up,
+        loss_down: member.loss_down,
+        concealed: lane.concealed,
+        jitter_buffer_ms: lane.buffer_ms,
+        bitrate_up: member.bitrates.0,
+        bitrate_down: member.bitrates.1,
+        path: if member.media == Media::Up { "direct" } else { "none" },
+        refused: lane.refused,
+    })
+}

@@ -1,0 +1,132 @@
+//! The plain snapshot that faces draw from: no keys, no handles, nothing to lock. Every text in it is already sanitised.
+
+use resonance_protocol::position::Position;
+use std::time::Duration;
+
+/// Everything a face needs to draw one moment of the session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Time since the session was started here.
+    pub elapsed: Duration,
+    /// How people come in.
+    pub invite: Invite,
+    /// This side.
+    pub me: Me,
+    /// The others, in the order of their seats. At most 7.
+    pub peers: Vec<PeerView>,
+    /// What happened and what was written, oldest first. At most [`View::MAX_TALK`] lines.
+    pub talk: Vec<TalkLine>,
+    /// One line about being found: "waiting for somebody to join", "looking on this network…".
+    pub reach: String,
+    /// Problems that last, the most important first; each names itself and what to do.
+    pub problems: Vec<String>,
+}
+
+impl View {
+    /// Lines of talk that are kept: a screen or two.
+    pub const MAX_TALK: usize = 200;
+}
+
+/// How people come in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Invite {
+    /// By pasting this link.
+    Link(String),
+    /// By being on the same network and naming the same room; open to everyone there.
+    Lan {
+        /// The room's name.
+        room: String,
+    },
+}
+
+/// This side of the session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Me {
+    /// Short stable id.
+    pub id: String,
+    /// The name that others see.
+    pub name: String,
+    /// The microphone is closed.
+    pub muted: bool,
+    /// Nobody is heard (implies that nothing is played).
+    pub deafened: bool,
+    /// Speech is being picked up.
+    pub speaking: bool,
+    /// Level of the microphone in dBFS, −90 when silent.
+    pub level_db: f32,
+    /// Where the head points: degrees clockwise.
+    pub facing_deg: f32,
+    /// Name of the input in use ("none" without one).
+    pub input: String,
+    /// Name of the output in use ("none" without one).
+    pub output: String,
+}
+
+/// One of the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerView {
+    /// Short stable id.
+    pub id: String,
+    /// Sanitised, made unique among those here ("Bo", "Bo (2)").
+    pub name: String,
+    /// Voice level in dBFS, −90 when silent.
+    pub level_db: f32,
+    /// Speaks now.
+    pub speaking: bool,
+    /// Says that its microphone is closed.
+    pub muted: bool,
+    /// Says that it hears nobody.
+    pub deafened: bool,
+    /// Whether the safety number was compared.
+    pub trust: Trust,
+    /// How its sound comes here.
+    pub connection: Connection,
+    /// Round-trip time of the media path in milliseconds.
+    pub rtt_ms: Option<f32>,
+    /// Share of its packets that I miss, 0–1.
+    pub loss_down: f32,
+    /// Share of my packets that it says it misses, 0–1.
+    pub loss_up: f32,
+    /// What the jitter buffer holds back, in milliseconds.
+    pub jitter_buffer_ms: f32,
+    /// Where its voice stands (azimuth in the room, before [`Me::facing_deg`] is taken off).
+    pub position: Position,
+    /// Its loudness in dB.
+    pub volume_db: f32,
+    /// 60 digits in 12 groups of five, separated by single spaces.
+    pub safety_number: String,
+}
+
+/// Whether a safety number was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Not compared yet.
+    NotVerified,
+    /// Compared by the person here and found equal.
+    Verified,
+}
+
+/// How a peer's sound comes here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Member, but no sound yet.
+    Connecting,
+    /// Sound flows straight between the two.
+    Direct,
+    /// Nothing heard for this long.
+    Reconnecting {
+        /// How long nothing was heard.
+        silent_for: Duration,
+    },
+}
+
+/// One line of talk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TalkLine {
+    /// When, since the session was started here.
+    pub at: Duration,
+    /// Who wrote it; `None` for something that happened.
+    pub from: Option<String>,
+    /// The text.
+    pub text: String,
+}
