@@ -1,0 +1,94 @@
+//! Every bound of this room in one place, each with its reason.
+
+use std::time::{Duration, Instant};
+
+/// libp2p connections in total: seven members with a connection of each transport and direction, and as many strangers.
+pub(super) const MAX_CONNECTIONS: u32 = 64;
+
+/// Connections to one peer: both sides may dial at once over TCP and QUIC.
+pub(super) const MAX_CONNECTIONS_PER_PEER: u32 = 4;
+
+/// Connections that are still being set up, in each direction.
+pub(super) const MAX_PENDING_CONNECTIONS: u32 = 32;
+
+/// Addresses of one peer that are dialled at once: a link carries 6, a roster entry 8.
+pub(super) const MAX_ADDRESSES_PER_PEER: usize = 16;
+
+/// Peers whose addresses are remembered: on a busy network most of those found belong to other sessions.
+pub(super) const MAX_REMEMBERED_PEERS: usize = 64;
+
+/// Messages that wait for an answer from others.
+pub(super) const MAX_MESSAGES_UNDER_WAY: usize = 256;
+
+/// Messages from others that the session has not yet acknowledged, in total.
+pub(super) const MAX_PENDING_RECEIPTS: usize = 256;
+
+/// Signalling streams at once on one connection: a handshake, a description and a handful of reports overlap.
+pub(super) const MAX_STREAMS_PER_CONNECTION: usize = 64;
+
+/// Messages that one peer may send at once: a join brings a handshake, an offer, candidates, keys and a roster.
+pub(super) const MESSAGE_BURST: f64 = 60.0;
+
+/// Messages per second that one peer may keep up: reports, pings and keys come to fewer than 10.
+pub(super) const MESSAGE_RATE: f64 = 20.0;
+
+/// Media connections at once: seven members, each perhaps being replaced.
+pub(super) const MAX_MEDIA_CONNECTIONS: usize = 14;
+
+/// RTP packets that one peer may send at once: what a stalled link lets go in one go.
+pub(super) const PACKET_BURST: f64 = 400.0;
+
+/// RTP packets per second that one peer may keep up: twice the shortest frame's rate (2.5 ms).
+pub(super) const PACKET_RATE: f64 = 800.0;
+
+/// Events that wait for the application before this room stops reading from the network.
+pub(super) const EVENT_QUEUE: usize = 1_024;
+
+/// How long a connection may last whose peer never showed that it belongs to the session.
+pub(super) const STRANGER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long libp2p keeps an idle connection: longer than any session, since strangers are shown out above.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A bucket that fills with tokens at a steady rate up to its size; what is done costs one.
+pub(super) struct TokenBucket {
+    tokens: f64,
+    size: f64,
+    per_second: f64,
+    filled: Instant,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    pub(super) fn new(size: f64, per_second: f64, now: Instant) -> Self {
+        Self { tokens: size, size, per_second, filled: now }
+    }
+
+    /// Takes a token; `false` when there is none.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * self.per_second).min(self.size);
+        self.filled = now;
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_allows_a_burst_and_then_its_rate() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(5.0, 10.0, start);
+        assert_eq!((0..9).filter(|_| bucket.take(start)).count(), 5);
+        let later = start + Duration::from_millis(250);
+        assert_eq!((0..9).filter(|_| bucket.take(later)).count(), 2);
+        let much_later = later + Duration::from_secs(3_600);
+        assert_eq!((0..9).filter(|_| bucket.take(much_later)).count(), 5);
+    }
+}

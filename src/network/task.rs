@@ -1,0 +1,418 @@
+//! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use libp2p::core::ConnectedPoint;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, request_response};
+use resonance_protocol::peer::{Address, TransportId};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::address_book::AddressBook;
+use super::candidates::Loopback;
+use super::deliveries::Deliveries;
+use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_CONNECTIONS, STRANGER_PATIENCE};
+use super::media::Media;
+use super::peer_connection::{Instruction, Opening, Shared};
+use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
+use super::swarm::{Behaviour, BehaviourEvent, Settings};
+use super::{Command, Event, Undelivered, address};
+
+/// How often what has expired is looked for.
+const HOUSEKEEPING: Duration = Duration::from_millis(500);
+
+/// How long leaving may take: time for goodbyes to be flushed and sockets to be closed in order.
+const CLOSING_PATIENCE: Duration = Duration::from_millis(300);
+
+/// A peer with at least one connection.
+struct Connected {
+    id: PeerId,
+    since: Instant,
+    /// Its connections, and where each leads.
+    connections: HashMap<ConnectionId, Option<Address>>,
+    /// The application knows of it. It is told only once the peer has said something on a connection: of several dials
+    /// at once all but one are given up, and those may look established here for a moment.
+    announced: bool,
+    /// It acknowledged a message of ours, or we one of its: it belongs to the session.
+    member: bool,
+}
+
+impl Connected {
+    /// Met over a loopback address, so it runs on this machine.
+    fn is_local(&self) -> bool {
+        self.connections.values().flatten().any(|remote| remote.ip.is_loopback())
+    }
+}
+
+/// The task's state.
+pub(super) struct Task {
+    swarm: Swarm<Behaviour>,
+    settings: Settings,
+    commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::Sender<Event>,
+    peers: HashMap<TransportId, Connected>,
+    addresses: AddressBook,
+    /// Dials under way that were asked for; bounded by the limit on pending connections.
+    dials: HashMap<ConnectionId, Option<TransportId>>,
+    deliveries: Deliveries,
+    media: Media,
+    media_events: mpsc::Receiver<(TransportId, u64, Event)>,
+}
+
+impl Task {
+    /// Puts the parts together; [`run`](Self::run) sets them going.
+    pub(super) fn new(
+        swarm: Swarm<Behaviour>,
+        settings: Settings,
+        shared: Shared,
+        commands: mpsc::UnboundedReceiver<Command>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        let (media_sender, media_events) = mpsc::channel(EVENT_QUEUE);
+        let deliveries = Deliveries::new(settings.answer_deadline);
+        Self {
+            swarm,
+            settings,
+            commands,
+            events,
+            peers: HashMap::new(),
+            addresses: AddressBook::default(),
+            dials: HashMap::new(),
+            deliveries,
+            media: Media::new(shared, media_sender),
+            media_events,
+        }
+    }
+
+    /// Runs until the handle is dropped, then closes everything in order.
+    pub(super) async fn run(mut self) {
+        let mut housekeeping = interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(command).await,
+                    None => break,
+                },
+                event = self.swarm.select_next_some() => self.on_swarm_event(event).await,
+                Some((peer, generation, event)) = self.media_events.recv() => {
+                    if self.media.is_current(&peer, generation) {
+                        self.emit(event).await;
+                    }
+                }
+                _ = housekeeping.tick() => self.keep_house(Instant::now()),
+            }
+        }
+        self.close().await;
+    }
+
+    /// Waits when the application is behind: nothing more is read from the network until it catches up.
+    async fn emit(&mut self, event: Event) {
+        // Nobody listens any more only when the handle is gone; the closed command queue ends the task then.
+        let _ = self.events.send(event).await;
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Dial { peer, addresses } => self.dial(peer, &addresses).await,
+            Command::Send { to, bytes, id } => self.send(to, bytes, id).await,
+            Command::Acknowledge { receipt } => self.acknowledge(receipt),
+            Command::Refuse { receipt } => drop(self.deliveries.acknowledge(receipt)),
+            Command::Disconnect { peer } => {
+                if let Some(id) = address::peer_id(&peer) {
+                    // An error only says that there was no connection.
+                    let _ = self.swarm.disconnect_peer_id(id);
+                }
+            }
+            Command::OpenMedia { peer } => self.open_media(peer, Opening::Offer).await,
+            Command::AcceptOffer { peer, sdp } => self.open_media(peer, Opening::Answer(sdp)).await,
+            Command::AcceptAnswer { peer, sdp } => self.media.instruct(&peer, Instruction::Answer(sdp)),
+            Command::AddCandidate { peer, candidate, mid } => {
+                self.media.instruct(&peer, Instruction::Candidate { candidate, mid });
+            }
+            Command::CloseMedia { peer } => self.media.close(&peer),
+        }
+    }
+
+    async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
+        let mut multiaddrs: Vec<Multiaddr> = addresses.iter().map(address::multiaddr).collect();
+        multiaddrs.truncate(MAX_ADDRESSES_PER_PEER);
+        let Some(transport_id) = peer else {
+            for multiaddr in multiaddrs {
+                let options = DialOpts::unknown_peer_id().address(multiaddr).build();
+                self.start_dial(None, options).await;
+            }
+            return;
+        };
+        if self.peers.contains_key(&transport_id) {
+            return;
+        }
+        let Some(id) = address::peer_id(&transport_id) else {
+            let reason = "its name is not a valid key".into();
+            return self.emit(Event::DialFailed { peer, reason }).await;
+        };
+        for multiaddr in multiaddrs {
+            self.addresses.remember(id, multiaddr);
+        }
+        let known = self.addresses.addresses(&id).cloned().collect();
+        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried.
+        let options = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(known).build();
+        self.start_dial(peer, options).await;
+    }
+
+    async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
+        let connection = options.connection_id();
+        if self.dials.len() >= MAX_PENDING_CONNECTIONS as usize {
+            let reason = "too many connections are being set up".into();
+            return self.emit(Event::DialFailed { peer, reason }).await;
+        }
+        match self.swarm.dial(options) {
+            Ok(()) => {
+                self.dials.insert(connection, peer);
+            }
+            Err(error) => self.emit(Event::DialFailed { peer, reason: explain(&error) }).await,
+        }
+    }
+
+    async fn send(&mut self, to: TransportId, bytes: Vec<u8>, id: u64) {
+        let refuse = |why| Event::Undelivered { to, id, why };
+        if bytes.is_empty() || bytes.len() > MAX_MESSAGE {
+            return self.emit(refuse(Undelivered::TooLarge)).await;
+        }
+        if !self.deliveries.has_room() {
+            return self.emit(refuse(Undelivered::Busy)).await;
+        }
+        let Some(peer) = address::peer_id(&to) else {
+            return self.emit(refuse(Undelivered::Unreachable)).await;
+        };
+        let known: Vec<Multiaddr> = self.addresses.addresses(&peer).cloned().collect();
+        let request = self.swarm.behaviour_mut().signalling.send_request_with_addresses(&peer, bytes, known);
+        self.deliveries.sent(request, to, id);
+    }
+
+    fn acknowledge(&mut self, receipt: u64) {
+        let Some((from, channel)) = self.deliveries.acknowledge(receipt) else { return };
+        // An error says that the connection is gone or the time is up: the sender hears of that by itself.
+        let _ = self.swarm.behaviour_mut().signalling.send_response(channel, Acknowledgement);
+        self.is_member(&from);
+    }
+
+    fn is_member(&mut self, peer: &TransportId) {
+        if let Some(connected) = self.peers.get_mut(peer) {
+            connected.member = true;
+        }
+    }
+
+    async fn open_media(&mut self, peer: TransportId, opening: Opening) {
+        let local = self.peers.get(&peer).is_some_and(Connected::is_local);
+        let loopback = if local { Loopback::Offer } else { Loopback::LastResort };
+        if let Some(refusal) = self.media.open(peer, opening, loopback) {
+            self.emit(refusal).await;
+        }
+    }
+
+    async fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::NewListenAddr { address, .. } => {
+                let compact = address::compact(&address).map(|(_, compact)| compact);
+                self.emit(Event::Listening { address: address.to_string(), compact }).await;
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.dials.remove(&connection_id);
+                self.on_connected(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                self.on_disconnected(peer_id, connection_id, num_established).await;
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                let Some(peer) = self.dials.remove(&connection_id) else { return };
+                let reason = explain(&error);
+                tracing::debug!(?peer, reason, "dial failed");
+                if !peer.is_some_and(|peer| self.peers.contains_key(&peer)) {
+                    self.emit(Event::DialFailed { peer, reason }).await;
+                }
+            }
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event).await,
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        let Some(peer) = address::transport_id(&id) else {
+            // No member has such a name. An error only says that it left by itself.
+            let _ = self.swarm.disconnect_peer_id(id);
+            return;
+        };
+        let remote = address::compact(endpoint.get_remote_address()).map(|(_, compact)| compact);
+        if let (Some(remote), true) = (remote, endpoint.is_dialer()) {
+            self.addresses.remember(id, address::multiaddr(&remote));
+        }
+        let new = || Connected {
+            id,
+            since: Instant::now(),
+            connections: HashMap::new(),
+            announced: false,
+            member: false,
+        };
+        self.peers.entry(peer).or_insert_with(new).connections.insert(connection, remote);
+    }
+
+    /// The peer has spoken on this connection.
+    async fn announce(&mut self, peer: TransportId, connection: ConnectionId) {
+        let Some(connected) = self.peers.get_mut(&peer).filter(|connected| !connected.announced) else { return };
+        connected.announced = true;
+        let remote = connected.connections.get(&connection).copied().flatten();
+        tracing::debug!(%peer, "connected");
+        self.emit(Event::Connected { peer, remote }).await;
+    }
+
+    async fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId, left: u32) {
+        let Some(peer) = address::transport_id(&id) else { return };
+        if let Some(connected) = self.peers.get_mut(&peer) {
+            connected.connections.remove(&connection);
+        }
+        if left > 0 {
+            return;
+        }
+        self.deliveries.forget(&peer);
+        if self.peers.remove(&peer).is_some_and(|connected| connected.announced) {
+            tracing::debug!(%peer, "disconnected");
+            self.emit(Event::Disconnected { peer }).await;
+        }
+    }
+
+    async fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Signalling(event) => self.on_signalling_event(event).await,
+            BehaviourEvent::Identify(identify::Event::Received { connection_id, peer_id, info }) => {
+                self.on_identified(peer_id, connection_id, &info).await;
+            }
+            BehaviourEvent::Ping(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
+                self.swarm.close_connection(connection);
+            }
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found).await,
+            BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
+                for (id, address) in gone {
+                    self.addresses.forget(&id, &without_peer(address));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn on_discovered(&mut self, found: Vec<(PeerId, Multiaddr)>) {
+        let mut announced: Vec<TransportId> = Vec::new();
+        for (id, address) in found {
+            let Some(peer) = address::transport_id(&id) else { continue };
+            self.addresses.remember(id, without_peer(address));
+            if !announced.contains(&peer) {
+                announced.push(peer);
+            }
+        }
+        for peer in announced {
+            tracing::debug!(%peer, "found on the local network");
+            self.emit(Event::Discovered { peer }).await;
+        }
+    }
+
+    async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let Some(peer) = address::transport_id(&id) else { return };
+        if self.peers.get(&peer).is_none_or(|connected| connected.announced) {
+            return;
+        }
+        if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
+            tracing::debug!(%peer, "not a resonance peer");
+            // An error only says that it left by itself.
+            let _ = self.swarm.disconnect_peer_id(id);
+            let reason = "what answers there is not resonance".into();
+            return self.emit(Event::DialFailed { peer: Some(peer), reason }).await;
+        }
+        self.announce(peer, connection).await;
+        if !info.protocols.contains(&self.settings.protocol) {
+            self.emit(Event::ForeignVersion { peer }).await;
+        }
+    }
+
+    async fn on_signalling_event(&mut self, event: request_response::Event<Vec<u8>, Acknowledgement>) {
+        use request_response::{Event as Signalling, Message};
+        let outcome = match event {
+            Signalling::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
+                let Some(from) = address::transport_id(&peer) else { return };
+                self.announce(from, connection_id).await;
+                let received = self.deliveries.received(Instant::now(), from, request, channel);
+                if received.is_none() {
+                    tracing::debug!(%from, "one message too many is dropped");
+                }
+                received
+            }
+            Signalling::Message { peer, message: Message::Response { request_id, .. }, .. } => {
+                if let Some(peer) = address::transport_id(&peer) {
+                    self.is_member(&peer);
+                }
+                self.deliveries.answered(&request_id)
+            }
+            Signalling::OutboundFailure { request_id, error, .. } => self.deliveries.failed(&request_id, &error),
+            Signalling::InboundFailure { .. } | Signalling::ResponseSent { .. } => None,
+        };
+        if let Some(event) = outcome {
+            self.emit(event).await;
+        }
+    }
+
+    /// Shows out strangers, who would otherwise use up the connections there may be.
+    fn keep_house(&mut self, now: Instant) {
+        self.deliveries.expire(now);
+        let strangers: Vec<PeerId> = self
+            .peers
+            .values()
+            .filter(|peer| !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE)
+            .map(|peer| peer.id)
+            .collect();
+        for id in strangers {
+            // An error only says that it left by itself.
+            let _ = self.swarm.disconnect_peer_id(id);
+        }
+    }
+
+    async fn close(&mut self) {
+        let (ring_full, unfit) = self.media.dropped();
+        tracing::debug!(ring_full, unfit, "closing the network");
+        self.media.close_all();
+        let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for id in connected {
+            // An error only says that it left by itself.
+            let _ = self.swarm.disconnect_peer_id(id);
+        }
+        let flushed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        // Whoever is not flushed by then notices by the silence.
+        let _ = timeout(CLOSING_PATIENCE, flushed).await;
+    }
+}
+
+/// The address alone, when it ends in `/p2p/…`.
+fn without_peer(address: Multiaddr) -> Multiaddr {
+    address::compact(&address).map_or(address, |(_, compact)| address::multiaddr(&compact))
+}
+
+/// What went wrong, without addresses: the text ends up on screens and in logs.
+fn explain(error: &DialError) -> String {
+    match error {
+        DialError::LocalPeerId { .. } => "that is this program itself".into(),
+        DialError::NoAddresses => "no address of it is known".into(),
+        DialError::WrongPeerId { .. } => "somebody else answers at its address".into(),
+        DialError::Denied { .. } => "there are too many connections already".into(),
+        DialError::Transport(tried) => match tried.len() {
+            1 => "its address does not answer".into(),
+            count => format!("none of its {count} addresses answers"),
+        },
+        DialError::DialPeerConditionFalse(_) | DialError::Aborted => "the attempt was given up".into(),
+    }
+}

@@ -1,0 +1,214 @@
+//! How the `webrtc` crate is set up, and what is heard back from it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use resonance_protocol::peer::TransportId;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::ice::network_type::NetworkType;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use tokio::sync::{mpsc, watch};
+use webrtc::error::Result;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceCandidateType, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCStatsReport,
+    RTCStatsReportEntry, Registry, SettingEngine, SettingEngineBuilder,
+};
+
+use super::inbound::InboundSink;
+use super::media_pump::{CLOCK_RATE, PAYLOAD_TYPE};
+
+/// Time between connectivity checks. The default of 200 ms makes the set-up eight times as slow on a fast network.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Checks of one pair of candidates before it is given up: 4 s, since the count has to grow as the interval shrinks.
+const CHECKS_PER_PAIR: u16 = 200;
+
+/// Silence after which the connection counts as interrupted. Packets flow each 10 ms, muted or not.
+const DISCONNECTED_AFTER: Duration = Duration::from_secs(4);
+
+/// Further silence after which ICE gives up: longer than most outages of a home connection.
+const FAILED_AFTER: Duration = Duration::from_secs(20);
+
+/// Time between consent checks, which also measure the round-trip time.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Candidates found late that may wait to be reported.
+const CANDIDATE_QUEUE: usize = 32;
+
+/// Packets may overtake each other by this many and still be taken once: as many as the sealed packets' own window.
+const REPLAY_WINDOW: usize = 1_024;
+
+/// What the peer connection's driver tells its task.
+pub(super) struct Signals {
+    /// The newest connection state.
+    pub(super) state: watch::Receiver<RTCPeerConnectionState>,
+    /// Whether all local candidates are known.
+    pub(super) gathered: watch::Receiver<bool>,
+    /// Local candidates and the media section they belong to.
+    pub(super) candidates: mpsc::Receiver<(String, String)>,
+}
+
+/// Listens to the driver. It runs on the driver's own task, so it only hands over and never waits.
+pub(super) struct Observer {
+    peer: TransportId,
+    inbound: InboundSink,
+    voice_taken: AtomicBool,
+    state: watch::Sender<RTCPeerConnectionState>,
+    gathered: watch::Sender<bool>,
+    candidates: mpsc::Sender<(String, String)>,
+}
+
+impl Observer {
+    /// An observer of the connection to `peer`, and what it will tell.
+    pub(super) fn new(peer: TransportId, inbound: InboundSink) -> (Self, Signals) {
+        let (state, watched_state) = watch::channel(RTCPeerConnectionState::New);
+        let (gathered, watched_gathered) = watch::channel(false);
+        let (candidates, found) = mpsc::channel(CANDIDATE_QUEUE);
+        let observer = Self { peer, inbound, voice_taken: AtomicBool::new(false), state, gathered, candidates };
+        (observer, Signals { state: watched_state, gathered: watched_gathered, candidates: found })
+    }
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Observer {
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.state.send_replace(state);
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        self.gathered.send_replace(state == RTCIceGatheringState::Complete);
+    }
+
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        if let Ok(candidate) = event.candidate.to_json()
+            && !candidate.candidate.is_empty()
+        {
+            let found = (candidate.candidate, candidate.sdp_mid.unwrap_or_default());
+            if self.candidates.try_send(found).is_err() {
+                tracing::debug!(peer = %self.peer, "a late candidate is lost");
+            }
+        }
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        if self.voice_taken.swap(true, Ordering::Relaxed) {
+            tracing::debug!(peer = %self.peer, "a second track is ignored");
+            return;
+        }
+        tokio::spawn(self.inbound.clone().drain(track, self.peer));
+    }
+}
+
+/// Makes a peer connection bound to `addresses` with our voice as its one track.
+///
+/// # Errors
+///
+/// When none of the addresses can be bound, or the crate refuses its settings.
+pub(super) async fn connect(
+    observer: Observer,
+    addresses: Vec<SocketAddr>,
+    ssrc: u32,
+) -> Result<(Arc<dyn PeerConnection>, Arc<TrackLocalStaticRTP>)> {
+    let mut media = MediaEngine::default();
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: codec(), payload_type: PAYLOAD_TYPE },
+        RtpCodecKind::Audio,
+    )?;
+    let connection = PeerConnectionBuilder::new()
+        .with_configuration(RTCConfigurationBuilder::new().build())
+        .with_media_engine(media)
+        .with_setting_engine(settings())
+        // No interceptors: loss is answered by redundancy under the seal, and reports travel as sealed signals.
+        .with_interceptor_registry(Registry::new())
+        .with_handler(Arc::new(observer))
+        .with_udp_addrs(addresses)
+        .build()
+        .await?;
+    let track = Arc::new(TrackLocalStaticRTP::new(voice(ssrc)));
+    let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+    connection.add_track(track.clone()).await?;
+    Ok((connection, track))
+}
+
+fn settings() -> SettingEngine {
+    SettingEngineBuilder::new()
+        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_PER_PAIR))
+        .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEPALIVE_INTERVAL))
+        .with_host_acceptance_min_wait(Some(Duration::ZERO))
+        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_relay_acceptance_min_wait(Some(Duration::from_millis(300)))
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_network_types(vec![NetworkType::Udp4, NetworkType::Udp6])
+        .with_srtp_replay_protection_window(REPLAY_WINDOW)
+        .build()
+}
+
+fn codec() -> RTCRtpCodec {
+    RTCRtpCodec { mime_type: MIME_TYPE_OPUS.into(), clock_rate: CLOCK_RATE, channels: 2, ..Default::default() }
+}
+
+fn voice(ssrc: u32) -> MediaStreamTrack {
+    let name = format!("voice-{ssrc:08x}");
+    let coding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+        codec: codec(),
+        ..Default::default()
+    };
+    MediaStreamTrack::new(name.clone(), name, String::new(), RtpCodecKind::Audio, vec![coding])
+}
+
+/// The way that media takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    /// Type of our candidate (RFC 8445 §5.1.1): `host`, `srflx`, `prflx`, `relay`, or `unknown`.
+    pub(super) local: &'static str,
+    /// Type of theirs.
+    pub(super) remote: &'static str,
+    /// Round-trip time of the newest consent check, in ms; `None` before the first.
+    pub(super) rtt_ms: Option<f32>,
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self { local: "unknown", remote: "unknown", rtt_ms: None }
+    }
+}
+
+/// Finds the selected pair in a statistics report; `None` while there is none.
+pub(super) fn selected_path(report: &RTCStatsReport) -> Option<Path> {
+    let selected = &report.transport()?.selected_candidate_pair_id;
+    let pair = report.candidate_pairs().find(|pair| pair.stats.id == *selected)?;
+    // The report lists candidates under longer ids than its pairs use, and leaves out those that only showed themselves
+    // by a check, which are the peer-reflexive ones.
+    let kind_of = |id: String| match report.get(&id) {
+        Some(RTCStatsReportEntry::LocalCandidate(candidate) | RTCStatsReportEntry::RemoteCandidate(candidate)) => {
+            name_of(candidate.candidate_type)
+        }
+        _ => name_of(RTCIceCandidateType::Prflx),
+    };
+    Some(Path {
+        local: kind_of(format!("RTCLocalIceCandidate_{}", pair.local_candidate_id)),
+        remote: kind_of(format!("RTCRemoteIceCandidate_{}", pair.remote_candidate_id)),
+        rtt_ms: (pair.responses_received > 0).then_some((pair.current_round_trip_time * 1_000.0) as f32),
+    })
+}
+
+fn name_of(kind: RTCIceCandidateType) -> &'static str {
+    match kind {
+        RTCIceCandidateType::Host => "host",
+        RTCIceCandidateType::Srflx => "srflx",
+        RTCIceCandidateType::Prflx => "prflx",
+        RTCIceCandidateType::Relay => "relay",
+        _ => "unknown",
+    }
+}
