@@ -1,0 +1,279 @@
+//! The control side of the pipeline, on the app's thread: turns wishes into orders, makes lanes, frees what comes back, adds up
+//! reports. Everything that allocates is done here.
+
+use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
+use super::device::sink::TapSender;
+use super::format::MAX_LANES;
+use super::lane::Lane;
+use super::retired::{Retired, Retirement};
+use super::spatial::{self, Spatializer};
+use super::stats::{DownlinkStats, LaneStats, UplinkStats};
+use super::uplink::{Microphone, Uplink, UplinkEnds, UplinkOrder};
+use super::{Control, LaneReport, Report, StartError, rings};
+use resonance_protocol::media::{InboundPacket, SealedPacket};
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::position::Position;
+use rtrb::{Consumer, Producer};
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// How much louder or softer somebody can be made, in dB.
+pub const VOLUME_DB: RangeInclusive<f32> = -60.0..=20.0;
+
+/// Orders that wait for a worker whose card has stopped. Beyond it the oldest wait no longer: then nobody listens at all.
+const MAX_BACKLOG: usize = 4_096;
+
+/// Reports come no faster than this.
+const REPORT_EVERY: Duration = Duration::from_millis(95);
+
+/// The control side.
+pub struct Desk {
+    to_uplink: Orders<UplinkOrder>,
+    to_downlink: Orders<DownlinkOrder>,
+    from_uplink: Consumer<UplinkStats>,
+    from_downlink: Consumer<DownlinkStats>,
+    retired: [Consumer<Retired>; 2],
+    spatializer: Spatializer,
+    peers: Vec<TransportId>,
+    taps: Option<TapSender>,
+    voice_engine: &'static str,
+    uplink: UplinkStats,
+    downlink: DownlinkStats,
+    news: bool,
+    reported: Option<(Instant, Duration)>,
+}
+
+/// A ring of orders and those that did not fit yet, in order.
+struct Orders<T> {
+    ring: Producer<T>,
+    backlog: VecDeque<T>,
+}
+
+impl<T> Orders<T> {
+    fn new(ring: Producer<T>) -> Self {
+        Self { ring, backlog: VecDeque::new() }
+    }
+
+    fn give(&mut self, order: T) {
+        if self.backlog.len() >= MAX_BACKLOG {
+            self.backlog.pop_front();
+        }
+        self.backlog.push_back(order);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while !self.ring.is_full() {
+            let Some(order) = self.backlog.pop_front() else { break };
+            let _ = self.ring.push(order);
+        }
+    }
+}
+
+/// The network's ends for a pipeline.
+pub struct PipelineEnds {
+    /// Where sealed packets go.
+    pub outbound: Producer<SealedPacket>,
+    /// Who is woken for them.
+    pub outbound_thread: Option<Thread>,
+    /// Where sealed packets come from.
+    pub inbound: Consumer<InboundPacket>,
+}
+
+impl Desk {
+    /// Makes a pipeline and its desk.
+    ///
+    /// # Errors
+    /// The HRTF set or the codec cannot be used.
+    pub fn new(ends: PipelineEnds) -> Result<(Self, Uplink, Downlink), StartError> {
+        let (to_uplink, uplink_orders) = rings::uplink_orders();
+        let (to_downlink, downlink_orders) = rings::downlink_orders();
+        let (uplink_retired, from_uplink_retired) = rings::retired();
+        let (downlink_retired, from_downlink_retired) = rings::retired();
+        let (uplink_stats, from_uplink) = rings::uplink_stats();
+        let (downlink_stats, from_downlink) = rings::downlink_stats();
+        let uplink = Uplink::new(UplinkEnds {
+            orders: uplink_orders,
+            retired: Retirement::new(uplink_retired),
+            outbound: ends.outbound,
+            outbound_thread: ends.outbound_thread,
+            stats: uplink_stats,
+        })?;
+        let downlink = Downlink::new(DownlinkEnds {
+            orders: downlink_orders,
+            retired: Retirement::new(downlink_retired),
+            inbound: ends.inbound,
+            stats: downlink_stats,
+        });
+        let desk = Self {
+            to_uplink: Orders::new(to_uplink),
+            to_downlink: Orders::new(to_downlink),
+            from_uplink,
+            from_downlink,
+            retired: [from_uplink_retired, from_downlink_retired],
+            spatializer: Spatializer::new()?,
+            peers: Vec::new(),
+            taps: None,
+            voice_engine: "off",
+            uplink: UplinkStats::default(),
+            downlink: DownlinkStats::default(),
+            news: false,
+            reported: None,
+        };
+        Ok((desk, uplink, downlink))
+    }
+
+    /// Passes a wish on. Numbers are brought into range.
+    ///
+    /// # Errors
+    /// A lane could not be made: the machine is out of memory, or there are [`MAX_LANES`] already.
+    pub fn control(&mut self, control: Control, now: Instant) -> Result<(), LaneError> {
+        self.tidy();
+        match control {
+            Control::SenderKey(sealer) => self.to_uplink.give(UplinkOrder::Sealer(sealer)),
+            Control::Mute(muted) => {
+                let microphone = if muted { Microphone::Muted } else { Microphone::Open };
+                self.to_uplink.give(UplinkOrder::Microphone(microphone));
+            }
+            Control::AddLane { peer } => {
+                if !self.peers.contains(&peer) && self.peers.len() >= MAX_LANES {
+                    return Err(LaneError::Full);
+                }
+                let renderer = self.spatializer.lane()?;
+                let tap = self.taps.as_ref().and_then(|taps| tap(taps, peer));
+                let lane = Lane::new(peer, Position::at_azimuth(0.0), renderer, tap, now)?;
+                if !self.peers.contains(&peer) {
+                    self.peers.push(peer);
+                }
+                self.to_downlink.give(DownlinkOrder::AddLane(Box::new(lane)));
+            }
+            Control::OpeningKey { peer, key } => {
+                // In a box that can travel back empty.
+                self.to_downlink.give(DownlinkOrder::Key(peer, Box::new(Some(*key))));
+            }
+            Control::RemoveLane { peer } => {
+                self.peers.retain(|other| *other != peer);
+                self.to_downlink.give(DownlinkOrder::RemoveLane(peer));
+            }
+            Control::Place { peer, position } => {
+                self.to_downlink.give(DownlinkOrder::Place(peer, position.normalised()));
+            }
+            Control::Face { deg } => {
+                let deg = if deg.is_finite() { deg.rem_euclid(360.0) } else { 0.0 };
+                self.to_downlink.give(DownlinkOrder::Face(deg));
+            }
+            Control::Volume { peer, db } => {
+                let db = if db.is_finite() { db.clamp(*VOLUME_DB.start(), *VOLUME_DB.end()) } else { 0.0 };
+                self.to_downlink.give(DownlinkOrder::Volume(peer, 10_f32.powf(db / 20.0)));
+            }
+            Control::Deafen(deafened) => {
+                let hearing = if deafened { Hearing::Deafened } else { Hearing::On };
+                self.to_downlink.give(DownlinkOrder::Hearing(hearing));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets another voice processor, of this name, listen to what is played; or none.
+    pub fn set_reference(&mut self, voice_engine: &'static str, reference: Option<Producer<f32>>) {
+        self.voice_engine = voice_engine;
+        self.to_downlink.give(DownlinkOrder::Reference(reference));
+    }
+
+    /// Hands every voice, now and later, to files of its own, or to none.
+    pub fn set_taps(&mut self, taps: Option<TapSender>) {
+        for &peer in &self.peers {
+            let tap = taps.as_ref().and_then(|taps| tap(taps, peer));
+            self.to_downlink.give(DownlinkOrder::Tap(peer, tap));
+        }
+        self.taps = taps;
+    }
+
+    /// Frees what the workers handed back, takes their snapshots in, and gives them the orders that had to wait.
+    pub fn tidy(&mut self) {
+        for ring in &mut self.retired {
+            while ring.pop().is_ok() {}
+        }
+        while let Ok(stats) = self.from_uplink.pop() {
+            (self.uplink, self.news) = (stats, true);
+        }
+        while let Ok(stats) = self.from_downlink.pop() {
+            (self.downlink, self.news) = (stats, true);
+        }
+        self.to_uplink.flush();
+        self.to_downlink.flush();
+    }
+
+    /// A report, if there is news and the last is 100 ms old.
+    pub fn poll_report(&mut self, now: Instant) -> Option<Report> {
+        self.tidy();
+        let due = self.reported.is_none_or(|(at, _)| now.saturating_duration_since(at) >= REPORT_EVERY);
+        (self.news && due).then(|| self.report(now))
+    }
+
+    fn report(&mut self, now: Instant) -> Report {
+        let (uplink, downlink) = (&self.uplink, &self.downlink);
+        let busy = uplink.busy + downlink.busy;
+        let cpu_percent = self.reported.map_or(0.0, |(at, before)| {
+            let elapsed = now.saturating_duration_since(at).as_secs_f32();
+            100.0 * busy.saturating_sub(before).as_secs_f32() / elapsed.max(1.0e-3)
+        });
+        self.reported = Some((now, busy));
+        self.news = false;
+        Report {
+            input_level_db: uplink.level_db,
+            output_level_db: downlink.level_db,
+            speaking: uplink.speaking,
+            xruns: uplink.overruns + downlink.underruns,
+            voice_engine: self.voice_engine,
+            spatial_engine: spatial::ENGINE,
+            cpu_percent,
+            frames_sent: uplink.frames_sent,
+            bytes_sent: uplink.bytes_sent,
+            unsent: uplink.unsent,
+            unknown_sender: downlink.unknown_sender,
+            lanes: downlink.lanes.iter().flatten().map(lane_report).collect(),
+        }
+    }
+}
+
+/// Why somebody has no lane.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// There are as many voices as can be.
+    #[error("there are {MAX_LANES} voices already")]
+    Full,
+    /// The renderer could not be made.
+    #[error(transparent)]
+    Spatial(#[from] spatial::SpatialError),
+    /// libopus refuses: out of memory.
+    #[error("the Opus codec could not be set up: {0}")]
+    Codec(#[from] opus::Error),
+}
+
+/// A tap whose other end is with the files already; none when those are closed.
+fn tap(taps: &TapSender, peer: TransportId) -> Option<Producer<f32>> {
+    let (producer, consumer) = rings::tap();
+    taps.send((peer, consumer)).ok().map(|()| producer)
+}
+
+fn lane_report(lane: &LaneStats) -> LaneReport {
+    LaneReport {
+        peer: lane.peer,
+        level_db: lane.level_db,
+        speaking: lane.speaking,
+        received: lane.received,
+        lost: lane.lost,
+        late: lane.late,
+        concealed_frames: lane.concealed,
+        corrections: lane.corrections,
+        refused: lane.refused,
+        duplicates: lane.duplicates,
+        jitter_ms: lane.jitter_ms,
+        buffer_ms: lane.buffer_ms,
+        bytes: lane.bytes,
+        last_opened: lane.last_opened,
+    }
+}

@@ -1,0 +1,179 @@
+//! Real sound cards, through `cpal` (on Linux its ALSA host, which reaches PulseAudio and PipeWire by their ALSA plugins).
+//!
+//! A card converts samples and rates and copies; its callbacks do not allocate, lock or log. A card that breaks (a plugin that
+//! reports underruns without end, a cable pulled) is taken down and opened again with growing pauses by a thread that watches it.
+
+mod format;
+mod quiet;
+mod resample;
+mod stream;
+mod watch;
+
+use super::super::capture::MicWriter;
+use super::super::playback::SpeakerReader;
+use super::{Card, CardError, Wanted};
+use cpal::traits::{DeviceTrait, HostTrait};
+use quiet::quietly;
+use std::fmt;
+
+/// Which way sound goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// A microphone.
+    Input,
+    /// A speaker.
+    Output,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Direction {
+    fn word(self) -> &'static str {
+        match self {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        }
+    }
+}
+
+/// A device as `resonance devices` shows it; one that works both ways is there twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceInfo {
+    /// What people call it.
+    pub name: String,
+    /// What the system calls it; chooses it for certain.
+    pub id: String,
+    /// Microphone or speaker.
+    pub direction: Direction,
+    /// The system prefers it.
+    pub is_default: bool,
+    /// Lowest and highest rate, in Hz.
+    pub rates: (u32, u32),
+    /// Fewest and most channels.
+    pub channels: (u16, u16),
+}
+
+/// ALSA's converters and dead ends, which its list of devices holds beside the devices.
+const NOT_DEVICES: [&str; 12] =
+    ["null", "lavrate", "samplerate", "speexrate", "speex", "jack", "oss", "upmix", "vdownmix", "usbstream", "dmix", "dsnoop"];
+
+/// Every device that can be opened now. Opens each for a moment.
+pub fn list() -> Vec<DeviceInfo> {
+    quietly(|| {
+        let host = cpal::default_host();
+        let mut found = Vec::new();
+        for direction in [Direction::Input, Direction::Output] {
+            let default = default_device(&host, direction);
+            let default_id = default.as_ref().and_then(device_id);
+            let listed = devices(&host, direction);
+            let is_listed = listed.iter().any(|device| device_id(device) == default_id);
+            for device in default.filter(|_| !is_listed).into_iter().chain(listed) {
+                let Some((rates, channels)) = format::range(&device, direction) else { continue };
+                let Some(id) = device_id(&device) else { continue };
+                found.push(DeviceInfo {
+                    name: device_name(&device),
+                    direction,
+                    is_default: Some(&id) == default_id.as_ref(),
+                    id,
+                    rates,
+                    channels,
+                });
+            }
+        }
+        found
+    })
+}
+
+/// Opens a microphone; what it hears goes into `mic`.
+///
+/// # Errors
+/// See [`CardError`].
+pub fn open_input(wanted: Wanted<'_>, mic: MicWriter) -> Result<Box<dyn Card>, CardError> {
+    open(wanted, Direction::Input, mic)
+}
+
+/// Opens a speaker, which plays what comes out of `speaker`.
+///
+/// # Errors
+/// See [`CardError`].
+pub fn open_output(wanted: Wanted<'_>, speaker: SpeakerReader) -> Result<Box<dyn Card>, CardError> {
+    open(wanted, Direction::Output, speaker)
+}
+
+fn open<E: stream::End>(wanted: Wanted<'_>, direction: Direction, end: E) -> Result<Box<dyn Card>, CardError> {
+    let device = quietly(|| find(wanted, direction))?;
+    let name = device_name(&device);
+    match watch::Watched::open(name.clone(), device, end) {
+        Ok(card) => Ok(Box::new(card)),
+        Err(error) => Err(match (wanted, error.kind()) {
+            // A default is always named, even where nothing is behind the name.
+            (Wanted::Default, cpal::ErrorKind::DeviceNotAvailable | cpal::ErrorKind::HostUnavailable) => {
+                CardError::NoDevice { kind: direction.word() }
+            }
+            _ => CardError::Refused { device: name, reason: error.to_string() },
+        }),
+    }
+}
+
+fn find(wanted: Wanted<'_>, direction: Direction) -> Result<cpal::Device, CardError> {
+    let host = cpal::default_host();
+    let none = || CardError::NoDevice { kind: direction.word() };
+    let Wanted::Named(name) = wanted else {
+        return default_device(&host, direction).ok_or_else(none);
+    };
+    let mut devices = devices(&host, direction);
+    if devices.is_empty() {
+        return Err(none());
+    }
+    let position = devices
+        .iter()
+        .position(|device| device_id(device).as_deref() == Some(name))
+        .or_else(|| devices.iter().position(|device| device_name(device).eq_ignore_ascii_case(name)));
+    match position {
+        Some(position) => Ok(devices.swap_remove(position)),
+        None => Err(CardError::NotFound {
+            kind: direction.word(),
+            name: name.to_owned(),
+            available: devices.iter().filter_map(device_id).collect(),
+        }),
+    }
+}
+
+fn default_device(host: &cpal::Host, direction: Direction) -> Option<cpal::Device> {
+    match direction {
+        Direction::Input => host.default_input_device(),
+        Direction::Output => host.default_output_device(),
+    }
+}
+
+fn devices(host: &cpal::Host, direction: Direction) -> Vec<cpal::Device> {
+    let Ok(devices) = host.devices() else { return Vec::new() };
+    devices
+        .filter(|device| match direction {
+            Direction::Input => device.supports_input(),
+            Direction::Output => device.supports_output(),
+        })
+        .filter(|device| {
+            device_id(device).is_some_and(|id| {
+                let plugin = id.split(':').next().unwrap_or_default();
+                !NOT_DEVICES.contains(&plugin)
+            })
+        })
+        .collect()
+}
+
+/// The id without the host's name, as the system's own tools write it.
+fn device_id(device: &cpal::Device) -> Option<String> {
+    device.id().ok().map(|id| id.id().to_owned())
+}
+
+fn device_name(device: &cpal::Device) -> String {
+    match device.description() {
+        Ok(description) => description.name().to_owned(),
+        Err(_) => device_id(device).unwrap_or_else(|| "a nameless device".into()),
+    }
+}

@@ -1,0 +1,200 @@
+//! The callbacks: convert and copy, nothing else.
+
+use super::Direction;
+use super::format::{self, Format};
+use super::resample::{FromDevice, ToDevice};
+use super::watch::{Health, Loan};
+use crate::audio::capture::MicWriter;
+use crate::audio::playback::SpeakerReader;
+use cpal::traits::{DeviceTrait, StreamTrait};
+use cpal::{Error, ErrorKind, FromSample, I24, Sample, SampleFormat, SizedSample, Stream, StreamConfig, U24};
+use std::sync::Arc;
+
+/// Frames that are converted at once, on the stack.
+const PIECE: usize = 256;
+
+/// A ring's end that a card can be connected to.
+pub(super) trait End: Sized + Send + 'static {
+    /// Which kind of card.
+    const DIRECTION: Direction;
+
+    /// Builds a stream that works with the end it is lent.
+    ///
+    /// # Errors
+    /// What `cpal` says.
+    fn build<T>(
+        device: &cpal::Device,
+        config: StreamConfig,
+        end: Loan<Self>,
+        health: &Arc<Health>,
+    ) -> Result<Stream, Error>
+    where
+        T: SizedSample + FromSample<f32>,
+        f32: FromSample<T>;
+}
+
+/// Opens `device` in the best format it has and starts it: with short periods if it can, else with its own.
+///
+/// # Errors
+/// What `cpal` says; the end is back with its lender then.
+pub(super) fn start<E: End>(
+    device: &cpal::Device,
+    lend: &mut dyn FnMut() -> Option<Loan<E>>,
+    health: &Arc<Health>,
+) -> Result<Stream, Error> {
+    let format = format::choose(device, E::DIRECTION)?;
+    let mut build = |config| {
+        let end = lend().ok_or_else(|| Error::with_message(ErrorKind::Other, "its last callback never ended"))?;
+        build::<E>(device, format, config, end, health)
+    };
+    let stream = match build(format.brisk()) {
+        Err(error) if error.kind() == ErrorKind::UnsupportedConfig => build(format.relaxed())?,
+        other => other?,
+    };
+    stream.play()?;
+    Ok(stream)
+}
+
+fn build<E: End>(
+    device: &cpal::Device,
+    format: Format,
+    config: StreamConfig,
+    end: Loan<E>,
+    health: &Arc<Health>,
+) -> Result<Stream, Error> {
+    match format.sample {
+        SampleFormat::F32 => E::build::<f32>(device, config, end, health),
+        SampleFormat::I32 => E::build::<i32>(device, config, end, health),
+        SampleFormat::I24 => E::build::<I24>(device, config, end, health),
+        SampleFormat::I16 => E::build::<i16>(device, config, end, health),
+        SampleFormat::U32 => E::build::<u32>(device, config, end, health),
+        SampleFormat::U24 => E::build::<U24>(device, config, end, health),
+        SampleFormat::U16 => E::build::<u16>(device, config, end, health),
+        SampleFormat::F64 => E::build::<f64>(device, config, end, health),
+        SampleFormat::I8 => E::build::<i8>(device, config, end, health),
+        SampleFormat::U8 => E::build::<u8>(device, config, end, health),
+        other => Err(Error::with_message(ErrorKind::UnsupportedConfig, format!("its samples are {other}"))),
+    }
+}
+
+/// A resampler, unless the device runs at 48 kHz.
+fn converter<R, F>(rate: u32, make: F) -> Result<Option<R>, Error>
+where
+    F: FnOnce(u32) -> Result<R, rubato::ResamplerConstructionError>,
+{
+    if rate == crate::audio::format::SAMPLE_RATE {
+        return Ok(None);
+    }
+    make(rate).map(Some).map_err(|error| Error::with_message(ErrorKind::UnsupportedConfig, error.to_string()))
+}
+
+impl End for MicWriter {
+    const DIRECTION: Direction = Direction::Input;
+
+    fn build<T>(
+        device: &cpal::Device,
+        config: StreamConfig,
+        mut end: Loan<Self>,
+        health: &Arc<Health>,
+    ) -> Result<Stream, Error>
+    where
+        T: SizedSample + FromSample<f32>,
+        f32: FromSample<T>,
+    {
+        let mut resampler = converter(config.sample_rate, FromDevice::new)?;
+        let channels = usize::from(config.channels);
+        let (called, failed) = (health.clone(), health.clone());
+        let callback = move |data: &[T], _: &cpal::InputCallbackInfo| {
+            called.call();
+            for piece in data.chunks(PIECE * channels) {
+                let mut mono = [0.0; PIECE];
+                let frames = piece.len() / channels;
+                for (sample, frame) in mono.iter_mut().zip(piece.chunks_exact(channels)) {
+                    *sample = to_mono(frame);
+                }
+                match &mut resampler {
+                    None => end.push(&mono[..frames]),
+                    Some(resampler) => resampler.push(&mono[..frames], |samples| end.push(samples)),
+                }
+            }
+        };
+        device.build_input_stream(config, callback, move |error| failed.error(error.kind()), None)
+    }
+}
+
+impl End for SpeakerReader {
+    const DIRECTION: Direction = Direction::Output;
+
+    fn build<T>(
+        device: &cpal::Device,
+        config: StreamConfig,
+        mut end: Loan<Self>,
+        health: &Arc<Health>,
+    ) -> Result<Stream, Error>
+    where
+        T: SizedSample + FromSample<f32>,
+        f32: FromSample<T>,
+    {
+        let mut resampler = converter(config.sample_rate, ToDevice::new)?;
+        let channels = usize::from(config.channels);
+        let (called, failed) = (health.clone(), health.clone());
+        let callback = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+            called.call();
+            for piece in data.chunks_mut(PIECE * channels) {
+                let mut stereo = [[0.0; 2]; PIECE];
+                let stereo = &mut stereo[..piece.len() / channels];
+                match &mut resampler {
+                    None => end.pull(stereo),
+                    Some(resampler) => resampler.pull(stereo, |frames| end.pull(frames)),
+                }
+                for (frame, ears) in piece.chunks_exact_mut(channels).zip(stereo) {
+                    from_stereo(*ears, frame);
+                }
+            }
+        };
+        device.build_output_stream(config, callback, move |error| failed.error(error.kind()), None)
+    }
+}
+
+/// The mean of the first two channels: a microphone with more has its voice there.
+fn to_mono<T: Copy>(frame: &[T]) -> f32
+where
+    f32: FromSample<T>,
+{
+    match *frame {
+        [left, right, ..] => 0.5 * (f32::from_sample_(left) + f32::from_sample_(right)),
+        [one] => f32::from_sample_(one),
+        [] => 0.0,
+    }
+}
+
+/// Left and right into the first two channels, silence into the others; their mean where there is one only.
+fn from_stereo<T: Sample + FromSample<f32>>([left, right]: [f32; 2], frame: &mut [T]) {
+    match frame {
+        [one] => *one = T::from_sample_(0.5 * (left + right)),
+        [first, second, others @ ..] => {
+            *first = T::from_sample_(left);
+            *second = T::from_sample_(right);
+            others.fill(T::EQUILIBRIUM);
+        }
+        [] => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_become_one_and_one_becomes_channels() {
+        assert_eq!(to_mono(&[0.5_f32]), 0.5);
+        assert_eq!(to_mono(&[0.5_f32, 0.25, 9.0]), 0.375);
+        assert_eq!(to_mono(&[i16::MIN, 0]), -0.5);
+        let mut frame = [0_u8; 4];
+        from_stereo([1.0, -1.0], &mut frame);
+        assert_eq!(frame, [255, 0, 128, 128]);
+        let mut frame = [0.0_f32];
+        from_stereo([0.5, 0.25], &mut frame);
+        assert_eq!(frame, [0.375]);
+    }
+}

@@ -1,0 +1,228 @@
+//! The others' way in, one frame at a time: orders, open what came, render every lane, mix, limit.
+
+use super::format::{Block, FRAME, MAX_LANES};
+use super::lane::{Lane, Ramp};
+use super::level::Meter;
+use super::mixer::Mixer;
+use super::retired::{Retired, Retirement};
+use super::stats::{DownlinkStats, SNAPSHOT_EVERY};
+use resonance_protocol::media::{InboundPacket, OpeningKey, SealedPacket};
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::position::Position;
+use rtrb::{Consumer, Producer};
+use std::time::Instant;
+
+/// What the engine orders.
+pub enum DownlinkOrder {
+    /// Somebody is there; replaces a lane of the same peer.
+    AddLane(Box<Lane>),
+    /// A key for that lane. The box travels back empty.
+    Key(TransportId, Box<Option<OpeningKey>>),
+    /// Somebody has left.
+    RemoveLane(TransportId),
+    /// Somebody stands elsewhere in the room.
+    Place(TransportId, Position),
+    /// The listener's head points there: degrees clockwise.
+    Face(f32),
+    /// Somebody is louder or softer; 1 is as it was sent.
+    Volume(TransportId, f32),
+    /// Whether anything is heard.
+    Hearing(Hearing),
+    /// Another tap for that lane, or none.
+    Tap(TransportId, Option<Producer<f32>>),
+    /// Another echo canceller that listens to what is played, or none.
+    Reference(Option<Producer<f32>>),
+}
+
+/// Whether the listener hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hearing {
+    /// Everyone.
+    #[default]
+    On,
+    /// Nobody.
+    Deafened,
+}
+
+/// The rings' ends that the downlink works with.
+pub struct DownlinkEnds {
+    /// Orders from the engine.
+    pub orders: Consumer<DownlinkOrder>,
+    /// What is to be freed.
+    pub retired: Retirement,
+    /// Sealed packets from the network.
+    pub inbound: Consumer<InboundPacket>,
+    /// Snapshots to the engine.
+    pub stats: Producer<DownlinkStats>,
+}
+
+/// The others' way in.
+pub struct Downlink {
+    ends: DownlinkEnds,
+    lanes: [Option<Box<Lane>>; MAX_LANES],
+    mixer: Mixer,
+    reference: Option<Producer<f32>>,
+    facing_deg: f32,
+    hearing: Hearing,
+    presence: f32,
+    meter: Meter,
+    stats: DownlinkStats,
+    frames: u32,
+}
+
+impl Downlink {
+    /// A downlink without lanes.
+    pub fn new(ends: DownlinkEnds) -> Self {
+        Self {
+            ends,
+            lanes: [const { None }; MAX_LANES],
+            mixer: Mixer::default(),
+            reference: None,
+            facing_deg: 0.0,
+            hearing: Hearing::On,
+            presence: 1.0,
+            meter: Meter::default(),
+            stats: DownlinkStats::default(),
+            frames: 0,
+        }
+    }
+
+    /// Renders the frame that is wanted `now`: left and right.
+    ///
+    /// Real-time: does not allocate, free, lock, block, log or panic.
+    pub fn render(&mut self, now: Instant, out: &mut [[f32; 2]; FRAME]) {
+        let began = Instant::now();
+        self.take_orders();
+        self.open_packets();
+        let heard = if self.hearing == Hearing::On { 1.0 } else { 0.0 };
+        let presence = Ramp(self.presence, heard);
+        self.presence = heard;
+        self.mixer.begin();
+        let (mut left, mut right) = ([0.0; FRAME], [0.0; FRAME]);
+        for lane in self.lanes.iter_mut().flatten() {
+            lane.render(now, presence, self.facing_deg, &mut left, &mut right);
+            self.mixer.add(&left, &right);
+        }
+        self.mixer.finish(out);
+        self.listen(out);
+        self.stats.busy += began.elapsed();
+        self.report();
+    }
+
+    /// The speaker ran dry so many times.
+    pub fn underran(&mut self, times: u64) {
+        self.stats.underruns += times;
+    }
+
+    /// Hands something back to be freed; see [`Retirement::has_room`].
+    pub fn retirement(&mut self) -> &mut Retirement {
+        &mut self.ends.retired
+    }
+
+    fn take_orders(&mut self) {
+        while self.ends.retired.has_room() {
+            let Ok(order) = self.ends.orders.pop() else { break };
+            if let Some(retired) = self.obey(order) {
+                self.ends.retired.retire(retired);
+            }
+        }
+    }
+
+    /// Does as ordered; what is left over comes back.
+    fn obey(&mut self, order: DownlinkOrder) -> Option<Retired> {
+        match order {
+            DownlinkOrder::AddLane(lane) => {
+                let place = self.place_for(lane.peer());
+                match place {
+                    Some(place) => place.replace(lane),
+                    None => Some(lane),
+                }
+                .map(Retired::Lane)
+            }
+            DownlinkOrder::Key(peer, mut key) => {
+                if let Some(lane) = self.lane(peer)
+                    && let Some(key) = key.take()
+                {
+                    lane.install(key);
+                }
+                Some(Retired::Key(key))
+            }
+            DownlinkOrder::RemoveLane(peer) => {
+                let place = self.lanes.iter_mut().find(|place| place.as_ref().is_some_and(|lane| lane.peer() == peer));
+                place.and_then(Option::take).map(Retired::Lane)
+            }
+            DownlinkOrder::Place(peer, position) => {
+                if let Some(lane) = self.lane(peer) {
+                    lane.place(position);
+                }
+                None
+            }
+            DownlinkOrder::Face(deg) => {
+                self.facing_deg = deg;
+                None
+            }
+            DownlinkOrder::Volume(peer, gain) => {
+                if let Some(lane) = self.lane(peer) {
+                    lane.set_volume(gain);
+                }
+                None
+            }
+            DownlinkOrder::Hearing(hearing) => {
+                self.hearing = hearing;
+                None
+            }
+            DownlinkOrder::Tap(peer, tap) => match self.lane(peer) {
+                Some(lane) => lane.set_tap(tap),
+                None => tap,
+            }
+            .map(Retired::Samples),
+            DownlinkOrder::Reference(reference) => std::mem::replace(&mut self.reference, reference).map(Retired::Samples),
+        }
+    }
+
+    fn lane(&mut self, peer: TransportId) -> Option<&mut Lane> {
+        self.lanes.iter_mut().flatten().find(|lane| lane.peer() == peer).map(Box::as_mut)
+    }
+
+    /// This peer's place, or a free one.
+    fn place_for(&mut self, peer: TransportId) -> Option<&mut Option<Box<Lane>>> {
+        let is = |place: &Option<Box<Lane>>| place.as_ref().is_some_and(|lane| lane.peer() == peer);
+        let index = self.lanes.iter().position(is).or_else(|| self.lanes.iter().position(Option::is_none))?;
+        self.lanes.get_mut(index)
+    }
+
+    fn open_packets(&mut self) {
+        let mut plaintext = [0; SealedPacket::CAPACITY];
+        // Bounded by what is there now: packets that come meanwhile are for the next frame.
+        for _ in 0..self.ends.inbound.slots() {
+            let Ok(packet) = self.ends.inbound.pop() else { break };
+            match self.lane(packet.from) {
+                Some(lane) => lane.receive(&packet, &mut plaintext),
+                None => self.stats.unknown_sender += 1,
+            }
+        }
+    }
+
+    /// Hands what will be heard to the echo canceller, and measures it.
+    fn listen(&mut self, out: &[[f32; 2]; FRAME]) {
+        if let Some(reference) = &mut self.reference {
+            let mono: Block = std::array::from_fn(|n| (out[n][0] + out[n][1]) * 0.5);
+            let _ = reference.push_partial_slice(&mono);
+        }
+        let [left, right] = out.iter().fold([0.0, 0.0], |[left, right], [l, r]| [left + l * l, right + r * r]);
+        self.meter.feed_power(left.max(right) / FRAME as f32);
+    }
+
+    fn report(&mut self) {
+        self.frames += 1;
+        if self.frames < SNAPSHOT_EVERY {
+            return;
+        }
+        self.frames = 0;
+        self.stats.level_db = self.meter.level_db();
+        for (stats, lane) in self.stats.lanes.iter_mut().zip(&self.lanes) {
+            *stats = lane.as_ref().map(|lane| lane.stats());
+        }
+        let _ = self.ends.stats.push(self.stats);
+    }
+}

@@ -1,0 +1,71 @@
+//! Opus, outward: one frame in, one packet of constant size out.
+
+use super::format::{Block, SAMPLE_RATE};
+use opus::{Application, Bitrate, Channels};
+
+/// 32 kb/s: 40 bytes a frame. Constant, since packet lengths of a variable rate tell what is said
+/// (Wright et al., "Spot me if you can", IEEE S&P 2008).
+pub const BITRATE: i32 = 32_000;
+
+/// Room for any single Opus frame (RFC 6716, section 3.2.1: at most 1,275 bytes).
+pub const MAX_PACKET: usize = 1_275;
+
+/// One voice's encoder: 48 kHz mono, 10 ms frames.
+pub struct Encoder {
+    opus: opus::Encoder,
+}
+
+impl Encoder {
+    /// Allocates and sets up the encoder.
+    ///
+    /// # Errors
+    /// What libopus says, which is out of memory only.
+    pub fn new() -> Result<Self, opus::Error> {
+        let mut opus = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
+        opus.set_bitrate(Bitrate::Bits(BITRATE))?;
+        opus.set_vbr(false)?;
+        opus.set_dtx(false)?;
+        opus.set_inband_fec(false)?;
+        opus.set_complexity(10)?;
+        Ok(Self { opus })
+    }
+
+    /// Encodes one frame into `out` ([`MAX_PACKET`] bytes are enough) and returns the packet's length; `None` when libopus refuses.
+    /// Does not allocate.
+    pub fn encode(&mut self, frame: &Block, out: &mut [u8]) -> Option<usize> {
+        self.opus.encode_float(frame, out).ok().filter(|&len| len > 0)
+    }
+
+    /// Samples by which the decoded sound is later than what went in.
+    ///
+    /// # Errors
+    /// What libopus says.
+    pub fn lookahead(&mut self) -> Result<i32, opus::Error> {
+        self.opus.get_lookahead()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_packet_has_the_same_size_whatever_is_said() {
+        let mut encoder = Encoder::new().expect("encoder");
+        let mut out = [0; MAX_PACKET];
+        let mut noise = 1_u32;
+        for n in 0..200 {
+            let mut frame = [0.0; 480];
+            for (i, sample) in frame.iter_mut().enumerate() {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *sample = match n / 50 {
+                    0 => 0.0,
+                    1 => (i as f32 * 0.05).sin() * 0.5,
+                    2 => noise as f32 / u32::MAX as f32 - 0.5,
+                    _ => 1.0e-4 * (i as f32 * 0.3).sin(),
+                };
+            }
+            assert_eq!(encoder.encode(&frame, &mut out), Some(40), "frame {n}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The pipeline alive: two worker threads, an input and an output card, and what to do when a card fails.
+
+use super::capture::MicReader;
+use super::choice::{InputChoice, OutputChoice, VoiceMode};
+use super::desk::{Desk, PipelineEnds};
+use super::device::sink::{Sink, TapSender};
+use super::device::source::Source;
+use super::device::{Card, Wanted, card, virtual_card};
+use super::playback::SpeakerWriter;
+use super::voice::{Voice, VoiceStage};
+use super::workers::{self, Worker};
+use super::{Config, Control, Event, MediaEnds, StartError, SwitchError, rings};
+use rtrb::Producer;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// Events that nobody fetched; beyond it the oldest go.
+const MAX_EVENTS: usize = 64;
+
+/// Sound, from start to stop. Dropping it stops it as [`stop`](Self::stop) does.
+pub struct Engine {
+    // Dropped in this order: the cards stop first and finish their files, then the workers, then what they handed back.
+    input: Option<Box<dyn Card>>,
+    stage: Option<VoiceStage>,
+    output: Option<Box<dyn Card>>,
+    uplink: Worker,
+    downlink: Worker,
+    mics: Producer<MicReader>,
+    speakers: Producer<SpeakerWriter>,
+    desk: Desk,
+    voice: VoiceMode,
+    /// Interruptions reported by cards that are no longer open.
+    past_xruns: u64,
+    events: VecDeque<Event>,
+}
+
+impl Engine {
+    /// Starts sound. A device that is missing or does not work is not an error: silence or nowhere takes its place, and an
+    /// [`Event::Warning`] says so.
+    ///
+    /// # Errors
+    /// A file that was named cannot be used, or the machine is out of threads or memory.
+    pub fn start(config: Config, media: MediaEnds) -> Result<Self, StartError> {
+        let source = Source::open(&config.input)?;
+        let sink = Sink::create(&config.output)?;
+        let ends = PipelineEnds {
+            outbound: media.outbound,
+            outbound_thread: Some(media.outbound_thread),
+            inbound: media.inbound,
+        };
+        let (desk, uplink, downlink) = Desk::new(ends)?;
+        let (mics, next_mic) = rings::mics();
+        let (speakers, next_speaker) = rings::speakers();
+        let mut engine = Self {
+            input: None,
+            stage: None,
+            output: None,
+            uplink: workers::uplink(uplink, next_mic)?,
+            downlink: workers::downlink(downlink, next_speaker)?,
+            mics,
+            speakers,
+            desk,
+            voice: config.voice,
+            past_xruns: 0,
+            events: VecDeque::new(),
+        };
+        if let Err(error) = engine.open_output(&config.output, sink) {
+            engine.fall_back_to_nowhere(&error.to_string());
+        }
+        if let Err(error) = engine.open_input(&config.input, source) {
+            engine.fall_back_to_silence(&error.to_string());
+        }
+        engine.tell_devices();
+        Ok(engine)
+    }
+
+    /// Passes a wish on; never blocks. What cannot be done becomes an [`Event::Warning`].
+    pub fn control(&mut self, control: Control) {
+        if let Err(error) = self.desk.control(control, Instant::now()) {
+            self.warn("no-lane", format!("Somebody cannot be heard: {error}."), "Let somebody leave first.");
+        }
+    }
+
+    /// Takes sound from somewhere else.
+    ///
+    /// # Errors
+    /// See [`SwitchError`]; the input stays what it was.
+    pub fn set_input(&mut self, choice: InputChoice) -> Result<(), SwitchError> {
+        let source = Source::open(&choice)?;
+        self.open_input(&choice, source)?;
+        self.tell_devices();
+        Ok(())
+    }
+
+    /// Brings sound somewhere else.
+    ///
+    /// # Errors
+    /// See [`SwitchError`]; the output stays what it was.
+    pub fn set_output(&mut self, choice: OutputChoice) -> Result<(), SwitchError> {
+        let sink = Sink::create(&choice)?;
+        self.open_output(&choice, sink)?;
+        self.tell_devices();
+        Ok(())
+    }
+
+    /// What happened since the last call, one at a time; to be called until `None` about every 50 ms. Also the time when things are
+    /// freed and failed cards replaced.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.desk.tidy();
+        self.look_after_cards();
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        let mut report = self.desk.poll_report(Instant::now())?;
+        let cards = [&self.input, &self.output];
+        report.xruns += self.past_xruns + cards.into_iter().flatten().map(|card| card.xruns()).sum::<u64>();
+        Some(Event::Report(report))
+    }
+
+    /// Stops sound: files are finished, threads have ended when this returns.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn open_input(&mut self, choice: &InputChoice, source: Option<Source>) -> Result<(), SwitchError> {
+        let worker = self.uplink.thread().ok_or(SwitchError::Busy)?;
+        if self.mics.is_full() {
+            return Err(SwitchError::Busy);
+        }
+        let (writer, reader) = rings::mic(worker.clone());
+        let voice = Voice::new(self.voice.applies_to(choice));
+        let voice_engine = voice.engine();
+        let (stage, writer, reference) = if self.voice.applies_to(choice) {
+            let (played, reference) = rings::reference();
+            let (stage, writer) = VoiceStage::start(voice, writer, reference)?;
+            (Some(stage), writer, Some(played))
+        } else {
+            (None, writer, None)
+        };
+        let card = match source {
+            Some(source) => virtual_card::open_input(choice.to_string(), source, writer)?,
+            None => card::open_input(wanted_input(choice), writer)?,
+        };
+        let _ = self.mics.push(reader);
+        worker.unpark();
+        self.desk.set_reference(voice_engine, reference);
+        // The card before the stage that it wrote into.
+        self.past_xruns += self.input.replace(card).map_or(0, |old| old.xruns());
+        self.stage = stage;
+        Ok(())
+    }
+
+    fn open_output(
+        &mut self,
+        choice: &OutputChoice,
+        sink: Option<(Sink, Option<TapSender>)>,
+    ) -> Result<(), SwitchError> {
+        let worker = self.downlink.thread().ok_or(SwitchError::Busy)?;
+        if self.speakers.is_full() {
+            return Err(SwitchError::Busy);
+        }
+        let (writer, reader) = rings::speaker(worker.clone());
+        let (card, taps) = match sink {
+            Some((sink, taps)) => (virtual_card::open_output(choice.to_string(), sink, reader)?, taps),
+            None => (card::open_output(wanted_output(choice), reader)?, None),
+        };
+        let _ = self.speakers.push(writer);
+        worker.unpark();
+        self.desk.set_taps(taps);
+        self.past_xruns += self.output.replace(card).map_or(0, |old| old.xruns());
+        Ok(())
+    }
+
+    fn look_after_cards(&mut self) {
+        if let Some(fault) = self.input.as_ref().and_then(|card| card.fault()) {
+            self.fall_back_to_silence(&fault);
+            self.tell_devices();
+        }
+        if let Some(fault) = self.output.as_ref().and_then(|card| card.fault()) {
+            self.fall_back_to_nowhere(&fault);
+            self.tell_devices();
+        }
+    }
+
+    fn fall_back_to_silence(&mut self, why: &str) {
+        self.warn("no-input", format!("You cannot be heard: {why}."), "Choose another input with the command input.");
+        let choice = InputChoice::Silence;
+        if self.open_input(&choice, Some(Source::Silence)).is_err() {
+            self.input = None;
+        }
+    }
+
+    fn fall_back_to_nowhere(&mut self, why: &str) {
+        self.warn("no-output", format!("You cannot hear: {why}."), "Choose another output with the command output.");
+        let choice = OutputChoice::Null;
+        if self.open_output(&choice, Some((Sink::Null, None))).is_err() {
+            self.output = None;
+        }
+    }
+
+    fn tell_devices(&mut self) {
+        let name = |card: &Option<Box<dyn Card>>| card.as_ref().map_or("none", |card| card.name()).to_owned();
+        let event = Event::Devices { input: name(&self.input), output: name(&self.output) };
+        self.tell(event);
+    }
+
+    fn warn(&mut self, code: &'static str, message: String, hint: &str) {
+        self.tell(Event::Warning { code, message, hint: hint.into() });
+    }
+
+    fn tell(&mut self, event: Event) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+fn wanted_input(choice: &InputChoice) -> Wanted<'_> {
+    match choice {
+        InputChoice::Device(name) => Wanted::Named(name),
+        InputChoice::Default | InputChoice::Wav { .. } | InputChoice::Tone { .. } | InputChoice::Silence => Wanted::Default,
+    }
+}
+
+fn wanted_output(choice: &OutputChoice) -> Wanted<'_> {
+    match choice {
+        OutputChoice::Device(name) => Wanted::Named(name),
+        OutputChoice::Default | OutputChoice::Wav(_) | OutputChoice::WavPerPeer(_) | OutputChoice::Null => Wanted::Default,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The threads and the virtual card in real time, for a second or so.
+
+use super::super::format::SAMPLE_RATE;
+use super::super::{Report, rings};
+use super::*;
+use hound::WavReader;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use resonance_protocol::identity::IdentityKey;
+use resonance_protocol::link::SessionId;
+use resonance_protocol::media::{InboundPacket, SealedPacket, SenderKey};
+use resonance_protocol::peer::TransportId;
+use rtrb::Consumer;
+use std::path::Path;
+use std::time::Duration;
+
+const PEER: TransportId = TransportId::from_bytes([9; 32]);
+
+/// An engine that hears itself: what it sends comes back from a peer.
+struct Echo {
+    engine: Engine,
+    outbound: Consumer<SealedPacket>,
+    inbound: Producer<InboundPacket>,
+    events: Vec<Event>,
+}
+
+impl Echo {
+    fn start(input: InputChoice, output: OutputChoice) -> Self {
+        let (to_network, outbound) = rings::outbound();
+        let (inbound, from_network) = rings::inbound();
+        let media =
+            MediaEnds { outbound: to_network, outbound_thread: std::thread::current(), inbound: from_network };
+        let config = Config { input, output, voice: VoiceMode::Auto };
+        let mut engine = Engine::start(config, media).expect("starts");
+        let mut rng = StdRng::seed_from_u64(4);
+        let (session, fingerprint) =
+            (SessionId::from_bytes([1; 16]), IdentityKey::generate(&mut rng).public().fingerprint());
+        let key = SenderKey::generate(0, &mut rng);
+        engine.control(Control::AddLane { peer: PEER });
+        let opening = Box::new(key.opening_key(&session, &fingerprint));
+        engine.control(Control::OpeningKey { peer: PEER, key: opening });
+        engine.control(Control::SenderKey(Box::new(key.sealer(&session, &fingerprint))));
+        Self { engine, outbound, inbound, events: Vec::new() }
+    }
+
+    fn run(&mut self, seconds: f32) {
+        let began = Instant::now();
+        while began.elapsed().as_secs_f32() < seconds {
+            while let Ok(packet) = self.outbound.pop() {
+                let _ = self.inbound.push(InboundPacket { from: PEER, arrived: Instant::now(), packet });
+            }
+            self.events.extend(std::iter::from_fn(|| self.engine.poll_event()));
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    fn last_report(&self) -> &Report {
+        let report = |event| if let &Event::Report(ref report) = event { Some(report) } else { None };
+        self.events.iter().rev().find_map(report).expect("a report")
+    }
+}
+
+fn read(path: &Path) -> Vec<f32> {
+    WavReader::open(path).expect("opens").samples::<i16>().map(|x| f32::from(x.expect("reads")) / 32_768.0).collect()
+}
+
+/// Amplitude of the part of `samples` at `hz` (Goertzel's single bin).
+fn tone(samples: &[f32], hz: f32) -> f32 {
+    let (mut re, mut im) = (0.0, 0.0);
+    for (n, x) in samples.iter().enumerate() {
+        let phase = n as f32 / SAMPLE_RATE as f32 * hz * std::f32::consts::TAU;
+        re += x * phase.cos();
+        im += x * phase.sin();
+    }
+    2.0 * (re * re + im * im).sqrt() / samples.len() as f32
+}
+
+#[test]
+fn a_tone_goes_round_in_real_time_and_the_files_last_as_long_as_the_call() {
+    let folder = tempfile::tempdir().expect("folder");
+    let both = folder.path().join("both.wav");
+    let mut echo = Echo::start(InputChoice::Tone { hz: 500.0 }, OutputChoice::Wav(both.clone()));
+    let began = Instant::now();
+    echo.run(1.5);
+    echo.engine.set_output(OutputChoice::WavPerPeer(folder.path().join("voices"))).expect("switches");
+    let switched = began.elapsed().as_secs_f32();
+    echo.run(1.0);
+    echo.engine.set_input(InputChoice::Tone { hz: 1_500.0 }).expect("switches");
+    echo.run(1.0);
+    let report = echo.last_report().clone();
+    assert_eq!((report.voice_engine, report.xruns, report.unsent), ("off", 0, 0), "{report:?}");
+    assert_eq!(report.lanes.len(), 1);
+    assert!(report.frames_sent > 250 && report.lanes[0].received > 200, "{report:?}");
+    assert!((report.input_level_db + 15.0).abs() < 1.0, "{report:?}");
+    assert!(matches!(&echo.events[0], Event::Devices { input, .. } if input == "tone:500"));
+    echo.engine.stop();
+
+    let heard = read(&both);
+    let seconds = heard.len() as f32 / 2.0 / SAMPLE_RATE as f32;
+    assert!((seconds - switched).abs() < 0.1, "{seconds} s of file for {switched} s");
+    let left: Vec<f32> = heard.iter().step_by(2).copied().collect();
+    assert!(tone(&left[left.len() / 2..], 500.0) > 0.1, "{}", tone(&left[left.len() / 2..], 500.0));
+    let voice = read(&folder.path().join("voices").join(format!("{}.wav", PEER.short())));
+    let half = SAMPLE_RATE as usize / 2;
+    assert!((tone(&voice[half / 2..half], 500.0) - 0.25).abs() < 0.03);
+    assert!((tone(&voice[voice.len() - half..], 1_500.0) - 0.25).abs() < 0.03, "the other tone after the change");
+}
+
+#[test]
+fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error() {
+    let mut echo = Echo::start(InputChoice::Device("no such microphone".into()), OutputChoice::Null);
+    echo.run(0.3);
+    assert!(echo.events.iter().any(|event| matches!(event, Event::Warning { code: "no-input", .. })));
+    assert!(echo.events.iter().any(|event| matches!(event, Event::Devices { input, .. } if input == "silence")));
+    assert!(echo.last_report().frames_sent > 10, "silence is sent");
+    let missing = InputChoice::Wav { path: "/no/such/file.wav".into(), looped: false };
+    assert!(matches!(echo.engine.set_input(missing.clone()), Err(SwitchError::File(_))));
+    assert!(echo.engine.set_output(OutputChoice::Device("no such speaker".into())).is_err());
+    echo.run(0.2);
+    assert!(!echo.events.iter().any(|event| matches!(event, Event::Warning { code: "no-output", .. })));
+
+    let (outbound, _keep) = rings::outbound();
+    let (_keep, inbound) = rings::inbound();
+    let media = MediaEnds { outbound, outbound_thread: std::thread::current(), inbound };
+    let config = Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto };
+    assert!(matches!(Engine::start(config, media), Err(StartError::File(_))));
+}

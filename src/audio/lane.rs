@@ -1,0 +1,273 @@
+//! One remote voice's way from its sealed packets to the listener's ears: open, wait, decode, level, place.
+
+use super::decoder::Decoder;
+use super::format::{Block, FRAME};
+use super::jitter::{Change, JitterBuffer, Pull, Urgency};
+use super::level::Meter;
+use super::spatial::LaneRenderer;
+use super::stats::LaneStats;
+use super::stretch::{self, Wish};
+use resonance_protocol::media::{Frame, InboundPacket, Opener, OpeningKey, Refused, SealedPacket};
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::position::Position;
+use rtrb::Producer;
+use std::time::Instant;
+
+/// Room for decoded sound: two frames, one added by stretching, and what is left of the frame before.
+const ROOM: usize = 4 * FRAME;
+/// A voice that begins is faded in over this many samples: 5 ms.
+const FADE_IN: usize = FRAME / 2;
+/// A place with less than this mean square is a pause whoever speaks: −50 dBFS.
+const PAUSE_POWER: f32 = 1.0e-5;
+/// And so is one this much quieter than the voice at its loudest lately: −30 dB.
+const PAUSE_SHARE: f32 = 1.0e-3;
+/// "Lately" fades by this a frame: 10 s.
+const LOUDEST_DECAY: f32 = 0.999;
+
+/// Changes of loudness that apply to a whole frame: from the first number at its beginning to the second at its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ramp(pub f32, pub f32);
+
+impl Ramp {
+    /// Applies it.
+    pub fn apply(self, block: &mut Block) {
+        if self == Self(1.0, 1.0) {
+            return;
+        }
+        let step = (self.1 - self.0) / FRAME as f32;
+        for (n, sample) in block.iter_mut().enumerate() {
+            *sample *= self.0 + step * (n + 1) as f32;
+        }
+    }
+}
+
+/// One remote voice. Everything is allocated by [`new`](Self::new); the other methods belong to the downlink worker.
+pub struct Lane {
+    peer: TransportId,
+    opener: Opener,
+    jitter: JitterBuffer,
+    decoder: Decoder,
+    renderer: LaneRenderer,
+    tap: Option<Producer<f32>>,
+    /// In the room; the head's direction comes in when rendering.
+    position: Position,
+    volume: f32,
+    volume_before: f32,
+    /// Decoded sound that was not played yet: the first `len` samples.
+    pcm: [f32; ROOM],
+    len: usize,
+    /// What was played last.
+    history: Block,
+    sounding: bool,
+    loudest: f32,
+    meter: Meter,
+    refused: u64,
+    replayed: u64,
+    undecodable: u64,
+    bytes: u64,
+    last_opened: Option<Instant>,
+}
+
+impl Lane {
+    /// A lane for `peer`, at `position` in the room, without a key: nothing opens yet.
+    ///
+    /// # Errors
+    /// What libopus says, which is out of memory only.
+    pub fn new(
+        peer: TransportId,
+        position: Position,
+        renderer: LaneRenderer,
+        tap: Option<Producer<f32>>,
+        now: Instant,
+    ) -> Result<Self, opus::Error> {
+        Ok(Self {
+            peer,
+            opener: Opener::new(),
+            jitter: JitterBuffer::new(now),
+            decoder: Decoder::new()?,
+            renderer,
+            tap,
+            position,
+            volume: 1.0,
+            volume_before: 1.0,
+            pcm: [0.0; ROOM],
+            len: 0,
+            history: [0.0; FRAME],
+            sounding: false,
+            loudest: 0.0,
+            meter: Meter::default(),
+            refused: 0,
+            replayed: 0,
+            undecodable: 0,
+            bytes: 0,
+            last_opened: None,
+        })
+    }
+
+    /// Whose voice this is.
+    pub fn peer(&self) -> TransportId {
+        self.peer
+    }
+
+    /// Takes a key in.
+    pub fn install(&mut self, key: OpeningKey) {
+        self.opener.install(key);
+    }
+
+    /// Puts the voice somewhere else in the room.
+    pub fn place(&mut self, position: Position) {
+        self.position = position;
+    }
+
+    /// Changes the voice's loudness; 1 is as it was sent.
+    pub fn set_volume(&mut self, gain: f32) {
+        self.volume = gain;
+    }
+
+    /// Takes the end of another tap, or none; returns the one before.
+    pub fn set_tap(&mut self, tap: Option<Producer<f32>>) -> Option<Producer<f32>> {
+        std::mem::replace(&mut self.tap, tap)
+    }
+
+    /// Opens a packet and keeps it until it is its turn. `plaintext` is scratch.
+    pub fn receive(&mut self, inbound: &InboundPacket, plaintext: &mut [u8; SealedPacket::CAPACITY]) {
+        self.bytes += inbound.packet.as_slice().len() as u64;
+        let opened = match self.opener.open(&inbound.packet, plaintext) {
+            Ok(len) => plaintext.get(..len).and_then(Frame::parse),
+            Err(Refused::Replayed) => {
+                self.replayed += 1;
+                return;
+            }
+            Err(Refused::Unreadable | Refused::UnknownKey | Refused::Forged) => None,
+        };
+        match opened.filter(|frame| Decoder::accepts(frame.opus)) {
+            Some(frame) => {
+                self.last_opened = Some(inbound.arrived);
+                self.jitter.insert(inbound.arrived, frame.timestamp, frame.opus);
+            }
+            None => self.refused += 1,
+        }
+    }
+
+    /// Renders the next frame for both ears. `presence` is the loudness of everyone (deafening); the head points to `facing_deg`.
+    pub fn render(&mut self, now: Instant, presence: Ramp, facing_deg: f32, left: &mut Block, right: &mut Block) {
+        self.fill(now);
+        let mut mono = [0.0; FRAME];
+        mono.copy_from_slice(&self.pcm[..FRAME]);
+        self.pcm.copy_within(FRAME..self.len, 0);
+        self.len -= FRAME;
+        self.history = mono;
+        self.meter.feed(&mono);
+        presence.apply(&mut mono);
+        if let Some(tap) = &mut self.tap {
+            // Cannot be full while the card that empties it is the clock.
+            let _ = tap.push_partial_slice(&mono);
+        }
+        Ramp(self.volume_before, self.volume).apply(&mut mono);
+        self.volume_before = self.volume;
+        let azimuth_deg = self.position.azimuth_deg - facing_deg;
+        let relative = Position { azimuth_deg, ..self.position }.normalised();
+        self.renderer.render(relative, &mono, left, right);
+    }
+
+    /// Sees to it that at least one frame of sound is there.
+    fn fill(&mut self, now: Instant) {
+        if self.len < FRAME {
+            let mut block = [0.0; FRAME];
+            self.next_block(now, &mut block);
+            self.append(&block);
+        }
+        let Some(correction) = self.jitter.correction(now) else { return };
+        let wish = Wish {
+            at_most: correction.at_most,
+            urgency: correction.urgency,
+            quiet_power: PAUSE_POWER.max(self.loudest * PAUSE_SHARE),
+        };
+        let changed = match correction.change {
+            Change::Remove => self.remove(now, wish),
+            Change::Add => {
+                let added = stretch::lengthen(&mut self.pcm, self.len, &self.history, wish);
+                self.len += added;
+                added
+            }
+        };
+        if changed > 0 {
+            self.jitter.corrected(now, correction.change, changed);
+        }
+    }
+
+    fn remove(&mut self, now: Instant, wish: Wish) -> usize {
+        let pause = stretch::power(&self.pcm[..FRAME]) <= wish.quiet_power;
+        if wish.urgency == Urgency::Calm && !pause {
+            return 0;
+        }
+        if self.len == FRAME {
+            // Nothing to spare yet: the next frame is needed too.
+            if !self.jitter.next_waits() {
+                return 0;
+            }
+            let mut block = [0.0; FRAME];
+            if let Pull::Frame(packet) = self.jitter.pull_early(now) {
+                self.undecodable += u64::from(!self.decoder.decode(packet, &mut block));
+            }
+            self.append(&block);
+        }
+        let removed = stretch::shorten(&mut self.pcm[..self.len], wish);
+        self.len -= removed;
+        removed
+    }
+
+    fn next_block(&mut self, now: Instant, block: &mut Block) {
+        let sounds = match self.jitter.pull(now) {
+            Pull::Frame(packet) => {
+                self.undecodable += u64::from(!self.decoder.decode(packet, block));
+                true
+            }
+            Pull::Conceal => {
+                self.decoder.conceal(block);
+                true
+            }
+            Pull::Silence => false,
+        };
+        match (self.sounding, sounds) {
+            (false, true) => {
+                for (n, sample) in block.iter_mut().take(FADE_IN).enumerate() {
+                    *sample *= stretch::fade(n, FADE_IN);
+                }
+            }
+            (true, false) => {
+                self.decoder.conceal(block);
+                Ramp(1.0, 0.0).apply(block);
+            }
+            _ => {}
+        }
+        self.sounding = sounds;
+    }
+
+    fn append(&mut self, block: &Block) {
+        self.loudest = stretch::power(block).max(self.loudest * LOUDEST_DECAY);
+        self.pcm[self.len..self.len + FRAME].copy_from_slice(block);
+        self.len += FRAME;
+    }
+
+    /// Totals and levels as they are now.
+    pub fn stats(&self) -> LaneStats {
+        let totals = self.jitter.totals();
+        LaneStats {
+            peer: self.peer,
+            level_db: self.meter.level_db(),
+            speaking: self.meter.speaking(),
+            received: totals.received,
+            lost: totals.lost,
+            late: totals.late,
+            concealed: totals.concealed + self.undecodable,
+            corrections: totals.corrections,
+            refused: self.refused,
+            duplicates: totals.duplicates + self.replayed,
+            jitter_ms: self.jitter.jitter_ms(),
+            buffer_ms: self.jitter.buffer_ms(),
+            bytes: self.bytes,
+            last_opened: self.last_opened,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! How loud a voice is, and whether it speaks.
+
+use super::format::{Block, FRAME, SILENCE_DB};
+
+/// Frames over which a level is averaged: 50 ms.
+const AVERAGED: f32 = 5.0;
+/// Quieter than this is never speech, in dBFS.
+const SPEECH_FLOOR_DB: f32 = -50.0;
+/// Speech stands out of the background by at least this, in dB.
+const SPEECH_ABOVE_NOISE_DB: f32 = 9.0;
+/// The estimate of the background rises by this a frame (3 dB a second) and falls at once, so pauses set it.
+const NOISE_RISE_DB: f32 = 0.03;
+/// The background is never taken for louder than this, in dBFS: whoever speaks without a pause stays a speaker.
+const NOISE_CEILING_DB: f32 = -40.0;
+/// Frames for which "speaking" outlasts the last loud one: 300 ms bridge the gaps between words.
+const HANGOVER: u32 = 30;
+
+/// Level and speech of one signal, fed frame by frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Meter {
+    power: f32,
+    noise_db: f32,
+    hangover: u32,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { power: 0.0, noise_db: SPEECH_FLOOR_DB, hangover: 0 }
+    }
+}
+
+impl Meter {
+    /// Takes one frame in.
+    pub fn feed(&mut self, frame: &Block) {
+        self.feed_power(frame.iter().map(|x| x * x).sum::<f32>() / FRAME as f32);
+    }
+
+    /// Takes the mean square of one frame in.
+    pub fn feed_power(&mut self, power: f32) {
+        self.power += (power - self.power) / AVERAGED;
+        let level = self.level_db();
+        self.noise_db = (self.noise_db + NOISE_RISE_DB).min(level).clamp(SILENCE_DB, NOISE_CEILING_DB);
+        let loud = level > SPEECH_FLOOR_DB && (level > self.noise_db + SPEECH_ABOVE_NOISE_DB);
+        self.hangover = if loud { HANGOVER } else { self.hangover.saturating_sub(1) };
+    }
+
+    /// Level in dBFS (a full-scale square wave is 0), not below [`SILENCE_DB`].
+    pub fn level_db(&self) -> f32 {
+        power_db(self.power)
+    }
+
+    /// Whether there is speech now or was a moment ago.
+    pub fn speaking(&self) -> bool {
+        self.hangover > 0
+    }
+}
+
+/// Mean square to dBFS, not below [`SILENCE_DB`].
+pub fn power_db(power: f32) -> f32 {
+    (10.0 * power.max(1.0e-12).log10()).max(SILENCE_DB)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_the_floor_and_a_sine_reads_three_decibels_below_its_peak() {
+        let mut meter = Meter::default();
+        meter.feed(&[0.0; FRAME]);
+        assert_eq!(meter.level_db(), SILENCE_DB);
+        assert!(!meter.speaking());
+        for _ in 0..100 {
+            meter.feed(&std::array::from_fn(|n| (n as f32 * std::f32::consts::TAU / 48.0).sin()));
+        }
+        assert!((meter.level_db() + 3.01).abs() < 0.05, "{}", meter.level_db());
+    }
+
+    #[test]
+    fn speaking_begins_at_once_bridges_words_and_ends() {
+        let mut meter = Meter::default();
+        let mut feed = |power: f32, frames: usize| {
+            for _ in 0..frames {
+                meter.feed_power(power);
+            }
+            meter.speaking()
+        };
+        assert!(!feed(1.0e-7, 500), "background noise at -70 dBFS");
+        assert!(feed(1.0e-2, 3), "a loud word after 30 ms");
+        assert!(feed(1.0e-7, 25), "a short pause");
+        assert!(feed(1.0e-2, 30));
+        assert!(!feed(1.0e-7, 100), "a second later");
+    }
+
+    #[test]
+    fn steady_noise_is_not_speech_for_long_but_a_long_speech_is() {
+        let mut meter = Meter::default();
+        for _ in 0..1_000 {
+            meter.feed_power(2.0e-5);
+        }
+        assert!(!meter.speaking(), "a fan at -47 dBFS");
+        for _ in 0..6_000 {
+            meter.feed_power(1.0e-2);
+        }
+        assert!(meter.speaking(), "a minute without a pause");
+    }
+}

@@ -1,0 +1,234 @@
+//! The audio room: from the microphone to sealed packets, and from sealed packets to the ears.
+//!
+//! ```text
+//!  card     │ voice stage │ uplink worker                                      │ network room
+//!  capture ─mic▶ voice ─mic▶ meter ▶ mute ▶ encoder ▶ seal ───────────── outbound ▶ ▸▸▸▸▸▸
+//!                  ▲ reference
+//!  playback ◀ speaker ─ mixer ◀ [ spatial ◀ level ◀ decoder ◀ jitter ◀ open ] ◀ inbound ─ ◂◂◂◂◂
+//!  card     │ downlink worker    └──────────── a lane for each voice ────────┘
+//! ```
+//!
+//! The speaker is the clock: no loop in here sleeps, save the virtual card, which is a clock itself. [`rings`] lists every lock-free
+//! ring. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what the workers hand back; the [`Engine`] adds the
+//! worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
+
+pub mod capture;
+pub mod choice;
+pub mod decoder;
+pub mod desk;
+pub mod device;
+pub mod downlink;
+pub mod encoder;
+mod engine;
+pub mod format;
+pub mod jitter;
+pub mod lane;
+pub mod level;
+pub mod mixer;
+pub mod offline;
+pub mod playback;
+pub mod retired;
+pub mod rings;
+pub mod spatial;
+pub mod stats;
+pub mod stretch;
+pub mod uplink;
+pub mod voice;
+pub mod workers;
+
+pub use choice::{InputChoice, OutputChoice, VoiceMode};
+pub use engine::Engine;
+
+use device::{CardError, FileError};
+use resonance_protocol::media::{InboundPacket, OpeningKey, SealedPacket, Sealer};
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::position::Position;
+use std::io;
+use std::time::Instant;
+use thiserror::Error;
+
+/// What to start with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where this side's sound comes from.
+    pub input: InputChoice,
+    /// Where the others' sound goes.
+    pub output: OutputChoice,
+    /// Echo cancelling, noise suppression and gain.
+    pub voice: VoiceMode,
+}
+
+/// The rings' ends that lead to the network; see [`rings::outbound`] and [`rings::inbound`].
+pub struct MediaEnds {
+    /// Where sealed packets go.
+    pub outbound: rtrb::Producer<SealedPacket>,
+    /// Who is to be woken when one has gone there.
+    pub outbound_thread: std::thread::Thread,
+    /// Where sealed packets come from.
+    pub inbound: rtrb::Consumer<InboundPacket>,
+}
+
+/// What the app can ask for while sound flows. Positions are in the room; volumes in dB.
+pub enum Control {
+    /// Seal with this from now on; before the first nothing is sent.
+    SenderKey(Box<Sealer>),
+    /// True: silence is sent, at the same pace.
+    Mute(bool),
+    /// Somebody is there; at most [`format::MAX_LANES`].
+    AddLane {
+        /// Who.
+        peer: TransportId,
+    },
+    /// Somebody's packets may be sealed with this.
+    OpeningKey {
+        /// Whose.
+        peer: TransportId,
+        /// The key.
+        key: Box<OpeningKey>,
+    },
+    /// Somebody has left.
+    RemoveLane {
+        /// Who.
+        peer: TransportId,
+    },
+    /// Somebody stands elsewhere.
+    Place {
+        /// Who.
+        peer: TransportId,
+        /// Where in the room, the head at its centre.
+        position: Position,
+    },
+    /// The head points there.
+    Face {
+        /// Degrees clockwise.
+        deg: f32,
+    },
+    /// Somebody is to be louder or softer.
+    Volume {
+        /// Who.
+        peer: TransportId,
+        /// By so much, within [`desk::VOLUME_DB`].
+        db: f32,
+    },
+    /// True: nothing is heard.
+    Deafen(bool),
+}
+
+/// What the app is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Something a person should know; sound goes on.
+    Warning {
+        /// A stable word.
+        code: &'static str,
+        /// A sentence.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// What is in use now.
+    Devices {
+        /// The input's name.
+        input: String,
+        /// The output's name.
+        output: String,
+    },
+    /// How it goes, about every 100 ms.
+    Report(Report),
+}
+
+/// How it goes. Counters are totals since the engine (or the lane) began, levels in dBFS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Level of the microphone after voice processing.
+    pub input_level_db: f32,
+    /// Level of what is played.
+    pub output_level_db: f32,
+    /// Speech is being picked up and sent.
+    pub speaking: bool,
+    /// Interruptions of sound: at the microphone, at the speaker, reported by the devices.
+    pub xruns: u64,
+    /// What processes the voice.
+    pub voice_engine: &'static str,
+    /// What places voices in space.
+    pub spatial_engine: &'static str,
+    /// Share of one core that the two audio workers took since the last report, 0–200.
+    pub cpu_percent: f32,
+    /// Sealed packets handed to the network.
+    pub frames_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Frames that could not be sent: the network was too slow.
+    pub unsent: u64,
+    /// Packets of peers without a lane.
+    pub unknown_sender: u64,
+    /// Every voice.
+    pub lanes: Vec<LaneReport>,
+}
+
+/// How it goes with one voice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneReport {
+    /// Whose.
+    pub peer: TransportId,
+    /// Its level.
+    pub level_db: f32,
+    /// It speaks.
+    pub speaking: bool,
+    /// Packets that opened and were the first of their frame.
+    pub received: u64,
+    /// Frames that never came.
+    pub lost: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Frames that were made up.
+    pub concealed_frames: u64,
+    /// Times that 10 ms of sound were taken out or put in to change the delay.
+    pub corrections: u64,
+    /// Packets that did not open.
+    pub refused: u64,
+    /// Packets that came again.
+    pub duplicates: u64,
+    /// Interarrival jitter (RFC 3550) in ms.
+    pub jitter_ms: f32,
+    /// Time that sound waits in the jitter buffer, in ms.
+    pub buffer_ms: f32,
+    /// Bytes of all its sealed packets.
+    pub bytes: u64,
+    /// When the last packet that opened arrived.
+    pub last_opened: Option<Instant>,
+}
+
+/// Why no sound can be made at all.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A file that was named cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The HRTF set cannot be used.
+    #[error("no spatial sound: {0}")]
+    Spatial(#[from] spatial::SpatialError),
+    /// libopus refuses: out of memory.
+    #[error("the Opus codec could not be set up: {0}")]
+    Codec(#[from] opus::Error),
+    /// The system has no thread left.
+    #[error("no audio thread could be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Why the device or file stays what it was.
+#[derive(Debug, Error)]
+pub enum SwitchError {
+    /// The file that was named cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The device that was named cannot be used.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// The system has no thread left.
+    #[error("no audio thread could be started: {0}")]
+    Thread(#[from] io::Error),
+    /// The last change has not been carried out yet.
+    #[error("the last change of device is still under way; try again in a moment")]
+    Busy,
+}

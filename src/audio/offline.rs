@@ -1,0 +1,102 @@
+//! The pipeline without devices, threads or waiting: a loop hands frames in and takes frames out, faster than real time.
+//!
+//! What runs is [`Uplink::process`] and [`Downlink::render`] themselves; only the clock is the caller's.
+
+use super::desk::{Desk, LaneError, PipelineEnds};
+use super::device::sink::TapSender;
+use super::downlink::Downlink;
+use super::format::{Block, FRAME};
+use super::uplink::Uplink;
+use super::voice::Voice;
+use super::{Control, Report, StartError, rings};
+use resonance_protocol::media::{InboundPacket, SealedPacket};
+use resonance_protocol::peer::TransportId;
+use rtrb::{Consumer, Producer};
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// One participant's whole pipeline.
+pub struct Party {
+    /// The own voice's way out.
+    pub uplink: Uplink,
+    /// The others' way in.
+    pub downlink: Downlink,
+    desk: Desk,
+    processor: Voice,
+    reference: Consumer<f32>,
+    outbound: Consumer<SealedPacket>,
+    inbound: Producer<InboundPacket>,
+    taps: mpsc::Receiver<(TransportId, Consumer<f32>)>,
+    voices: BTreeMap<TransportId, Consumer<f32>>,
+}
+
+impl Party {
+    /// Allocates a pipeline.
+    ///
+    /// # Errors
+    /// The HRTF set or the codec cannot be used.
+    pub fn new(voice: Voice) -> Result<Self, StartError> {
+        let (outbound_in, outbound) = rings::outbound();
+        let (inbound, inbound_out) = rings::inbound();
+        let ends = PipelineEnds { outbound: outbound_in, outbound_thread: None, inbound: inbound_out };
+        let (mut desk, uplink, downlink) = Desk::new(ends)?;
+        let (sender, taps): (TapSender, _) = mpsc::channel();
+        desk.set_taps(Some(sender));
+        let (heard, reference) = rings::reference();
+        desk.set_reference(voice.engine(), Some(heard));
+        Ok(Self { uplink, downlink, desk, processor: voice, reference, outbound, inbound, taps, voices: BTreeMap::new() })
+    }
+
+    /// Passes a wish on; it is carried out with the next frame.
+    ///
+    /// # Errors
+    /// Somebody's lane could not be made.
+    pub fn control(&mut self, control: Control, now: Instant) -> Result<(), LaneError> {
+        self.desk.control(control, now)
+    }
+
+    /// Takes one frame of the own voice, and processes it first.
+    pub fn speak(&mut self, mic: &mut Block) {
+        let mut played = [0.0; FRAME];
+        while self.reference.pop_entire_slice(&mut played).is_ok() {
+            self.processor.hear(&played);
+        }
+        self.processor.clean(mic);
+        self.uplink.process(mic);
+    }
+
+    /// The next sealed packet for the others.
+    pub fn sealed(&mut self) -> Option<SealedPacket> {
+        self.outbound.pop().ok()
+    }
+
+    /// Brings a packet in; false when more wait than is possible.
+    pub fn deliver(&mut self, packet: InboundPacket) -> bool {
+        self.inbound.push(packet).is_ok()
+    }
+
+    /// Renders the frame that is wanted `now`.
+    pub fn hear(&mut self, now: Instant, out: &mut [[f32; 2]; FRAME]) {
+        self.downlink.render(now, out);
+    }
+
+    /// The next frame of one voice before it was placed; false when there is none.
+    pub fn voice(&mut self, peer: TransportId, block: &mut Block) -> bool {
+        self.voices.extend(self.taps.try_iter());
+        self.voices.get_mut(&peer).is_some_and(|tap| tap.pop_entire_slice(block).is_ok())
+    }
+
+    /// Frees what was handed back.
+    pub fn tidy(&mut self) {
+        self.desk.tidy();
+    }
+
+    /// How it goes, if there is news and 100 ms have passed since the last time.
+    pub fn report(&mut self, now: Instant) -> Option<Report> {
+        self.desk.poll_report(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The speaker's side: the card is the clock. It takes stereo frames when it needs them, and wakes the downlink worker when
+//! fewer are left than the next call may want.
+
+use super::format::{FRAME, SAMPLE_RATE};
+use rtrb::{Consumer, Producer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::Thread;
+
+/// The margin above the largest call grows by this much at every underrun: a quarter frame.
+const MARGIN_STEP: usize = FRAME / 4;
+/// The margin never exceeds this.
+const MARGIN_MAX: usize = 4 * FRAME;
+/// After so many frames played without an underrun the margin shrinks by one step: a minute.
+const MARGIN_DECAY: u64 = 60 * SAMPLE_RATE as u64;
+
+struct Shared {
+    /// Frames that the worker keeps in the ring.
+    target: AtomicUsize,
+    underruns: AtomicU64,
+}
+
+/// The card's end of the speaker ring. [`pull`](Self::pull) never blocks, allocates or locks: made for callbacks.
+pub struct SpeakerReader {
+    ring: Consumer<[f32; 2]>,
+    worker: Thread,
+    shared: Arc<Shared>,
+    largest: usize,
+    margin: usize,
+    clean: u64,
+    started: bool,
+}
+
+/// The downlink worker's end of the speaker ring.
+pub struct SpeakerWriter {
+    ring: Producer<[f32; 2]>,
+    shared: Arc<Shared>,
+    underruns_seen: u64,
+}
+
+/// Both ends over one ring; `worker` is the thread to wake.
+pub(super) fn ends(
+    writer: Producer<[f32; 2]>,
+    reader: Consumer<[f32; 2]>,
+    worker: Thread,
+) -> (SpeakerWriter, SpeakerReader) {
+    let shared = Arc::new(Shared { target: AtomicUsize::new(FRAME), underruns: AtomicU64::new(0) });
+    let reader = SpeakerReader {
+        ring: reader,
+        worker,
+        shared: shared.clone(),
+        largest: 0,
+        margin: 0,
+        clean: 0,
+        started: false,
+    };
+    (SpeakerWriter { ring: writer, shared, underruns_seen: 0 }, reader)
+}
+
+impl SpeakerReader {
+    /// Fills `out` with stereo frames (left, right) at 48 kHz; any length. What is missing becomes silence and counts as an underrun.
+    pub fn pull(&mut self, out: &mut [[f32; 2]]) {
+        let wanted = out.len();
+        let (_, missing) = self.ring.pop_partial_slice(out);
+        let short = !missing.is_empty();
+        missing.fill([0.0; 2]);
+        // Nothing can be there before the first call has said how much is wanted.
+        if short && self.started {
+            self.shared.underruns.fetch_add(1, Ordering::Relaxed);
+            self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
+            self.clean = 0;
+        } else {
+            self.clean += wanted as u64;
+            if self.clean >= MARGIN_DECAY {
+                self.margin = self.margin.saturating_sub(MARGIN_STEP);
+                self.clean = 0;
+            }
+        }
+        self.started = self.started || !short;
+        self.largest = self.largest.max(wanted);
+        let target = (self.largest + self.margin).min(self.ring.buffer().capacity() - FRAME);
+        self.shared.target.store(target, Ordering::Relaxed);
+        if self.ring.slots() < target {
+            self.worker.unpark();
+        }
+    }
+
+    /// Frames that are there now.
+    pub fn ready(&self) -> usize {
+        self.ring.slots()
+    }
+
+    /// Wakes the worker, for a card that waits for frames.
+    pub fn wake(&self) {
+        self.worker.unpark();
+    }
+}
+
+impl SpeakerWriter {
+    /// Whether another frame of 480 is wanted now: fewer are in the ring than its target, and it fits.
+    pub fn wants(&self) -> bool {
+        let free = self.ring.slots();
+        let filled = self.ring.buffer().capacity() - free;
+        free >= FRAME && filled < self.shared.target.load(Ordering::Relaxed)
+    }
+
+    /// Stereo frames waiting to be played.
+    pub fn filled(&self) -> usize {
+        self.ring.buffer().capacity() - self.ring.slots()
+    }
+
+    /// Hands over one frame of 480; call only when [`wants`](Self::wants) says so (what does not fit is dropped).
+    pub fn push(&mut self, block: &[[f32; 2]; FRAME]) {
+        let _ = self.ring.push_partial_slice(block);
+    }
+
+    /// Underruns since the last call.
+    pub fn take_underruns(&mut self) -> u64 {
+        let total = self.shared.underruns.load(Ordering::Relaxed);
+        let new = total - self.underruns_seen;
+        self.underruns_seen = total;
+        new
+    }
+}

@@ -1,0 +1,116 @@
+//! Every lock-free ring in one place: capacity, who writes, who reads, and what happens when it is full.
+//!
+//! | ring | carries | capacity | writer → reader | when full | when empty |
+//! |---|---|---|---|---|---|
+//! | mic | mono samples | 200 ms | capture → uplink worker; with voice processing: capture → voice stage → uplink worker | newest dropped, counted; timestamps jump over them | worker parks |
+//! | speaker | stereo frames | 100 ms | downlink worker → playback | cannot: the worker fills to a target only | silence played, counted |
+//! | reference | mono samples | 100 ms | downlink worker → voice stage | newest dropped | nothing to hear |
+//! | tap | mono samples | 500 ms | downlink worker → virtual card's files | cannot: the card that empties it is the clock | silence written |
+//! | outbound | sealed packets | 64 (640 ms) | uplink worker → network | newest dropped, counted | the pump parks |
+//! | inbound | sealed packets | 512 (7 people × 730 ms) | network → downlink worker | newest dropped by the network | nothing to open |
+//! | uplink orders | [`UplinkOrder`] | 64 | engine → uplink worker | they wait at the desk | nothing to do |
+//! | downlink orders | [`DownlinkOrder`] | 256 | engine → downlink worker | they wait at the desk | nothing to do |
+//! | retired | [`Retired`] | 64 each worker | workers → engine | orders wait, since each may retire something | nothing to free |
+//! | mics, speakers | another card's ring | 4 each | engine → workers | the engine says busy | the card stays |
+//! | uplink, downlink stats | snapshots | 8 each | workers → engine | newest dropped: totals lose nothing | no news |
+
+use super::capture::{MicReader, MicWriter};
+use super::downlink::DownlinkOrder;
+use super::format::FRAME;
+use super::playback::{SpeakerReader, SpeakerWriter};
+use super::retired::Retired;
+use super::stats::{DownlinkStats, UplinkStats};
+use super::uplink::UplinkOrder;
+use resonance_protocol::media::{InboundPacket, SealedPacket};
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::thread::Thread;
+
+/// Mono samples between the capture callback and the uplink worker: a stall of 200 ms loses nothing.
+pub const MIC_SAMPLES: usize = 20 * FRAME;
+/// Stereo frames between the downlink worker and the playback callback: room for the largest callback seen and its margin.
+pub const SPEAKER_FRAMES: usize = 10 * FRAME;
+/// Mono samples of what is played, on their way to the echo canceller.
+pub const REFERENCE_SAMPLES: usize = 10 * FRAME;
+/// Mono samples of one voice on their way to its own file: the virtual card may be late by half a second.
+pub const TAP_SAMPLES: usize = 50 * FRAME;
+/// Sealed packets waiting for the network.
+pub const OUTBOUND_PACKETS: usize = 64;
+/// Sealed packets waiting to be opened, of all peers together.
+pub const INBOUND_PACKETS: usize = 512;
+/// Orders from the engine to the uplink worker.
+pub const UPLINK_ORDERS: usize = 64;
+/// Orders from the engine to the downlink worker: a join sends about five for each of seven peers.
+pub const DOWNLINK_ORDERS: usize = 256;
+/// Things on their way back to be freed.
+pub const RETIRED: usize = 64;
+/// Changes of card that a worker has not carried out yet.
+pub const CARDS: usize = 4;
+/// Snapshots of totals, ten a second.
+pub const SNAPSHOTS: usize = 8;
+
+/// The microphone's ring; `worker` is woken when a whole frame is there.
+pub fn mic(worker: Thread) -> (MicWriter, MicReader) {
+    let (producer, consumer) = RingBuffer::new(MIC_SAMPLES);
+    super::capture::ends(producer, consumer, worker)
+}
+
+/// The speaker's ring; `worker` is woken when it runs below its target.
+pub fn speaker(worker: Thread) -> (SpeakerWriter, SpeakerReader) {
+    let (producer, consumer) = RingBuffer::new(SPEAKER_FRAMES);
+    super::playback::ends(producer, consumer, worker)
+}
+
+/// What is played, for the echo canceller.
+pub fn reference() -> (Producer<f32>, Consumer<f32>) {
+    RingBuffer::new(REFERENCE_SAMPLES)
+}
+
+/// One voice before it is placed, for its own file.
+pub fn tap() -> (Producer<f32>, Consumer<f32>) {
+    RingBuffer::new(TAP_SAMPLES)
+}
+
+/// Sealed packets to the network.
+pub fn outbound() -> (Producer<SealedPacket>, Consumer<SealedPacket>) {
+    RingBuffer::new(OUTBOUND_PACKETS)
+}
+
+/// Sealed packets from the network.
+pub fn inbound() -> (Producer<InboundPacket>, Consumer<InboundPacket>) {
+    RingBuffer::new(INBOUND_PACKETS)
+}
+
+/// Orders to the uplink worker.
+pub fn uplink_orders() -> (Producer<UplinkOrder>, Consumer<UplinkOrder>) {
+    RingBuffer::new(UPLINK_ORDERS)
+}
+
+/// Orders to the downlink worker.
+pub fn downlink_orders() -> (Producer<DownlinkOrder>, Consumer<DownlinkOrder>) {
+    RingBuffer::new(DOWNLINK_ORDERS)
+}
+
+/// What a worker hands back to be freed.
+pub fn retired() -> (Producer<Retired>, Consumer<Retired>) {
+    RingBuffer::new(RETIRED)
+}
+
+/// Other microphones for the uplink worker.
+pub fn mics() -> (Producer<MicReader>, Consumer<MicReader>) {
+    RingBuffer::new(CARDS)
+}
+
+/// Other speakers for the downlink worker.
+pub fn speakers() -> (Producer<SpeakerWriter>, Consumer<SpeakerWriter>) {
+    RingBuffer::new(CARDS)
+}
+
+/// Totals of the uplink.
+pub fn uplink_stats() -> (Producer<UplinkStats>, Consumer<UplinkStats>) {
+    RingBuffer::new(SNAPSHOTS)
+}
+
+/// Totals of the downlink.
+pub fn downlink_stats() -> (Producer<DownlinkStats>, Consumer<DownlinkStats>) {
+    RingBuffer::new(SNAPSHOTS)
+}

@@ -1,0 +1,195 @@
+//! The measured responses and what lies between them.
+
+use super::SpatialError;
+use crate::audio::format::SAMPLE_RATE;
+use resonance_protocol::position::Position;
+use sofar::reader::{Filter, OpenOptions};
+
+/// Samples a second.
+const SAMPLE_RATE_HZ: f32 = SAMPLE_RATE as f32;
+/// Measured directions that are blended for one in between.
+const BLENDED: usize = 4;
+/// A response begins where it first exceeds this share of its peak. Of 0.1, 0.2, 0.3 and the lag of the minimum-phase response,
+/// this predicts the embedded set's directions from their neighbours best (correlation 0.992, 0.986, 0.973, 0.984).
+const ONSET: f32 = 0.1;
+/// Directions nearer than this (as a chord on the unit sphere) are one direction: 0.01°.
+const SAME: f32 = 2e-4;
+/// Taps of the fractional delay on each side of its centre.
+const SINC_HALF: isize = 16;
+
+type Direction = [f32; 3];
+
+/// A set of head-related impulse responses at 48 kHz.
+pub(super) struct HrirSet {
+    /// Unit vectors: x ahead, y left, z up (SOFA's axes).
+    directions: Vec<Direction>,
+    /// For each direction the left and then the right response, [`Self::measured_taps`] each.
+    responses: Vec<f32>,
+    /// For each direction and ear: where the response begins, in samples.
+    onsets: Vec<[usize; 2]>,
+    /// For each direction and ear: delay to add to the response, in samples.
+    delays: Vec<[f32; 2]>,
+    measured_taps: usize,
+    taps: usize,
+    lowest_deg: f32,
+    highest_deg: f32,
+}
+
+impl HrirSet {
+    /// Reads, resamples and normalises; see [`super::Spatializer::from_sofa`].
+    pub fn from_sofa(file: &[u8]) -> Result<Self, SpatialError> {
+        // Its own interpolation is not used, so the search for neighbours that prepares it may be coarse.
+        let sofa = OpenOptions::new().sample_rate(SAMPLE_RATE_HZ).neighbor_angle_step(45.0).open_data(file)?;
+        let hrtf = sofa.hrtf();
+        let dimensions = hrtf.dimensions();
+        let (count, measured_taps) = (dimensions.m as usize, dimensions.n as usize);
+        let responses = hrtf.data_ir.values.clone();
+        let positions = hrtf.source_position.values.as_slice();
+        if dimensions.r != 2 || count == 0 || measured_taps == 0 {
+            return Err(SpatialError::Unusable("it needs two ears and at least one direction"));
+        }
+        if responses.len() != count * 2 * measured_taps || positions.len() != count * 3 {
+            return Err(SpatialError::Unusable("its arrays do not have the lengths that its dimensions say"));
+        }
+        if !responses.iter().chain(positions).all(|value| value.is_finite()) {
+            return Err(SpatialError::Unusable("it holds numbers that are not finite"));
+        }
+        let directions: Vec<_> = positions.chunks_exact(3).map(|p| unit([p[0], p[1], p[2]])).collect();
+        let elevations = || directions.iter().map(|direction| direction[2].clamp(-1.0, 1.0).asin().to_degrees());
+        let (lowest_deg, highest_deg) = (elevations().fold(90.0, f32::min), elevations().fold(-90.0, f32::max));
+        let onsets = responses
+            .chunks_exact(2 * measured_taps)
+            .map(|pair| {
+                let (left, right) = pair.split_at(measured_taps);
+                [onset(left), onset(right)]
+            })
+            .collect();
+        let delays = delays(&hrtf.data_delay.values, count)?;
+        let longest = delays.iter().flatten().copied().fold(0.0, f32::max);
+        let taps = measured_taps + longest.ceil() as usize;
+        Ok(Self { directions, responses, onsets, delays, measured_taps, taps, lowest_deg, highest_deg })
+    }
+
+    /// Length of the filters that [`Self::blend`] makes, in samples.
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// Writes both ears' filters for a direction into `filter`, whose two responses are [`Self::taps`] long. Elevations outside
+    /// the measured range are taken at its edge. Does not allocate.
+    pub fn blend(&self, position: Position, scratch: &mut [f32], filter: &mut Filter) {
+        let position = position.normalised();
+        let elevation_deg = position.elevation_deg.clamp(self.lowest_deg, self.highest_deg);
+        let (sin_elevation, cos_elevation) = elevation_deg.to_radians().sin_cos();
+        let (sin_azimuth, cos_azimuth) = position.azimuth_deg.to_radians().sin_cos();
+        // SOFA's azimuth counts counter-clockwise, ours clockwise: y is to the left.
+        let weights = self.weights([cos_elevation * cos_azimuth, -cos_elevation * sin_azimuth, sin_elevation]);
+        for (ear, out) in [&mut filter.left, &mut filter.right].into_iter().enumerate() {
+            let arrival: f32 = weights
+                .iter()
+                .map(|&(index, weight)| weight * (self.onsets[index][ear] as f32 + self.delays[index][ear]))
+                .sum();
+            let whole = arrival.round();
+            scratch.fill(0.0);
+            for (index, weight) in weights {
+                let start = (index * 2 + ear) * self.measured_taps;
+                let response = &self.responses[start..start + self.measured_taps];
+                add_shifted(scratch, response, whole as isize - self.onsets[index][ear] as isize, weight);
+            }
+            delay_fraction(scratch, arrival - whole, out);
+        }
+        filter.ldelay = 0.0;
+        filter.rdelay = 0.0;
+    }
+
+    /// The nearest measured directions with weights that add up to 1: a modified Shepard interpolation (Franke and Little),
+    /// whose weights fall to zero where a direction leaves the neighbourhood, so that a moving voice meets no step, and which
+    /// gives a measured direction back exactly.
+    fn weights(&self, towards: Direction) -> [(usize, f32); BLENDED] {
+        // One more than blended: its distance is where the weights end.
+        let mut nearest = [(0, f32::INFINITY); BLENDED + 1];
+        for (index, direction) in self.directions.iter().enumerate() {
+            let distance = chord(*direction, towards);
+            if distance < nearest[BLENDED].1 {
+                nearest[BLENDED] = (index, distance);
+                let mut slot = BLENDED;
+                while slot > 0 && nearest[slot].1 < nearest[slot - 1].1 {
+                    nearest.swap(slot, slot - 1);
+                    slot -= 1;
+                }
+            }
+        }
+        let mut weights = [(nearest[0].0, 0.0); BLENDED];
+        let reach = nearest[BLENDED].1;
+        if nearest[0].1 < SAME || !reach.is_finite() {
+            weights[0].1 = 1.0;
+            return weights;
+        }
+        // A hair beyond, so that equal distances to all still leave a weight.
+        let reach = reach * 1.0001;
+        for (slot, &(index, distance)) in weights.iter_mut().zip(&nearest) {
+            *slot = (index, ((reach - distance) / (reach * distance)).powi(2));
+        }
+        let sum: f32 = weights.iter().map(|(_, weight)| weight).sum();
+        for (_, weight) in &mut weights {
+            *weight /= sum;
+        }
+        weights
+    }
+}
+
+fn unit(vector: Direction) -> Direction {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    vector.map(|x| x / length)
+}
+
+fn chord(a: Direction, b: Direction) -> f32 {
+    a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt()
+}
+
+fn onset(response: &[f32]) -> usize {
+    let peak = response.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
+    response.iter().position(|x| x.abs() > ONSET * peak).unwrap_or(0)
+}
+
+/// `Data.Delay` for every direction and ear: the file gives one pair for all, or one pair each.
+fn delays(values: &[f32], count: usize) -> Result<Vec<[f32; 2]>, SpatialError> {
+    // Half a second is far beyond any real measurement.
+    let sane = |pair: [f32; 2]| pair.iter().all(|delay| (0.0..SAMPLE_RATE_HZ / 2.0).contains(delay)).then_some(pair);
+    let all: Option<Vec<_>> = match values.len() {
+        0 => Some(vec![[0.0; 2]; count]),
+        2 => sane([values[0], values[1]]).map(|pair| vec![pair; count]),
+        n if n == 2 * count => values.chunks_exact(2).map(|pair| sane([pair[0], pair[1]])).collect(),
+        _ => None,
+    };
+    all.ok_or(SpatialError::Unusable("its delays are out of range, or neither one pair nor one pair for each direction"))
+}
+
+/// `sum[n] += weight · response[n − shift]`
+fn add_shifted(sum: &mut [f32], response: &[f32], shift: isize, weight: f32) {
+    let (to, from) = if shift >= 0 { (shift as usize, 0) } else { (0, shift.unsigned_abs()) };
+    if to < sum.len() && from < response.len() {
+        for (s, r) in sum[to..].iter_mut().zip(&response[from..]) {
+            *s += weight * r;
+        }
+    }
+}
+
+/// Delays by a fraction of a sample between −0.5 and 0.5: a sinc under a raised cosine.
+fn delay_fraction(input: &[f32], fraction: f32, out: &mut [f32]) {
+    if fraction.abs() < 1e-3 {
+        out.copy_from_slice(input);
+        return;
+    }
+    const TAPS: usize = 2 * SINC_HALF as usize + 1;
+    let kernel: [f32; TAPS] = std::array::from_fn(|tap| {
+        use std::f32::consts::PI;
+        let x = tap as f32 - SINC_HALF as f32 - fraction;
+        let window = 0.5 + 0.5 * (PI * x / (SINC_HALF as f32 + 1.0)).cos();
+        window * (PI * x).sin() / (PI * x)
+    });
+    out.fill(0.0);
+    for (tap, gain) in kernel.into_iter().enumerate() {
+        add_shifted(out, input, tap as isize - SINC_HALF, gain);
+    }
+}

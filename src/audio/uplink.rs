@@ -1,0 +1,174 @@
+//! The own voice's way out, one frame at a time: orders, measure, mute, encode, seal, hand to the network.
+
+use super::encoder::{Encoder, MAX_PACKET};
+use super::format::{Block, FRAME};
+use super::level::Meter;
+use super::retired::{Retired, Retirement};
+use super::stats::{SNAPSHOT_EVERY, UplinkStats};
+use super::stretch::fade;
+use resonance_protocol::media::{Frame, SealedPacket, Sealer};
+use rtrb::{Consumer, Producer};
+use std::thread::Thread;
+use std::time::Instant;
+
+/// What the engine orders.
+pub enum UplinkOrder {
+    /// Seal with this from now on.
+    Sealer(Box<Sealer>),
+    /// Open or close the microphone.
+    Microphone(Microphone),
+}
+
+/// Whether the others hear this side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Microphone {
+    /// They do.
+    #[default]
+    Open,
+    /// Silence is sent, in packets of the same size and pace.
+    Muted,
+}
+
+/// The rings' ends that the uplink works with.
+pub struct UplinkEnds {
+    /// Orders from the engine.
+    pub orders: Consumer<UplinkOrder>,
+    /// What is to be freed.
+    pub retired: Retirement,
+    /// Sealed packets to the network.
+    pub outbound: Producer<SealedPacket>,
+    /// Unparked after each packet; none where the caller takes packets itself.
+    pub outbound_thread: Option<Thread>,
+    /// Snapshots to the engine.
+    pub stats: Producer<UplinkStats>,
+}
+
+/// The own voice's way out.
+pub struct Uplink {
+    ends: UplinkEnds,
+    encoder: Encoder,
+    sealer: Option<Box<Sealer>>,
+    microphone: Microphone,
+    microphone_before: Microphone,
+    /// Number of the next frame's first sample; wraps.
+    timestamp: u32,
+    skipped: u64,
+    meter: Meter,
+    stats: UplinkStats,
+    frames: u32,
+}
+
+impl Uplink {
+    /// Allocates everything it will ever need.
+    ///
+    /// # Errors
+    /// What libopus says, which is out of memory only.
+    pub fn new(ends: UplinkEnds) -> Result<Self, opus::Error> {
+        Ok(Self {
+            ends,
+            encoder: Encoder::new()?,
+            sealer: None,
+            microphone: Microphone::Open,
+            microphone_before: Microphone::Open,
+            timestamp: 0,
+            skipped: 0,
+            meter: Meter::default(),
+            stats: UplinkStats::default(),
+            frames: 0,
+        })
+    }
+
+    /// Takes one frame from the microphone, which is worked on in place. Nothing is sent before the first sealer.
+    ///
+    /// Real-time: does not allocate, free, lock, block, log or panic.
+    pub fn process(&mut self, mic: &mut Block) {
+        let began = Instant::now();
+        self.take_orders();
+        self.meter.feed(mic);
+        self.mute(mic);
+        self.send(mic);
+        self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+        self.stats.busy += began.elapsed();
+        self.report();
+    }
+
+    /// The microphone lost so many samples: the receivers' clocks must not fall behind for it.
+    pub fn skip(&mut self, samples: u64) {
+        self.stats.overruns += 1;
+        self.skipped += samples;
+        let frames = self.skipped / FRAME as u64;
+        self.skipped %= FRAME as u64;
+        self.timestamp = self.timestamp.wrapping_add((frames as u32).wrapping_mul(FRAME as u32));
+    }
+
+    /// Hands something back to be freed; see [`Retirement::has_room`].
+    pub fn retirement(&mut self) -> &mut Retirement {
+        &mut self.ends.retired
+    }
+
+    fn take_orders(&mut self) {
+        while self.ends.retired.has_room() {
+            let Ok(order) = self.ends.orders.pop() else { break };
+            match order {
+                UplinkOrder::Sealer(sealer) => {
+                    if let Some(old) = self.sealer.replace(sealer) {
+                        self.ends.retired.retire(Retired::Sealer(old));
+                    }
+                }
+                UplinkOrder::Microphone(microphone) => self.microphone = microphone,
+            }
+        }
+    }
+
+    /// Closes and opens without a click: over 5 ms.
+    fn mute(&mut self, mic: &mut Block) {
+        const LEN: usize = FRAME / 2;
+        match (self.microphone_before, self.microphone) {
+            (Microphone::Open, Microphone::Open) => {}
+            (Microphone::Muted, Microphone::Muted) => mic.fill(0.0),
+            (Microphone::Open, Microphone::Muted) => {
+                for (n, sample) in mic.iter_mut().enumerate() {
+                    *sample *= if n < LEN { 1.0 - fade(n, LEN) } else { 0.0 };
+                }
+            }
+            (Microphone::Muted, Microphone::Open) => {
+                for (n, sample) in mic.iter_mut().take(LEN).enumerate() {
+                    *sample *= fade(n, LEN);
+                }
+            }
+        }
+        self.microphone_before = self.microphone;
+    }
+
+    fn send(&mut self, mic: &Block) {
+        // Encoded also while nothing can be sent: the first packet then has a past.
+        let mut opus = [0; MAX_PACKET];
+        let encoded = self.encoder.encode(mic, &mut opus);
+        let Some(sealer) = &mut self.sealer else { return };
+        let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
+        let mut packet = SealedPacket::empty();
+        let sealed = encoded
+            .and_then(|len| Frame { timestamp: self.timestamp, opus: opus.get(..len)? }.write(&mut plaintext))
+            .and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
+        if sealed.is_none() || self.ends.outbound.push(packet).is_err() {
+            self.stats.unsent += 1;
+            return;
+        }
+        self.stats.frames_sent += 1;
+        self.stats.bytes_sent += packet.as_slice().len() as u64;
+        if let Some(thread) = &self.ends.outbound_thread {
+            thread.unpark();
+        }
+    }
+
+    fn report(&mut self) {
+        self.frames += 1;
+        if self.frames < SNAPSHOT_EVERY {
+            return;
+        }
+        self.frames = 0;
+        self.stats.level_db = self.meter.level_db();
+        self.stats.speaking = self.meter.speaking() && self.microphone == Microphone::Open;
+        let _ = self.ends.stats.push(self.stats);
+    }
+}

@@ -1,0 +1,119 @@
+//! The two audio threads. Neither keeps time: each sleeps until a card has brought, or wants, a frame.
+
+use super::capture::MicReader;
+use super::downlink::Downlink;
+use super::format::FRAME;
+use super::playback::SpeakerWriter;
+use super::retired::Retired;
+use super::uplink::Uplink;
+use rtrb::Consumer;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
+
+/// A running audio thread; stopped and waited for when dropped.
+pub struct Worker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts `step`, which is called whenever the thread is woken.
+    fn start(name: &str, mut step: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            hurry();
+            while !stopped.load(Ordering::Acquire) {
+                step();
+                thread::park();
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// The thread to wake; none once it is stopped.
+    pub fn thread(&self) -> Option<&Thread> {
+        self.thread.as_ref().map(JoinHandle::thread)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs `uplink`: whenever the microphone has a whole frame. Other microphones come through `mics`.
+///
+/// # Errors
+/// The system has no thread left.
+pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<Worker> {
+    let mut mic: Option<MicReader> = None;
+    let mut block = [0.0; FRAME];
+    Worker::start("res-uplink", move || {
+        if uplink.retirement().has_room()
+            && let Ok(next) = mics.pop()
+            && let Some(old) = mic.replace(next)
+        {
+            uplink.retirement().retire(Retired::Mic(old));
+        }
+        let Some(mic) = &mut mic else { return };
+        while mic.pop(&mut block) {
+            uplink.process(&mut block);
+        }
+        let dropped = mic.take_dropped();
+        if dropped > 0 {
+            uplink.skip(dropped);
+        }
+    })
+}
+
+/// Runs `downlink`: whenever the speaker runs below its target. Other speakers come through `speakers`.
+///
+/// # Errors
+/// The system has no thread left.
+pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -> io::Result<Worker> {
+    let mut speaker: Option<SpeakerWriter> = None;
+    let mut block = [[0.0; 2]; FRAME];
+    Worker::start("res-downlink", move || {
+        if downlink.retirement().has_room()
+            && let Ok(next) = speakers.pop()
+            && let Some(old) = speaker.replace(next)
+        {
+            downlink.retirement().retire(Retired::Speaker(old));
+        }
+        let Some(speaker) = &mut speaker else { return };
+        while speaker.wants() {
+            downlink.render(Instant::now(), &mut block);
+            speaker.push(&block);
+        }
+        let underruns = speaker.take_underruns();
+        if underruns > 0 {
+            downlink.underran(underruns);
+        }
+    })
+}
+
+/// Asks the system to prefer the calling thread over ordinary ones: the lowest step of the round-robin real-time class.
+/// Most systems refuse ordinary users, which is fine: then it is an ordinary thread.
+pub fn hurry() {
+    #[cfg(unix)]
+    {
+        use thread_priority::unix::{RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
+        use thread_priority::{ThreadPriority, thread_native_id};
+        let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+        // Above everything ordinary, below whatever else runs in real time, such as the sound server.
+        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = thread_priority::set_current_thread_priority(thread_priority::ThreadPriority::Max);
+    }
+}
