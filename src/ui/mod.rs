@@ -1,0 +1,47 @@
+//! What people look at while they talk.
+//!
+//! Elm's shape: a [`Model`] that owns all there is to know, [`update`] that takes a [`Msg`] in and returns [`Action`]s, and
+//! [`view`] that draws. Nothing here knows a clock, a socket or a key of the session: snapshots come in
+//! (`session::view`), commands go out (`command`).
+//!
+//! Which file draws what:
+//!
+//! ```text
+//!  resonance · 3 people · ⚠ Cy not verified            12:41   view/status.rs  header
+//!  ┌ People ─────────────────────┐┌ Room ─────────────────┐
+//!  │ ▶ Bo      ▇▇▇▇▁▁▁▁ speaking ││     Bo ))        Cy   │   view/people.rs, view/room.rs
+//!  │   ✓ verified  direct  18 ms ││                       │   (where: layout.rs, map.rs)
+//!  │   Cy      ▁▁▁▁▁▁▁▁ muted    ││         ▲ you         │
+//!  │   ? not verified  connecting││                       │   wide windows: view/details.rs at the right
+//!  └─────────────────────────────┘└──────────── ring 1 m ─┘
+//!  ┌ Talk ────────────────────────────────────────────────┐
+//!  │  12:04 Cy joined                                      │   view/talk.rs
+//!  └───────────────────────────────────────────────────────┘
+//!   you ▁▃▆▇▆▃▁▁  −18 dB       Bo: lost 0 % here, 0 % there    view/status.rs  me
+//!  ───────────────────────────────────────────────────────    view/status.rs  rule, or what there is to say
+//!   m mute   v verify Bo   ⏎ write   ? help   q leave          view/status.rs  keys, or the line being typed
+//! ```
+//!
+//! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/verify.rs` (`v`), `view/stats.rs` (`s`),
+//! `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
+//! What keys mean is in `keymap.rs`; colours and ASCII in `theme.rs`; widths and the last look before the terminal in `text.rs`.
+
+pub mod model;
+pub mod terminal;
+pub mod text;
+pub mod theme;
+
+mod keymap;
+mod layout;
+mod line;
+mod map;
+mod update;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use model::{Action, Failure, Model, Msg, StartChoice};
+pub use theme::Theme;
+pub use update::update;
+pub use view::view;

@@ -1,0 +1,149 @@
+//! The screen as a person uses it: keys in, pictures and commands out.
+
+mod keys;
+mod pictures;
+mod random;
+
+use super::layout;
+use super::model::Mode;
+use super::theme::{Colour, Glyphs};
+use super::{Action, Failure, Model, Msg, Theme, update, view};
+use crate::session::view::{Connection, Invite, Me, PeerView, TalkLine, Trust, View};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use resonance_protocol::position::Position;
+use std::time::Duration;
+
+const UNICODE: Theme = Theme { colour: Colour::Sixteen, glyphs: Glyphs::Unicode };
+const LINK: &str =
+    "resonance:3mQbGx7wVfK2p9ZtR5aYcE1hLqS8nUdJ4vXoTzBk6WgMyHrNiPeCjFsDuA7t2Lq9wXeVbYmKzRtUcPa5sHgJd3nFo8iB1kGhWv6";
+const NUMBER: &str = "21849 07331 55120 93847 60415 28873 01964 77310 48826 13579 90042 66158";
+
+fn alone() -> View {
+    View {
+        elapsed: Duration::from_secs(7),
+        invite: Invite::Link(LINK.into()),
+        me: Me {
+            id: "adaadaad".into(),
+            name: "Ada".into(),
+            muted: false,
+            deafened: false,
+            speaking: false,
+            level_db: -40.0,
+            facing_deg: 0.0,
+            input: "Built-in Audio".into(),
+            output: "Built-in Audio".into(),
+        },
+        peers: Vec::new(),
+        talk: Vec::new(),
+        reach: "Waiting for somebody to join…".into(),
+        problems: Vec::new(),
+    }
+}
+
+pub(super) fn peer(id: &str, name: &str, azimuth_deg: f32) -> PeerView {
+    PeerView {
+        id: id.into(),
+        name: name.into(),
+        level_db: -90.0,
+        speaking: false,
+        muted: false,
+        deafened: false,
+        trust: Trust::NotVerified,
+        connection: Connection::Direct,
+        rtt_ms: Some(22.4),
+        loss_down: 0.0,
+        loss_up: 0.0,
+        jitter_buffer_ms: 20.0,
+        position: Position::at_azimuth(azimuth_deg),
+        volume_db: 0.0,
+        safety_number: NUMBER.into(),
+    }
+}
+
+/// Ada with Bo, who speaks, Cy, who is new, and Di, whose line is bad.
+pub(super) fn call() -> View {
+    let said = |at, from: &str, text: &str| TalkLine {
+        at: Duration::from_secs(at),
+        from: (!from.is_empty()).then(|| from.to_owned()),
+        text: text.to_owned(),
+    };
+    View {
+        elapsed: Duration::from_secs(761),
+        me: Me { speaking: true, level_db: -18.0, ..alone().me },
+        peers: vec![
+            PeerView {
+                speaking: true,
+                level_db: -21.0,
+                trust: Trust::Verified,
+                rtt_ms: Some(18.0),
+                ..peer("b0b0b0b0", "Bo", -30.0)
+            },
+            peer("c1c1c1c1", "Cy", 0.0),
+            PeerView {
+                muted: true,
+                loss_up: 0.12,
+                rtt_ms: Some(64.0),
+                trust: Trust::Verified,
+                ..peer("d1d1d1d1", "Di", 30.0)
+            },
+        ],
+        talk: vec![
+            said(724, "", "Di joined"),
+            said(725, "Bo", "notes are in the pad"),
+            said(
+                740,
+                "Cy",
+                "thanks, I have them open here and will add what we said about the boat while you go on talking",
+            ),
+        ],
+        ..alone()
+    }
+}
+
+fn press(model: &mut Model, keys: &[KeyCode]) -> Vec<Action> {
+    keys.iter().flat_map(|key| update(model, Msg::Key(KeyEvent::new(*key, KeyModifiers::NONE)))).collect()
+}
+
+/// Types each character as a key.
+fn type_in(model: &mut Model, text: &str) -> Vec<Action> {
+    text.chars().flat_map(|character| press(model, &[KeyCode::Char(character)])).collect()
+}
+
+fn show(model: &mut Model, view: View) {
+    assert_eq!(update(model, Msg::View(Box::new(view))), []);
+}
+
+fn in_session(theme: Theme, view: View) -> Model {
+    let mut model = Model::opening(theme, "Ada", "Making a session…");
+    show(&mut model, view);
+    model
+}
+
+fn buffer(model: &mut Model, columns: u16, rows: u16) -> Buffer {
+    update(model, Msg::Resize { columns, rows });
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("a test terminal");
+    terminal.draw(|frame| view(model, frame)).expect("drawn");
+    terminal.backend().buffer().clone()
+}
+
+/// The screen as text, without the blanks at the ends of lines.
+fn picture(model: &mut Model, columns: u16, rows: u16) -> String {
+    use ratatui::buffer::CellWidth;
+    let buffer = buffer(model, columns, rows);
+    let line = |cells: &[ratatui::buffer::Cell]| {
+        let mut line = String::new();
+        let mut skip = 0;
+        for cell in cells {
+            if skip == 0 {
+                line.push_str(cell.symbol());
+                skip = cell.cell_width();
+            }
+            skip = skip.saturating_sub(1);
+        }
+        line.trim_end().to_owned() + "\n"
+    };
+    buffer.content.chunks(usize::from(columns)).map(line).collect()
+}

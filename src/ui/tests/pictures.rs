@@ -1,0 +1,198 @@
+//! A picture of each view, at both sizes.
+
+use super::*;
+use crate::ui::text;
+use insta::assert_snapshot;
+use ratatui::style::Color;
+
+/// Every view there is, by name, as a person gets to it.
+fn views(theme: Theme) -> Vec<(&'static str, Model)> {
+    let mut views = vec![("start", Model::at_start(theme, "Ada"))];
+
+    let mut model = Model::at_start(theme, "Ada");
+    update(&mut model, Msg::Paste(format!("Hi Ada,\n come here: {LINK}\n")));
+    views.push(("start_with_link", model.clone()));
+    press(&mut model, &[KeyCode::Enter]);
+    views.push(("opening", model.clone()));
+    let failure = Failure {
+        what: "Nobody answered.".into(),
+        why: "The link is right, but none of the three addresses in it answered within 30 seconds.".into(),
+        hint: "Ask whoever sent it whether the session is still open, then try again.".into(),
+    };
+    update(&mut model, Msg::Failed(failure));
+    views.push(("alarm", model));
+
+    let mut model = in_session(theme, alone());
+    for level_db in [-58.0, -44.0, -20.0, -9.0, -24.0] {
+        show(&mut model, View { me: Me { level_db, ..alone().me }, ..alone() });
+    }
+    views.push(("waiting", model.clone()));
+    let lan = Invite::Lan { room: "lobby".into() };
+    let problems = vec!["no microphone found: you can listen".to_owned()];
+    let me = Me { input: "none".into(), muted: true, ..alone().me };
+    show(&mut model, View { invite: lan, problems: problems.clone(), me, ..alone() });
+    views.push(("waiting_lan", model));
+
+    let mut model = in_session(theme, call());
+    views.push(("call", model.clone()));
+    press(&mut model, &[KeyCode::Down, KeyCode::Char('v')]);
+    views.push(("verify", model.clone()));
+    press(&mut model, &[KeyCode::Char('n')]);
+    views.push(("verify_differ", model.clone()));
+    press(&mut model, &[KeyCode::Esc, KeyCode::Char('q')]);
+    views.push(("leave", model.clone()));
+    press(&mut model, &[KeyCode::Esc, KeyCode::Char('i')]);
+    views.push(("invite", model.clone()));
+    press(&mut model, &[KeyCode::Char('s')]);
+    views.push(("stats", model.clone()));
+    press(&mut model, &[KeyCode::Char('?')]);
+    views.push(("help", model.clone()));
+    press(&mut model, &[KeyCode::Esc, KeyCode::Enter]);
+    type_in(&mut model, "hello you two");
+    views.push(("write", model.clone()));
+    press(&mut model, &[KeyCode::Esc]);
+    type_in(&mut model, ":dance");
+    press(&mut model, &[KeyCode::Enter]);
+    views.push(("command_error", model.clone()));
+    press(&mut model, &[KeyCode::Esc]);
+    type_in(&mut model, ":un");
+    press(&mut model, &[KeyCode::Tab]);
+    views.push(("command_completion", model));
+
+    let mut full = call();
+    full.me.deafened = true;
+    full.problems = problems;
+    let silent_for = Duration::from_secs(4);
+    full.peers[1].connection = Connection::Reconnecting { silent_for };
+    full.peers[2].connection = Connection::Connecting;
+    full.peers.extend([
+        PeerView { deafened: true, ..peer("e1e1e1e1", "日本語の長い名前です", 60.0) },
+        PeerView { loss_down: 0.02, ..peer("f1f1f1f1", "Zoe\u{308}", -60.0) },
+        PeerView {
+            position: Position { distance_m: 4.0, ..Position::at_azimuth(170.0) },
+            ..peer("a2a2a2a2", "Bo (2)", 0.0)
+        },
+        PeerView { speaking: true, level_db: -8.0, ..peer("a3a3a3a3", "A very long name that goes on", 90.0) },
+    ]);
+    views.push(("full_room", in_session(theme, full)));
+    views
+}
+
+#[test]
+fn every_view_at_both_sizes() {
+    for (name, mut model) in views(UNICODE) {
+        assert_snapshot!(format!("{name}_80x24"), picture(&mut model, 80, 24));
+        assert_snapshot!(format!("{name}_120x40"), picture(&mut model, 120, 40));
+    }
+}
+
+#[test]
+fn every_view_in_ascii() {
+    let theme = Theme { glyphs: Glyphs::Ascii, ..UNICODE };
+    for (name, mut model) in views(theme) {
+        let shown = picture(&mut model, 80, 24);
+        assert!(shown.is_ascii(), "{name}");
+        assert_snapshot!(format!("{name}_ascii"), shown);
+    }
+}
+
+/// Colour says nothing that the text does not: without it the same words and signs are there, and no colour at all.
+#[test]
+fn without_colour_the_same_is_said() {
+    let plain = Theme { colour: Colour::None, ..UNICODE };
+    for ((name, mut coloured), (_, mut plain)) in views(UNICODE).into_iter().zip(views(plain)) {
+        for (columns, rows) in [(80, 24), (120, 40)] {
+            assert_eq!(picture(&mut coloured, columns, rows), picture(&mut plain, columns, rows), "{name}");
+            for cell in &buffer(&mut plain, columns, rows).content {
+                assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{name}");
+            }
+        }
+        assert!(buffer(&mut coloured, 80, 24).content.iter().any(|cell| cell.fg != Color::Reset), "{name}");
+    }
+}
+
+#[test]
+fn a_window_that_is_too_small_says_so() {
+    let mut model = in_session(UNICODE, call());
+    assert_snapshot!(picture(&mut model, 40, 6), @r"
+    make the window larger: 60×16 at least,
+    now 40×6
+    ");
+    assert!(picture(&mut model, 60, 16).contains("People"));
+    assert!(!picture(&mut model, 60, 15).contains("People"));
+    assert!(!picture(&mut model, 59, 16).contains("People"));
+}
+
+/// Whatever is in a name, the frames stay straight: each line is as wide as the others.
+#[test]
+fn names_of_any_script_leave_the_frames_straight() {
+    for name in [
+        "日本語日本語日本語",
+        "e\u{301}e\u{301}",
+        "👨‍👩‍👧‍👦 family",
+        "\u{301}\u{301}",
+        "ﾊﾟﾊﾟ",
+        "الأحد",
+        "🇩🇪🇫🇷",
+        "x".repeat(64).as_str(),
+    ] {
+        let mut view = call();
+        view.peers.iter_mut().for_each(|peer| peer.name = name.into());
+        let mut model = in_session(UNICODE, view);
+        for (columns, rows) in [(60, 16), (80, 24), (120, 40)] {
+            let shown = picture(&mut model, columns, rows);
+            for line in shown.lines().filter(|line| line.starts_with('│')) {
+                assert!(line.ends_with('│') && text::width(line) == usize::from(columns), "{name}: {line}");
+            }
+        }
+    }
+}
+
+/// Should anything slip through the sanitiser, it does not reach the terminal.
+#[test]
+fn hostile_texts_are_harmless() {
+    let evil = "\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\u{2066}\r\n\u{0}evil";
+    let mut view = call();
+    view.invite = Invite::Lan { room: evil.into() };
+    view.reach = evil.into();
+    view.problems = vec![evil.into(), evil.into()];
+    (view.me.name, view.me.input) = (evil.into(), evil.into());
+    for peer in &mut view.peers {
+        (peer.name, peer.safety_number, peer.id) = (evil.into(), evil.into(), peer.id.clone());
+    }
+    for line in &mut view.talk {
+        (line.from, line.text) = (Some(evil.into()), evil.into());
+    }
+    let mut model = in_session(UNICODE, view.clone());
+    update(&mut model, Msg::Warning { message: evil.into(), hint: evil.into() });
+    for key in ['i', 's', 'v', 'n'] {
+        for (columns, rows) in [(80, 24), (120, 40)] {
+            let cells = buffer(&mut model, columns, rows);
+            let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            assert!(!cells.content.iter().any(|cell| cell.symbol().chars().any(bad)));
+        }
+        press(&mut model, &[KeyCode::Esc, KeyCode::Char(key)]);
+    }
+    view.peers.clear();
+    show(&mut model, view);
+    assert!(picture(&mut model, 80, 24).contains("evil"));
+}
+
+/// The ring on the map lies below the names: nothing of its paleness is left on them.
+#[test]
+fn names_on_the_map_are_as_strong_as_elsewhere() {
+    let mut model = in_session(UNICODE, call());
+    let cells = buffer(&mut model, 80, 24);
+    let room = layout::of(&model).room;
+    let map = crate::ui::map::Projection::fit(layout::inside(room), &call());
+    for label in crate::ui::map::labels(&map, &call().peers, Some(0)) {
+        for column in label.area.x..label.area.right() {
+            let cell = &cells[(column, label.area.y)];
+            assert!(
+                cell.fg != Color::DarkGray && cell.modifier.contains(ratatui::style::Modifier::BOLD),
+                "{}",
+                label.text
+            );
+        }
+    }
+}

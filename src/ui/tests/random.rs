@@ -1,0 +1,173 @@
+//! Whatever is pressed, however the window is, whatever comes: nothing panics, and what is asked for makes sense.
+
+use super::*;
+use crate::command::{Command, MAX_TEXT_BYTES};
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use std::time::Instant;
+
+const CODES: [KeyCode; 16] = [
+    KeyCode::Enter,
+    KeyCode::Esc,
+    KeyCode::Tab,
+    KeyCode::BackTab,
+    KeyCode::Backspace,
+    KeyCode::Delete,
+    KeyCode::Up,
+    KeyCode::Down,
+    KeyCode::Left,
+    KeyCode::Right,
+    KeyCode::Home,
+    KeyCode::End,
+    KeyCode::PageUp,
+    KeyCode::PageDown,
+    KeyCode::F(1),
+    KeyCode::Null,
+];
+const CHARACTERS: &str = "mmdvvynuoqcish?:jjkkll+-[]/ 日e\u{301}\u{1b}9.0 mute move Bo";
+
+fn random_view(random: &mut StdRng) -> View {
+    let names = [
+        "Bo",
+        "日本語の名前",
+        "",
+        "e\u{301}",
+        "\u{1b}[2J\u{202e}",
+        "A very long name that goes on and on and on and on",
+    ];
+    let number = |random: &mut StdRng| match random.random_range(0..12) {
+        0 => f32::NAN,
+        1 => f32::INFINITY,
+        2 => f32::NEG_INFINITY,
+        3 => f32::MAX,
+        _ => random.random_range(-200.0..200.0),
+    };
+    let mut view = call();
+    view.me.facing_deg = number(random);
+    view.me.level_db = number(random);
+    view.peers.clear();
+    for index in 0..random.random_range(0..8) {
+        let mut peer = peer(&format!("id{index}"), names.choose(random).copied().unwrap_or(""), number(random));
+        peer.position =
+            Position { azimuth_deg: number(random), elevation_deg: number(random), distance_m: number(random) };
+        (peer.level_db, peer.loss_down, peer.loss_up) = (number(random), number(random), number(random));
+        (peer.volume_db, peer.jitter_buffer_ms, peer.rtt_ms) = (number(random), number(random), Some(number(random)));
+        (peer.speaking, peer.muted) = (random.random(), random.random());
+        view.peers.push(peer);
+    }
+    for _ in 0..random.random_range(0..View::MAX_TALK - 3) {
+        view.talk.push(TalkLine {
+            at: Duration::from_secs(random.random_range(0..100_000)),
+            from: random.random::<bool>().then(|| "Bo".to_owned()),
+            text: CHARACTERS.repeat(random.random_range(0..9)),
+        });
+    }
+    view
+}
+
+fn random_msg(random: &mut StdRng, start: Instant, model: &Model) -> Msg {
+    let cell = |random: &mut StdRng| (random.random_range(0..140), random.random_range(0..50));
+    match random.random_range(0..24) {
+        0 => Msg::View(Box::new(random_view(random))),
+        1 => Msg::Resize { columns: random.random_range(0..140), rows: random.random_range(0..50) },
+        2 => Msg::Tick(start + Duration::from_millis(random.random_range(0..60_000))),
+        3 => Msg::Paste(
+            [LINK, "hello\nyou", "日本語", ""].choose(random).copied().unwrap_or("").repeat(random.random_range(0..40)),
+        ),
+        4 => Msg::Warning { message: "something".into(), hint: CHARACTERS.repeat(9) },
+        5 if random.random_range(0..20) == 0 => {
+            Msg::Failed(Failure { what: CHARACTERS.into(), why: String::new(), hint: CHARACTERS.repeat(30) })
+        }
+        6..10 => {
+            let (mut column, mut row) = cell(random);
+            if let Some(map) = model.view.as_ref().filter(|_| random.random()) {
+                let room = layout::inside(layout::of(model).room);
+                let projection = crate::ui::map::Projection::fit(room, map);
+                if let Some(label) = crate::ui::map::labels(&projection, &map.peers, None).choose(random) {
+                    (column, row) = (label.area.x, label.area.y);
+                }
+            }
+            let kinds = [
+                MouseEventKind::Down(MouseButton::Left),
+                MouseEventKind::Drag(MouseButton::Left),
+                MouseEventKind::Up(MouseButton::Left),
+                MouseEventKind::ScrollUp,
+                MouseEventKind::ScrollDown,
+                MouseEventKind::Down(MouseButton::Right),
+            ];
+            let kind = kinds.choose(random).copied().unwrap_or(MouseEventKind::Moved);
+            Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+        }
+        10..14 => Msg::Key(KeyEvent::new(
+            CODES.choose(random).copied().unwrap_or(KeyCode::Null),
+            KeyModifiers::from_bits_truncate(random.random_range(0..8)),
+        )),
+        _ => {
+            let characters: Vec<char> = CHARACTERS.chars().collect();
+            let character = characters.choose(random).copied().unwrap_or('m');
+            Msg::Key(KeyEvent::new(KeyCode::Char(character), KeyModifiers::NONE))
+        }
+    }
+}
+
+fn makes_sense(action: &Action, model: &Model) {
+    match action {
+        Action::Command(Command::Move { azimuth_deg, distance_m, .. }) => {
+            assert!((-360.0..=360.0).contains(azimuth_deg));
+            assert!(distance_m.is_none_or(|distance| Position::DISTANCE_M.contains(&distance)));
+        }
+        Action::Command(Command::Volume { db, .. }) => assert!((-60.0..=12.0).contains(db), "{db}"),
+        Action::Command(Command::Face(deg)) => assert!((-360.0..=360.0).contains(deg)),
+        Action::Command(Command::Say(text)) => assert!(!text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES),
+        Action::Start { name, .. } => assert!(!name.is_empty() && matches!(model.mode, Mode::Opening(_))),
+        _ => {}
+    }
+}
+
+#[test]
+fn anything_may_happen_in_any_order_in_any_window() {
+    let start = Instant::now();
+    for seed in 0..60 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let theme = Theme { glyphs: if seed % 2 == 0 { Glyphs::Unicode } else { Glyphs::Ascii }, ..UNICODE };
+        let mut model = if seed % 3 == 0 { Model::at_start(theme, "Ada") } else { in_session(theme, call()) };
+        for step in 0..400 {
+            let msg = random_msg(&mut random, start, &model);
+            for action in update(&mut model, msg) {
+                makes_sense(&action, &model);
+            }
+            if matches!(model.mode, Mode::Opening(_)) && random.random() {
+                show(&mut model, call());
+            }
+            if step % 8 == 0 {
+                let (columns, rows) = (random.random_range(1..150), random.random_range(1..60));
+                let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("a test terminal");
+                terminal.draw(|frame| view(&model, frame)).expect("drawn");
+                for cell in &terminal.backend().buffer().content {
+                    assert!(!cell.symbol().chars().any(char::is_control));
+                    assert!(theme.glyphs == Glyphs::Unicode || cell.symbol().is_ascii());
+                }
+            }
+        }
+    }
+}
+
+/// From a single cell up: every size that a window can be shrunk to, and the odd ones around the limits.
+#[test]
+fn every_small_window_is_drawn() {
+    let views = [call(), alone()];
+    for columns in (1..64).chain([80, 109, 110, 111, 300]) {
+        for rows in (1..20).chain([24, 90]) {
+            let mut model = in_session(UNICODE, views[usize::from((columns + rows) % 2)].clone());
+            press(
+                &mut model,
+                &[[KeyCode::Char('v'), KeyCode::Char(':'), KeyCode::Char('?')][usize::from(columns % 3)]],
+            );
+            buffer(&mut model, columns, rows);
+            let mut model = Model::at_start(UNICODE, "Ada");
+            buffer(&mut model, columns, rows);
+        }
+    }
+}

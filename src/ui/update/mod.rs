@@ -1,0 +1,147 @@
+//! What happens to the model: one message in, what is asked of the program out.
+
+mod call;
+mod mouse;
+mod start;
+mod typing;
+mod verify;
+
+use super::model::{Action, Mode, Model, Msg, NOTICE_TIME, Tone, WAVE};
+use crate::session::view::View;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use std::time::Instant;
+
+/// Takes a message in and returns what the program is asked to do, in order.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
+    match msg {
+        Msg::View(view) => take_view(model, view),
+        Msg::Key(event) if event.kind == KeyEventKind::Release => {}
+        Msg::Key(event) => return key(model, event),
+        Msg::Mouse(event) => return mouse::mouse(model, event),
+        Msg::Paste(text) => return typing::paste(model, &text),
+        Msg::Resize { columns, rows } => {
+            (model.columns, model.rows) = (columns, rows);
+            model.drag = None;
+        }
+        Msg::Tick(now) => tick(model, now),
+        Msg::Warning { message, hint } => {
+            let text = if hint.is_empty() { message } else { format!("{message}: {hint}") };
+            model.tell(Tone::Trouble, text);
+        }
+        Msg::Failed(failure) => {
+            model.mode = Mode::Alarm(failure);
+            model.view = None;
+            model.selected = None;
+            model.drag = None;
+            model.notice = None;
+        }
+        Msg::InputEnded => return vec![Action::Quit],
+    }
+    Vec::new()
+}
+
+fn take_view(model: &mut Model, mut view: Box<View>) {
+    match model.mode {
+        // A last snapshot of a session that is over.
+        Mode::Start | Mode::Alarm(_) => return,
+        Mode::Opening(_) => model.mode = Mode::Call,
+        _ => {}
+    }
+    if let Some(drag) = &model.drag {
+        // The session may not have heard of the newest place yet: what is under the hand must not jump back.
+        match (view.peers.iter_mut().find(|peer| peer.id == drag.peer), model.peer(&drag.peer)) {
+            (Some(newer), Some(held)) => newer.position = held.position,
+            _ => model.drag = None,
+        }
+    }
+    let here = |id: &String| view.peers.iter().any(|peer| peer.id == *id);
+    if !model.selected.as_ref().is_some_and(here) {
+        model.selected = view.peers.first().map(|peer| peer.id.clone());
+    }
+    if model.wave.len() == WAVE {
+        model.wave.pop_front();
+    }
+    model.wave.push_back(if view.me.muted { f32::NEG_INFINITY } else { view.me.level_db });
+    model.talk_scroll = model.talk_scroll.min(view.talk.len().saturating_sub(1));
+    if matches!(model.mode, Mode::Leave | Mode::Invite) && view.peers.is_empty() {
+        model.mode = Mode::Call;
+    }
+    model.view = Some(view);
+}
+
+fn tick(model: &mut Model, now: Instant) {
+    if let Some(notice) = &mut model.notice
+        && now >= *notice.until.get_or_insert(now + NOTICE_TIME)
+    {
+        model.notice = None;
+    }
+}
+
+fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
+    if event.code == KeyCode::Char('c') && event.modifiers.contains(KeyModifiers::CONTROL) {
+        return interrupt(model);
+    }
+    match &model.mode {
+        Mode::Start => start::key(model, event),
+        Mode::Opening(_) => match event.code {
+            KeyCode::Esc | KeyCode::Char('q') => vec![Action::Quit],
+            _ => Vec::new(),
+        },
+        Mode::Call | Mode::Invite | Mode::Stats => call::key(model, event),
+        Mode::Verify(_) => verify::key(model, event),
+        Mode::Help { scroll } => {
+            let scroll = *scroll;
+            help(model, event, scroll)
+        }
+        Mode::CommandLine(_) => typing::command_line(model, event),
+        Mode::Write => typing::write(model, event),
+        Mode::Leave => match event.code {
+            KeyCode::Char('y' | 'q') | KeyCode::Enter => vec![Action::Quit],
+            KeyCode::Char('n') | KeyCode::Esc => go(model, Mode::Call),
+            _ => Vec::new(),
+        },
+        Mode::Alarm(_) => match event.code {
+            KeyCode::Enter | KeyCode::Esc => go(model, Mode::Start),
+            KeyCode::Char('q') => vec![Action::Quit],
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// Ctrl-C: leaves, but asks once when others are here.
+fn interrupt(model: &mut Model) -> Vec<Action> {
+    let others = model.view.as_ref().is_some_and(|view| !view.peers.is_empty());
+    if !others || model.mode == Mode::Leave {
+        return vec![Action::Quit];
+    }
+    go(model, Mode::Leave)
+}
+
+fn help(model: &mut Model, event: KeyEvent, scroll: usize) -> Vec<Action> {
+    let scroll = match event.code {
+        KeyCode::Esc | KeyCode::Char('q' | '?') | KeyCode::Enter => {
+            let home = if model.view.is_some() { Mode::Call } else { Mode::Start };
+            return go(model, home);
+        }
+        KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => scroll + 1,
+        KeyCode::PageUp => scroll.saturating_sub(10),
+        KeyCode::PageDown | KeyCode::Char(' ') => scroll + 10,
+        KeyCode::Home => 0,
+        KeyCode::End => usize::MAX / 2,
+        _ => scroll,
+    };
+    scroll_help(model, scroll);
+    Vec::new()
+}
+
+/// Scrolls the help page, at most to its last line.
+fn scroll_help(model: &mut Model, scroll: usize) {
+    let last = super::view::help::last_scroll(model);
+    model.mode = Mode::Help { scroll: scroll.min(last) };
+}
+
+fn go(model: &mut Model, mode: Mode) -> Vec<Action> {
+    model.mode = mode;
+    Vec::new()
+}

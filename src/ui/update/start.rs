@@ -1,0 +1,108 @@
+//! The start screen's keys: a form of three fields and four lines to choose from.
+
+use super::typing::{Edit, edit};
+use crate::ui::model::{Action, Mode, Model, Start, StartChoice, StartField, Tone};
+use crossterm::event::{KeyCode, KeyEvent};
+
+/// What every link begins with.
+const SCHEME: &str = "resonance:";
+
+pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
+    match event.code {
+        KeyCode::Up | KeyCode::BackTab => focus(&mut model.start, StartField::ALL.len() - 1),
+        KeyCode::Down | KeyCode::Tab => focus(&mut model.start, 1),
+        KeyCode::Enter => return enter(model),
+        KeyCode::F(1) => model.mode = Mode::Help { scroll: 0 },
+        _ => {
+            let field = match model.start.focus {
+                StartField::Name => &mut model.start.name,
+                StartField::Join => &mut model.start.link,
+                StartField::Lan => &mut model.start.room,
+                StartField::Create | StartField::Quit => return menu_key(model, event),
+            };
+            if edit(field, event) == Edit::Full {
+                model.tell(Tone::Trouble, "that is too long: not all of it fitted");
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn menu_key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
+    match event.code {
+        KeyCode::Char('q') => return vec![Action::Quit],
+        KeyCode::Char('?') => model.mode = Mode::Help { scroll: 0 },
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn focus(start: &mut Start, by: usize) {
+    let at = StartField::ALL.iter().position(|field| *field == start.focus).unwrap_or(0);
+    start.focus = StartField::ALL[(at + by) % StartField::ALL.len()];
+}
+
+fn enter(model: &mut Model) -> Vec<Action> {
+    let start = &mut model.start;
+    let name = start.name.text().trim().to_owned();
+    if start.focus == StartField::Quit {
+        return vec![Action::Quit];
+    }
+    if name.is_empty() {
+        start.focus = StartField::Name;
+        model.tell(Tone::Trouble, "the others need a name for you: type one first");
+        return Vec::new();
+    }
+    let room = start.room.text().trim().to_owned();
+    let link = start.link.text().trim().to_owned();
+    let (choice, doing) = match start.focus {
+        StartField::Name => {
+            start.focus = if link.is_empty() { StartField::Create } else { StartField::Join };
+            return Vec::new();
+        }
+        StartField::Join if link.is_empty() => {
+            model.tell(Tone::Trouble, "paste the link that you were sent, or type it");
+            return Vec::new();
+        }
+        StartField::Lan if room.is_empty() => {
+            model.tell(Tone::Trouble, "type the name of a room; everybody in it types the same");
+            return Vec::new();
+        }
+        StartField::Join => (StartChoice::Join(link), "Joining…".to_owned()),
+        StartField::Lan => {
+            let doing = format!("Looking for the room “{room}” on this network…");
+            (StartChoice::Lan(room), doing)
+        }
+        StartField::Create | StartField::Quit => (StartChoice::Create, "Making a session…".to_owned()),
+    };
+    model.mode = Mode::Opening(doing);
+    model.notice = None;
+    vec![Action::Start { name, choice }]
+}
+
+/// A link goes to its field wherever the cursor is, without the words before it; other text goes where it would be typed.
+pub(super) fn paste(model: &mut Model, text: &str) {
+    let start = &mut model.start;
+    let fitted = if let Some(at) = text.to_ascii_lowercase().find(SCHEME) {
+        start.focus = StartField::Join;
+        let fitted = start.link.set(text.get(at..).unwrap_or(text));
+        // So that the field shows how the link begins.
+        start.link.home();
+        model.tell(Tone::Fine, "a link: Enter joins");
+        fitted || model.start.link.text().len() > SCHEME.len()
+    } else {
+        match start.focus {
+            StartField::Name => start.name.insert(text),
+            StartField::Lan => start.room.insert(text),
+            // A link may have lost its beginning: whoever reads it says what is wrong with it.
+            StartField::Join => start.link.insert(text),
+            StartField::Create | StartField::Quit => {
+                model.tell(Tone::Trouble, "there is no link in what you pasted: a link begins with resonance:");
+                true
+            }
+        }
+    };
+    if !fitted {
+        model.tell(Tone::Trouble, "that is too long: not all of it fitted");
+    }
+}

@@ -1,0 +1,40 @@
+//! Everything about the chosen person, where the window is wide enough to keep it open.
+
+use super::{panel, put_all, words};
+use crate::ui::model::Model;
+use crate::ui::text;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
+    let theme = model.theme;
+    let Some((_, peer)) = model.chosen() else {
+        panel(frame, theme, area, "Details");
+        return;
+    };
+    let inside = panel(frame, theme, area, &peer.name);
+    let facing_deg = model.view.as_ref().map_or(0.0, |view| view.me.facing_deg);
+    let cells = usize::from(inside.width);
+    let row = |what: &str, value: String| {
+        let value = text::cut(&value, cells.saturating_sub(13));
+        Line::from_iter([Span::styled(format!(" {what:<11} "), theme.faint()), Span::raw(value)])
+    };
+    let lines = [
+        row("trust", words::trust(peer.trust).to_owned()),
+        row("connection", words::path(&peer.connection)),
+        row("round trip", words::round_trip(peer).unwrap_or_else(|| "—".into())),
+        row("lost here", words::percent(peer.loss_down)),
+        row("lost there", words::percent(peer.loss_up)),
+        row("buffer", format!("{:.0} ms", peer.jitter_buffer_ms)),
+        Line::default(),
+        row("voice", words::level(peer.level_db)),
+        row("volume", words::signed(peer.volume_db, "dB")),
+        row("place", words::direction(peer.position, facing_deg)),
+        row("distance", format!("{:.1} m", peer.position.distance_m)),
+        row("height", words::signed(peer.position.elevation_deg, "deg")),
+        Line::default(),
+        row("id", peer.id.clone()),
+    ];
+    put_all(frame, inside, lines);
+}

@@ -1,0 +1,66 @@
+//! Level meters: the bar of a person and the wave of one's own microphone.
+
+use crate::ui::model::WAVE;
+use crate::ui::theme::Theme;
+use ratatui::text::Span;
+use std::collections::VecDeque;
+
+/// What counts as nothing, in dBFS.
+const FLOOR_DB: f32 = -60.0;
+/// What fills the meter, in dBFS: above it speech is close to clipping.
+const FULL_DB: f32 = -6.0;
+/// From the lowest to the highest.
+const STEPS: [&str; 7] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇"];
+
+/// The share of the meter that a level fills, 0–1.
+fn share(db: f32) -> f32 {
+    if db.is_nan() { 0.0 } else { ((db - FLOOR_DB) / (FULL_DB - FLOOR_DB)).clamp(0.0, 1.0) }
+}
+
+/// A bar of `cells` cells.
+pub(super) fn bar(theme: Theme, db: f32, cells: usize) -> Vec<Span<'static>> {
+    let filled = (share(db) * cells as f32).ceil() as usize;
+    let cell = |step| match step < filled {
+        true => Span::styled("▇", theme.meter(step, cells)),
+        false => Span::styled("▁", theme.faint()),
+    };
+    (0..cells).map(cell).collect()
+}
+
+/// The newest levels, the newest at the right.
+pub(super) fn wave(theme: Theme, levels: &VecDeque<f32>) -> Vec<Span<'static>> {
+    let quiet = std::iter::repeat_n(FLOOR_DB, WAVE.saturating_sub(levels.len()));
+    let cell = |db: f32| {
+        let step = (share(db) * (STEPS.len() - 1) as f32).ceil() as usize;
+        let style = if step == 0 { theme.faint() } else { theme.meter(step, STEPS.len()) };
+        Span::styled(STEPS[step.min(STEPS.len() - 1)], style)
+    };
+    quiet.chain(levels.iter().copied()).map(cell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::theme::{Colour, Glyphs};
+
+    const THEME: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Unicode };
+
+    fn shown(spans: Vec<Span>) -> String {
+        spans.into_iter().map(|span| span.content.into_owned()).collect()
+    }
+
+    #[test]
+    fn a_meter_is_empty_in_silence_and_full_at_the_top() {
+        assert_eq!(shown(bar(THEME, -90.0, 8)), "▁▁▁▁▁▁▁▁");
+        assert_eq!(shown(bar(THEME, -59.0, 8)), "▇▁▁▁▁▁▁▁");
+        assert_eq!(shown(bar(THEME, 0.0, 8)), "▇▇▇▇▇▇▇▇");
+        assert_eq!(shown(bar(THEME, f32::NAN, 4)), "▁▁▁▁");
+        assert_eq!(shown(bar(THEME, f32::INFINITY, 4)), "▇▇▇▇");
+    }
+
+    #[test]
+    fn a_wave_begins_quiet_and_moves_to_the_left() {
+        assert_eq!(shown(wave(THEME, &VecDeque::new())), "▁▁▁▁▁▁▁▁");
+        assert_eq!(shown(wave(THEME, &VecDeque::from([-33.0, 0.0, f32::NEG_INFINITY]))), "▁▁▁▁▁▄▇▁");
+    }
+}

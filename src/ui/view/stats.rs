@@ -1,0 +1,55 @@
+//! Every number there is, a person a row.
+
+use super::{panel, put_all, words};
+use crate::session::view::{PeerView, View};
+use crate::ui::text;
+use crate::ui::theme::Theme;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+/// Width of each column in cells, the name first.
+const COLUMNS: [usize; 7] = [12, 12, 8, 10, 11, 7, 7];
+
+pub(super) fn draw(theme: Theme, view: &View, frame: &mut Frame, area: Rect) {
+    let inside = panel(frame, theme, area, "Measurements");
+    let mut lines = vec![Line::default()];
+    if view.peers.is_empty() {
+        lines.push(Line::raw("  Nobody is here yet."));
+    } else {
+        let heads = ["", "path", "rtt", "lost here", "lost there", "buffer", "volume"];
+        lines.push(Line::styled(row(&heads.map(str::to_owned)), theme.faint()));
+        lines.extend(view.peers.iter().map(|peer| Line::raw(row(&numbers(peer)))));
+    }
+    let cells = usize::from(inside.width).saturating_sub(16);
+    let own = |what: &str, value: String| Line::raw(format!("  {what:<12}{}", text::cut(&value, cells)));
+    lines.push(Line::default());
+    lines.push(own("microphone", format!("{} ({})", view.me.input, words::level(view.me.level_db))));
+    lines.push(own("speaker", view.me.output.clone()));
+    lines.push(own("you face", words::signed(view.me.facing_deg, "deg")));
+    if !view.problems.is_empty() {
+        lines.push(Line::default());
+    }
+    for problem in &view.problems {
+        let wrapped = text::wrap(&format!("⚠ {problem}"), usize::from(inside.width).saturating_sub(4));
+        lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
+    }
+    put_all(frame, inside, lines);
+}
+
+fn numbers(peer: &PeerView) -> [String; 7] {
+    [
+        peer.name.clone(),
+        words::path(&peer.connection),
+        words::round_trip(peer).unwrap_or_else(|| "—".into()),
+        words::percent(peer.loss_down),
+        words::percent(peer.loss_up),
+        format!("{:.0} ms", peer.jitter_buffer_ms),
+        words::signed(peer.volume_db, "dB"),
+    ]
+}
+
+fn row(values: &[String; 7]) -> String {
+    let cells = values.iter().zip(COLUMNS).map(|(value, cells)| text::fit(value, cells) + " ");
+    format!(" {}", cells.collect::<String>())
+}

@@ -1,0 +1,247 @@
+//! The header, one's own line, and the two lines at the bottom: what happened, and the keys that matter now.
+
+use super::{hints, meter, put, rule, words};
+use crate::command::VERBS;
+use crate::session::view::{Invite, Trust, View};
+use crate::ui::layout::{Areas, BAD_LOSS};
+use crate::ui::line::Line as Input;
+use crate::ui::model::{CommandLine, Mode, Model, Tone, VerifyPage};
+use crate::ui::text;
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
+
+/// Rows that a notice may take; the rest of it is cut off.
+const MAX_NOTICE_ROWS: usize = 4;
+
+pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
+    let theme = model.theme;
+    let mut left = vec![Span::raw(" "), Span::styled("resonance", theme.strong())];
+    let mut right = String::new();
+    if let Some(view) = &model.view {
+        let people = match view.peers.len() {
+            0 => text::cut(&view.me.name, 24),
+            others => format!("{} people", others + 1),
+        };
+        left.push(Span::raw(format!(" · {people}")));
+        if let Some(concern) = concern(view) {
+            left.push(Span::raw(" · "));
+            left.push(Span::styled(concern, theme.warning()));
+        }
+        right = format!("{} ", words::clock(view.elapsed));
+    }
+    let cells = text::width(&right) as u16;
+    put(frame, Rect { width: area.width.saturating_sub(cells + 1), ..area }, Line::from(left));
+    put(
+        frame,
+        Rect { x: area.right().saturating_sub(cells), width: cells, ..area },
+        Line::styled(right, theme.faint()),
+    );
+}
+
+/// What is to be kept in mind: who is not verified.
+fn concern(view: &View) -> Option<String> {
+    let mut strangers = view.peers.iter().filter(|peer| peer.trust == Trust::NotVerified);
+    let name = text::cut(&strangers.next()?.name, 16);
+    Some(match strangers.count() {
+        0 => format!("⚠ {name} not verified"),
+        more => format!("⚠ {name} and {more} more not verified"),
+    })
+}
+
+/// One's own microphone, and in a narrow window the chosen person's numbers.
+pub(super) fn me(model: &Model, view: &View, frame: &mut Frame, areas: &Areas) {
+    let theme = model.theme;
+    let area = areas.me;
+    put(frame, area, Line::from(own(model, view)));
+    if areas.details.is_none()
+        && let Some((_, peer)) = model.chosen()
+    {
+        let style = if peer.loss_up.max(peer.loss_down) >= BAD_LOSS { theme.warning() } else { theme.faint() };
+        let numbers = format!(
+            "{}: lost {} here, {} there · buffer {:.0} ms ",
+            text::cut(&peer.name, 12),
+            words::percent(peer.loss_down),
+            words::percent(peer.loss_up),
+            peer.jitter_buffer_ms
+        );
+        let cells = (text::width(&numbers) as u16).min(area.width);
+        let at = Rect { x: area.right().saturating_sub(cells), width: cells, ..area };
+        // One's own state comes first: the numbers go where they do not cover it.
+        if usize::from(area.width - cells) > Line::from(own(model, view)).width() {
+            put(frame, at, Line::styled(numbers, style));
+        }
+    }
+}
+
+/// What the others hear of me.
+pub(super) fn own(model: &Model, view: &View) -> Vec<Span<'static>> {
+    let theme = model.theme;
+    let mut spans = vec![Span::styled("  you ", theme.strong())];
+    if view.me.muted {
+        spans.push(Span::styled("muted: nobody hears you (m)", theme.warning()));
+    } else {
+        spans.extend(meter::wave(theme, &model.wave));
+        spans.push(Span::raw(format!("  {}", words::level(view.me.level_db))));
+        if view.me.speaking {
+            spans.push(Span::styled("  speaking", theme.speaking()));
+        }
+    }
+    if view.me.deafened {
+        spans.push(Span::styled("  deafened: you hear nobody (d)", theme.warning()));
+    }
+    spans
+}
+
+pub(super) fn bottom(model: &Model, frame: &mut Frame, areas: &Areas) {
+    notice(model, frame, areas);
+    let (theme, area) = (model.theme, areas.keys);
+    match &model.mode {
+        Mode::CommandLine(state) => typed(frame, area, Span::styled(" :", theme.key()), &state.line),
+        Mode::Write => typed(frame, area, Span::styled(" say: ", theme.key()), &model.draft),
+        _ => {
+            let keys = keys(model);
+            put(frame, area, hints(theme, &keys, usize::from(area.width)));
+        }
+    }
+}
+
+/// A line that is being typed, with the terminal's own cursor in it.
+pub(super) fn typed(frame: &mut Frame, area: Rect, prompt: Span<'static>, input: &Input) {
+    let prompt_cells = prompt.width() as u16;
+    let cells = area.width.saturating_sub(prompt_cells);
+    let (shown, column) = input.window(usize::from(cells));
+    put(frame, area, Line::from_iter([prompt, Span::raw(shown)]));
+    let x = area.x + prompt_cells.saturating_add(column as u16).min(area.width.saturating_sub(1));
+    frame.set_cursor_position(Position::new(x, area.y));
+}
+
+/// The rule above the keys; when there is something to say it says that, upwards over as many rows as that takes.
+fn notice(model: &Model, frame: &mut Frame, areas: &Areas) {
+    let (theme, area) = (model.theme, areas.rule);
+    let Some((words, style)) = message(model) else {
+        rule(frame, theme, area, "");
+        return;
+    };
+    let lines = text::wrap(&words, usize::from(area.width.saturating_sub(2)));
+    let rows = lines.len().min(MAX_NOTICE_ROWS) as u16;
+    let top = area.bottom().saturating_sub(rows).max(areas.header.bottom());
+    let place = Rect { y: top, height: area.bottom().saturating_sub(top), ..area };
+    frame.render_widget(Clear, place);
+    for (y, line) in (place.y..place.bottom()).zip(lines) {
+        put(frame, Rect { y, ..area }, Line::styled(format!(" {line}"), style));
+    }
+}
+
+fn message(model: &Model) -> Option<(String, Style)> {
+    let theme = model.theme;
+    if let Mode::CommandLine(state) = &model.mode
+        && let Some(message) = about_command(state)
+    {
+        return Some(match state.error {
+            Some(_) => (message, theme.warning()),
+            None => (message, Style::new()),
+        });
+    }
+    if let Some(notice) = &model.notice {
+        return Some(match notice.tone {
+            Tone::Fine => (notice.text.clone(), Style::new()),
+            Tone::Trouble => (format!("⚠ {}", notice.text), theme.warning()),
+        });
+    }
+    if model.mode == Mode::Leave {
+        return Some(("Leave the session? The others go on without you.".to_owned(), theme.strong()));
+    }
+    if matches!(model.mode, Mode::Invite | Mode::Stats) || model.alone() {
+        // These pages list all of them.
+        return None;
+    }
+    let problems = &model.view.as_ref()?.problems;
+    let first = problems.first()?;
+    let more = match problems.len() {
+        1 => String::new(),
+        several => format!(" (and {} more: s)", several - 1),
+    };
+    Some((format!("⚠ {first}{more}"), theme.warning()))
+}
+
+/// What helps with the command that is being typed: the error, what Tab goes through, or the verb's row of the table.
+fn about_command(state: &CommandLine) -> Option<String> {
+    if let Some(error) = &state.error {
+        return Some(format!("⚠ {error}"));
+    }
+    if let Some((list, at)) = &state.completion {
+        let word = |(index, text): (usize, &String)| match index == *at {
+            true => format!("[{}]", text.trim()),
+            false => text.trim().to_owned(),
+        };
+        return Some(list.iter().enumerate().map(word).collect::<Vec<_>>().join("  "));
+    }
+    let typed = state.line.text().trim_start().trim_start_matches(['/', ':']);
+    let word = typed.split_whitespace().next()?;
+    let verb = VERBS.iter().find(|verb| verb.name == word)?;
+    Some(format!("{} {}: {}", verb.name, verb.arguments, verb.help).replace(" :", ":"))
+}
+
+/// The keys that matter now.
+fn keys(model: &Model) -> Vec<(&'static str, String)> {
+    let theme = model.theme;
+    let hint = |key: &'static str, words: &str| (key, words.to_owned());
+    let enter = theme.either("⏎", "Enter");
+    let muted = model.view.as_ref().is_some_and(|view| view.me.muted);
+    let mute = hint("m", if muted { "unmute" } else { "mute" });
+    let has_link = model.view.as_ref().is_some_and(|view| matches!(view.invite, Invite::Link(_)));
+    let copy = has_link.then(|| hint("c", "copy link")).into_iter();
+    match &model.mode {
+        Mode::Start => vec![
+            hint(theme.either("↑↓", "Up/Down"), "choose"),
+            hint(enter, "go on"),
+            hint("F1", "help"),
+            hint("Ctrl-C", "quit"),
+        ],
+        Mode::Opening(_) => vec![hint("q", "give up")],
+        Mode::Alarm(_) => vec![hint(enter, "back to the start"), hint("q", "quit")],
+        Mode::Help { .. } => {
+            vec![hint(theme.either("↑↓", "Up/Down"), "scroll"), hint("PgDn", "further"), hint("Esc", "back")]
+        }
+        Mode::Leave => vec![hint("q", "leave the others"), hint("Esc", "stay")],
+        Mode::Verify(state) => verify_keys(model, &state.page),
+        Mode::Stats => vec![mute, hint("Esc", "back")],
+        Mode::Invite => copy.chain([mute, hint("Esc", "back")]).collect(),
+        _ if model.alone() => {
+            let rest = [mute, hint("s", "measurements"), hint(":", "command"), hint("?", "help"), hint("q", "leave")];
+            copy.chain(rest).collect()
+        }
+        _ => {
+            let number = match model.chosen() {
+                Some((_, peer)) if peer.trust == Trust::NotVerified => format!("verify {}", text::cut(&peer.name, 12)),
+                _ => "safety number".to_owned(),
+            };
+            vec![
+                mute,
+                hint("v", &number),
+                hint(enter, "write"),
+                hint(theme.either("↑↓", "Up/Down"), "choose"),
+                hint("hjkl", "move"),
+                hint("i", "invite"),
+                hint("d", "deafen"),
+                hint(":", "command"),
+                hint("?", "help"),
+                hint("q", "leave"),
+            ]
+        }
+    }
+}
+
+fn verify_keys(model: &Model, page: &VerifyPage) -> Vec<(&'static str, String)> {
+    let hint = |key: &'static str, words: &str| (key, words.to_owned());
+    match page {
+        _ if !matches!(&model.mode, Mode::Verify(state) if model.peer(&state.peer).is_some()) => {
+            vec![hint("Esc", "back")]
+        }
+        VerifyPage::Compare => vec![hint("y", "they match"), hint("n", "they differ"), hint("Esc", "back")],
+        VerifyPage::Differ(_) => vec![hint("o", "open the sound again"), hint("q", "leave"), hint("Esc", "back")],
+    }
+}

@@ -1,0 +1,87 @@
+//! The same words for the same things everywhere.
+
+use crate::session::view::{Connection, PeerView, Trust};
+use resonance_protocol::position::Position;
+use std::time::Duration;
+
+/// `✓ verified` or `? not verified`.
+pub(super) fn trust(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Verified => "✓ verified",
+        Trust::NotVerified => "? not verified",
+    }
+}
+
+/// How the sound comes, in a word or two.
+pub(super) fn path(connection: &Connection) -> String {
+    match connection {
+        Connection::Connecting => "connecting…".into(),
+        Connection::Direct => "direct".into(),
+        Connection::Reconnecting { silent_for } => format!("reconnecting… {} s", silent_for.as_secs()),
+    }
+}
+
+/// The round trip, as far as it is known and of interest.
+pub(super) fn round_trip(peer: &PeerView) -> Option<String> {
+    match (&peer.connection, peer.rtt_ms) {
+        (Connection::Direct, Some(rtt_ms)) => Some(format!("{rtt_ms:.0} ms")),
+        _ => None,
+    }
+}
+
+/// Whole per cent of a share.
+pub(super) fn percent(share: f32) -> String {
+    format!("{} %", (share.clamp(0.0, 1.0) * 100.0).round() as u8)
+}
+
+/// `−18 dB`, or `silent`.
+pub(super) fn level(db: f32) -> String {
+    if db > -89.5 { signed(db, "dB") } else { "silent".into() }
+}
+
+/// A whole number with a true minus sign and its unit.
+pub(super) fn signed(value: f32, unit: &str) -> String {
+    let sign = if value.round() < 0.0 { "−" } else { "" };
+    format!("{sign}{:.0} {unit}", value.round().abs())
+}
+
+/// `0:07`, `12:41`, `1:02:03`.
+pub(super) fn clock(at: Duration) -> String {
+    let (hours, minutes, seconds) = (at.as_secs() / 3600, at.as_secs() / 60 % 60, at.as_secs() % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// Where somebody is as the listener would say it: `ahead`, `60 deg right`, `90 deg left`, `behind`.
+pub(super) fn direction(position: Position, facing_deg: f32) -> String {
+    let seen = Position { azimuth_deg: position.azimuth_deg - facing_deg, ..position }.normalised();
+    let degrees = seen.azimuth_deg.round();
+    match degrees {
+        0.0 => "ahead".into(),
+        _ if degrees.abs() >= 180.0 => "behind".into(),
+        _ if degrees > 0.0 => format!("{degrees:.0} deg right"),
+        _ => format!("{:.0} deg left", -degrees),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_said_from_where_the_listener_looks() {
+        let right = Position::at_azimuth(90.0);
+        assert_eq!(direction(right, 0.0), "90 deg right");
+        assert_eq!(direction(right, 90.0), "ahead");
+        assert_eq!(direction(right, 180.0), "90 deg left");
+        assert_eq!(direction(right, -90.0), "behind");
+    }
+
+    #[test]
+    fn numbers_that_are_none_do_not_show() {
+        assert_eq!(percent(f32::NAN), "0 %");
+        assert_eq!(percent(7.0), "100 %");
+        assert_eq!(level(f32::NEG_INFINITY), "silent");
+        assert_eq!(signed(-0.2, "dB"), "0 dB");
+        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+    }
+}
