@@ -1,0 +1,354 @@
+//! One session from start to end: makes the rooms, carries their words, feeds a face.
+
+use super::{Failure, translate};
+use crate::cli::Common;
+use crate::command;
+use crate::headless::Headless;
+use crate::session::effect::{AudioEffect, Effect, Ending};
+use crate::session::event::Event;
+use crate::session::notice::Notice;
+use crate::session::view::View;
+use crate::session::{Config, Entry, Session};
+use crate::{audio, network};
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, SeedableRng};
+use resonance_protocol::identity::{AuthorityKey, IdentityKey};
+use resonance_protocol::link::{Link, SessionKeys};
+use resonance_protocol::peer::{Address, TransportId};
+use std::collections::VecDeque;
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+/// Addresses that a link carries at most.
+const MAX_HINTS: usize = 6;
+
+/// How long a new session waits for one more of its own addresses before it makes its link.
+const ADDRESS_PATIENCE: Duration = Duration::from_millis(150);
+
+/// What a session is for.
+pub enum Goal {
+    /// Make one.
+    Create {
+        /// Put our addresses into the link.
+        hints: bool,
+    },
+    /// Join one.
+    Join(Box<Link>),
+    /// Meet on this network, in the room of this name.
+    Lan(String),
+}
+
+/// A running session and its rooms.
+pub struct Call {
+    session: Session<StdRng>,
+    network: network::Handle,
+    engine: audio::Engine,
+    started: Instant,
+    leave_at: Option<Instant>,
+    /// The id that the others see.
+    pub me: TransportId,
+    listening: VecDeque<String>,
+    notices: VecDeque<Notice>,
+    ended: Option<Ending>,
+}
+
+impl Call {
+    /// Opens sockets and devices and starts the session.
+    ///
+    /// # Errors
+    /// When something that was asked for on the command line cannot be had.
+    pub async fn start(common: &Common, goal: Goal, name: &str, started: Instant) -> Result<Self, Failure> {
+        let mut rng = StdRng::try_from_rng(&mut SysRng)
+            .map_err(|error| Failure::Other(format!("The system gives no randomness: {error}.")))?;
+        let bootstrap = parse_bootstrap(&common.bootstrap)?;
+        let mut transport_secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *transport_secret);
+        let me = network::transport_id(&transport_secret);
+
+        let (outbound, outbound_end) = rtrb::RingBuffer::new(audio::rings::OUTBOUND_PACKETS);
+        let (inbound, inbound_end) = rtrb::RingBuffer::new(audio::rings::INBOUND_PACKETS);
+        let config = network::Config {
+            transport_secret,
+            listen: common.listen.clone(),
+            mdns: !common.no_mdns,
+        };
+        let media = network::MediaEnds { outbound: outbound_end, inbound };
+        let mut network =
+            network::start(config, media).map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
+
+        let audio_config =
+            audio::Config { input: common.input.clone(), output: common.output.clone(), voice: common.voice };
+        let ends = audio::MediaEnds { outbound, outbound_thread: network.outbound_thread(), inbound: inbound_end };
+        let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
+
+        // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
+        let mut early = Vec::new();
+        let (entry, keys) = match goal {
+            Goal::Lan(room) => {
+                let keys = SessionKeys::for_lan_room(&room);
+                (Entry::Lan(room), keys)
+            }
+            Goal::Join(link) => {
+                let keys = link.keys();
+                (Entry::Join { link: link.to_text(), host: link.host, hints: link.hints.clone() }, keys)
+            }
+            Goal::Create { hints } => {
+                while let Ok(Some(event)) = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()).await {
+                    early.push(event);
+                }
+                let hints = if hints { own_addresses(&early) } else { Vec::new() };
+                let authority = AuthorityKey::generate(&mut rng);
+                let link = Link::create(me, authority.hash(), 0, hints, &mut rng);
+                let keys = link.keys();
+                (Entry::Create(link.to_text()), keys)
+            }
+        };
+        let engine = match engine.await {
+            Ok(Ok(engine)) => engine,
+            Ok(Err(error)) => return Err(Failure::Usage(error.to_string())),
+            Err(error) => return Err(Failure::Other(format!("The audio room failed to start: {error}."))),
+        };
+        let identity = IdentityKey::generate(&mut rng);
+        let config = Config { entry, keys, me, identity, name: name.to_owned(), bootstrap };
+        let session = Session::new(config, Instant::now(), rng);
+        let leave_at = common.duration.map(|duration| Instant::now() + duration);
+        let mut call = Self {
+            session,
+            network,
+            engine,
+            started,
+            leave_at,
+            me,
+            listening: VecDeque::new(),
+            notices: VecDeque::new(),
+            ended: None,
+        };
+        for event in early {
+            call.network_event(event);
+        }
+        call.settle();
+        Ok(call)
+    }
+
+    /// The moment as a face draws it.
+    pub fn view(&self) -> View {
+        self.session.view(Instant::now())
+    }
+
+    /// Our name as the others see it.
+    pub fn name(&self) -> &str {
+        self.session.name()
+    }
+
+    /// Somebody has let us in, or nobody needs to.
+    pub fn joined(&self) -> bool {
+        self.session.joined()
+    }
+
+    /// What to tell the person next.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&self) -> Option<&Ending> {
+        self.ended.as_ref()
+    }
+
+    /// Does what the person asks for.
+    pub fn command(&mut self, command: command::Command) {
+        self.session.handle_event(Instant::now(), Event::Command(command));
+        self.settle();
+    }
+
+    /// Waits for the next thing to happen and carries it to where it belongs. Safe to cancel.
+    pub async fn step(&mut self) {
+        let soonest = self.session.poll_timeout().min(Instant::now() + Duration::from_millis(50));
+        let event = tokio::select! {
+            event = self.network.next_event() => event,
+            () = tokio::time::sleep_until(soonest.into()) => None,
+        };
+        if let Some(event) = event {
+            self.network_event(event);
+        }
+        let now = Instant::now();
+        while let Some(event) = self.engine.poll_event() {
+            self.session.handle_event(now, translate::audio_event(event));
+        }
+        if self.leave_at.take_if(|at| *at <= now).is_some() {
+            self.session.handle_event(now, Event::Command(command::Command::Quit));
+        }
+        self.session.handle_timeout(now);
+        self.settle();
+    }
+
+    fn network_event(&mut self, event: network::Event) {
+        if let network::Event::Listening { address, .. } = &event {
+            self.listening.push_back(address.clone());
+        }
+        if let Some(event) = translate::network_event(event) {
+            self.session.handle_event(Instant::now(), event);
+        }
+    }
+
+    /// Does what the session wants done.
+    fn settle(&mut self) {
+        while let Some(effect) = self.session.poll_effect() {
+            match translate::network_command(effect) {
+                Ok(command) => self.network.command(command),
+                Err(Effect::Audio(effect)) => self.audio_effect(effect),
+                Err(Effect::Notice(notice)) => self.notices.push_back(notice),
+                Err(Effect::Ended(ending)) => self.ended = self.ended.take().or(Some(ending)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn audio_effect(&mut self, effect: AudioEffect) {
+        let changed = match translate::audio_control(effect) {
+            Ok(control) => {
+                self.engine.control(control);
+                return;
+            }
+            Err(AudioEffect::Input(choice)) => {
+                choice.parse().map_err(|error| format!("{error}")).and_then(|choice| {
+                    self.engine.set_input(choice).map_err(|error| error.to_string())
+                })
+            }
+            Err(AudioEffect::Output(choice)) => {
+                choice.parse().map_err(|error| format!("{error}")).and_then(|choice| {
+                    self.engine.set_output(choice).map_err(|error| error.to_string())
+                })
+            }
+            Err(_) => Ok(()),
+        };
+        if let Err(message) = changed {
+            let hint = "What was in use before stays in use. `resonance devices` lists what there is.".to_owned();
+            self.notices.push_back(Notice::Error { code: "device", message, hint });
+        }
+    }
+
+    /// Ends the rooms in good order and says how it went.
+    pub async fn finish(self) -> Result<(), Failure> {
+        let Self { network, engine, ended, .. } = self;
+        network.shutdown().await;
+        let _ = tokio::task::spawn_blocking(move || engine.stop()).await;
+        match ended {
+            None | Some(Ending::Left) => Ok(()),
+            Some(Ending::Unreachable(why)) => Err(Failure::Unreachable(why)),
+            Some(Ending::Refused(why)) => Err(Failure::Refused(why)),
+        }
+    }
+
+    /// Runs with the face that has no screen.
+    ///
+    /// # Errors
+    /// When the session could not be joined.
+    pub async fn run_headless(mut self) -> Result<(), Failure> {
+        let face = Headless::new(self.started, self.me.short(), self.name().to_owned());
+        let mut lines = standard_input();
+        let mut stop = StopSignals::listen()?;
+        let mut input_open = true;
+        loop {
+            while let Some(address) = self.listening.pop_front() {
+                face.listening(&address);
+            }
+            while let Some(notice) = self.poll_notice() {
+                face.notice(&notice);
+            }
+            if self.ended.is_some() {
+                break;
+            }
+            tokio::select! {
+                () = self.step() => {}
+                line = lines.recv(), if input_open => match line.as_deref().map(command::parse) {
+                    Some(Ok(command)) => self.command(command),
+                    Some(Err(command::CommandError::Empty)) => {}
+                    Some(Err(error)) => face.bad_command(&error.to_string()),
+                    None => input_open = false,
+                },
+                () = stop.recv() => self.command(command::Command::Quit),
+            }
+        }
+        let outcome = self.finish().await;
+        if outcome.is_ok() {
+            face.bye("left");
+        }
+        outcome
+    }
+}
+
+fn parse_bootstrap(given: &[String]) -> Result<Vec<(Option<TransportId>, Address)>, Failure> {
+    given
+        .iter()
+        .map(|text| {
+            network::parse_bootstrap(text).map_err(|error| Failure::Usage(format!("--bootstrap {text}: {error}.")))
+        })
+        .collect()
+}
+
+/// The addresses for a link: those that others can reach first; loopback only when there is nothing else.
+fn own_addresses(events: &[network::Event]) -> Vec<Address> {
+    let all: Vec<Address> = events
+        .iter()
+        .filter_map(|event| match event {
+            network::Event::Listening { compact, .. } => *compact,
+            _ => None,
+        })
+        .collect();
+    let mut useful: Vec<Address> = all.iter().filter(|address| !address.ip.is_loopback()).copied().collect();
+    if useful.is_empty() {
+        useful = all;
+    }
+    useful.truncate(MAX_HINTS);
+    useful
+}
+
+/// Lines of standard input, read by a thread of their own: a terminal's input cannot be waited for otherwise.
+fn standard_input() -> mpsc::Receiver<String> {
+    /// Longer lines are cut: no command is.
+    const MAX_LINE: u64 = 4_096;
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            match std::io::Read::take(&mut stdin, MAX_LINE).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// SIGINT and SIGTERM: both mean to leave in good order.
+pub struct StopSignals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// Starts listening.
+    pub fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::Other(format!("Signals cannot be handled: {error}."));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    /// Waits for one of them. Safe to cancel.
+    pub async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

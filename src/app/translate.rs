@@ -1,0 +1,126 @@
+//! One room's words in another's: rooms never name one another, so what they say passes through here.
+
+use crate::session::effect::{AudioEffect, Effect};
+use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
+use crate::{audio, network};
+use resonance_protocol::peer::{Address, Transport};
+use std::net::IpAddr;
+
+/// An address as libp2p writes it.
+pub fn multiaddr(address: &Address) -> String {
+    let ip = match address.ip {
+        IpAddr::V4(ip) => format!("/ip4/{ip}"),
+        IpAddr::V6(ip) => format!("/ip6/{ip}"),
+    };
+    match address.transport {
+        Transport::Tcp => format!("{ip}/tcp/{}", address.port),
+        Transport::Quic => format!("{ip}/udp/{}/quic-v1", address.port),
+    }
+}
+
+/// What the network noticed, for the session; `None` for what only a face wants to know.
+pub fn network_event(event: network::Event) -> Option<Event> {
+    use network::Event as Net;
+    Some(match event {
+        Net::Listening { compact, .. } => Event::Listening(compact?),
+        Net::Discovered { peer } => Event::Discovered(peer),
+        Net::DiscoveryFailed { reason } => Event::DiscoveryFailed(reason),
+        Net::Connected { peer, remote } => Event::Connected { peer, remote },
+        Net::Disconnected { peer } => Event::Disconnected(peer),
+        Net::DialFailed { peer, .. } => Event::DialFailed(peer),
+        Net::Message { from, bytes, receipt } => Event::Message { from, bytes, receipt },
+        Net::Delivered { to, id } => Event::Delivered { to, id },
+        Net::Undelivered { to, id, why } => {
+            let why = match why {
+                network::Undelivered::Unsupported => Undelivered::Unsupported,
+                network::Undelivered::Refused => Undelivered::Refused,
+                network::Undelivered::Unreachable
+                | network::Undelivered::TooLarge
+                | network::Undelivered::Busy => Undelivered::Unreachable,
+            };
+            Event::Undelivered { to, id, why }
+        }
+        Net::ForeignVersion { peer } => Event::ForeignVersion(peer),
+        Net::LocalDescription { peer, kind, sdp } => {
+            let kind = match kind {
+                network::DescriptionKind::Offer => Description::Offer,
+                network::DescriptionKind::Answer => Description::Answer,
+            };
+            Event::Description { peer, kind, sdp }
+        }
+        Net::LocalCandidate { peer, candidate, mid } => Event::Candidate { peer, candidate, mid },
+        Net::MediaUp { peer, local, remote, setup_ms } => Event::MediaUp { peer, local, remote, setup_ms },
+        Net::MediaDown { peer, reason } => Event::MediaDown { peer, reason },
+        Net::MediaRtt { peer, rtt_ms } => Event::MediaRtt { peer, rtt_ms },
+    })
+}
+
+/// What the audio room noticed, for the session.
+pub fn audio_event(event: audio::Event) -> Event {
+    match event {
+        audio::Event::Warning { code, message, hint } => Event::AudioProblem { code, message, hint },
+        audio::Event::Devices { input, output } => Event::Devices { input, output },
+        audio::Event::Report(report) => Event::Audio(AudioReport {
+            input_level_db: report.input_level_db,
+            output_level_db: report.output_level_db,
+            speaking: report.speaking,
+            xruns: report.xruns,
+            cpu_percent: report.cpu_percent,
+            voice_engine: report.voice_engine,
+            spatial_engine: report.spatial_engine,
+            bytes_sent: report.bytes_sent,
+            lanes: report
+                .lanes
+                .iter()
+                .map(|lane| LaneReport {
+                    peer: lane.peer,
+                    level_db: lane.level_db,
+                    speaking: lane.speaking,
+                    received: lane.received,
+                    lost: lane.lost,
+                    concealed: lane.concealed_frames,
+                    refused: lane.refused,
+                    jitter_ms: lane.jitter_ms,
+                    buffer_ms: lane.buffer_ms,
+                    bytes: lane.bytes,
+                    last_opened: lane.last_opened,
+                })
+                .collect(),
+        }),
+    }
+}
+
+/// What the session wants of the network; gives back what is for somebody else.
+pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
+    use network::Command;
+    Ok(match effect {
+        Effect::Dial { peer, addresses } => Command::Dial { peer, addresses },
+        Effect::Send { to, bytes, id } => Command::Send { to, bytes, id },
+        Effect::Acknowledge(receipt) => Command::Acknowledge { receipt },
+        Effect::Refuse(receipt) => Command::Refuse { receipt },
+        Effect::Disconnect(peer) => Command::Disconnect { peer },
+        Effect::OpenMedia(peer) => Command::OpenMedia { peer },
+        Effect::AcceptOffer { peer, sdp } => Command::AcceptOffer { peer, sdp },
+        Effect::AcceptAnswer { peer, sdp } => Command::AcceptAnswer { peer, sdp },
+        Effect::AddCandidate { peer, candidate, mid } => Command::AddCandidate { peer, candidate, mid },
+        Effect::CloseMedia(peer) => Command::CloseMedia { peer },
+        other @ (Effect::Audio(_) | Effect::Notice(_) | Effect::Ended(_)) => return Err(other),
+    })
+}
+
+/// What the session wants of the audio workers; gives back a change of devices.
+pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect> {
+    use audio::Control;
+    Ok(match effect {
+        AudioEffect::SenderKey(sealer) => Control::SenderKey(sealer),
+        AudioEffect::AddLane(peer) => Control::AddLane { peer },
+        AudioEffect::OpeningKey { peer, key } => Control::OpeningKey { peer, key },
+        AudioEffect::RemoveLane(peer) => Control::RemoveLane { peer },
+        AudioEffect::Place { peer, position } => Control::Place { peer, position },
+        AudioEffect::Face(deg) => Control::Face { deg },
+        AudioEffect::Volume { peer, db } => Control::Volume { peer, db },
+        AudioEffect::Mute(on) => Control::Mute(on),
+        AudioEffect::Deafen(on) => Control::Deafen(on),
+        other @ (AudioEffect::Input(_) | AudioEffect::Output(_)) => return Err(other),
+    })
+}

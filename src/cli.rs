@@ -1,0 +1,147 @@
+//! The command line: what can be asked for, and how it is explained.
+
+use crate::audio::choice::{InputChoice, OutputChoice, VoiceMode};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Talk with a few people, end-to-end encrypted, each voice standing somewhere in space. No server, no account.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Try it:\n  resonance create            make a session; send the printed link to your friends\n  \
+                  resonance join 'LINK'       join with the link that you were sent\n  \
+                  resonance lan               talk with everyone who does the same on this network\n\n\
+                  Without a command a screen opens that offers the same."
+)]
+pub struct Cli {
+    /// What to do; without it the start screen opens.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// Options of the start screen.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Action {
+    /// Make a session and print its link
+    Create {
+        /// Put no addresses into the link: only people on this network, or with --bootstrap, will find it
+        #[arg(long)]
+        no_hints: bool,
+        /// Options that every session takes.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Join a session by its link
+    Join {
+        /// The link, also inside other text; `-` reads it from standard input
+        #[arg(allow_hyphen_values = true)]
+        link: String,
+        /// Options that every session takes.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Talk on this network, without a link: open to everyone on it
+    Lan {
+        /// Name of the room
+        #[arg(long, default_value = "lobby")]
+        room: String,
+        /// Options that every session takes.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List microphones and speakers
+    Devices,
+    /// Look at links
+    Link {
+        /// What to do with it.
+        #[command(subcommand)]
+        what: LinkAction,
+    },
+}
+
+/// What to do with a link.
+#[derive(Subcommand)]
+pub enum LinkAction {
+    /// Say what a link contains, without using it
+    Inspect {
+        /// The link, also inside other text; `-` reads it from standard input
+        #[arg(allow_hyphen_values = true)]
+        link: String,
+    },
+}
+
+/// Options that every session takes.
+#[derive(Args, Clone)]
+pub struct Common {
+    /// Your name, as the others see it
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// No screen: events as JSON lines on standard output, commands as lines on standard input
+    #[arg(long)]
+    pub headless: bool,
+    /// Microphone: default, a device, wav:FILE, wav-loop:FILE, tone:HZ, silence
+    #[arg(long, value_name = "SRC", default_value = "default")]
+    pub input: InputChoice,
+    /// Speaker: default, a device, wav:FILE, wav-per-peer:DIR, null
+    #[arg(long, value_name = "DST", default_value = "default")]
+    pub output: OutputChoice,
+    /// Echo cancelling, noise suppression and gain: on, off, or auto (on for devices, off for files)
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub voice: VoiceMode,
+    /// Address to listen at, as a multiaddr such as /ip4/0.0.0.0/udp/4001/quic-v1; repeatable [default: all, any port]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// Address of a member to find the session through; repeatable
+    #[arg(long, value_name = "MULTIADDR")]
+    pub bootstrap: Vec<String>,
+    /// Do not look for or show yourself to others on this network
+    #[arg(long)]
+    pub no_mdns: bool,
+    /// There is no distributed hash table to switch off yet; accepted so that scripts keep working.
+    #[arg(long, hide = true)]
+    pub no_dht: bool,
+    /// Write a log to this file (addresses are left out of it)
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Folder for what is kept between sessions (your name)
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Leave by itself after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "must be between 0 and a few centuries of seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_explained() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        for word in ["create", "join", "lan", "devices", "link", "--headless", "--input"] {
+            assert!(help.contains(word), "{word} is missing from:\n{help}");
+        }
+        assert!(!help.contains("--no-dht"), "what does not exist is not offered");
+    }
+
+    #[test]
+    fn options_are_understood() {
+        let cli = Cli::try_parse_from(["resonance", "lan", "--room", "den", "--duration", "2.5", "--input", "tone:440"]);
+        let Some(Action::Lan { room, common }) = cli.ok().and_then(|cli| cli.action) else { panic!("lan") };
+        assert_eq!((room.as_str(), common.duration), ("den", Some(Duration::from_millis(2_500))));
+        assert!(Cli::try_parse_from(["resonance", "join"]).is_err(), "join wants a link");
+        assert!(Cli::try_parse_from(["resonance", "lan", "--duration", "-1"]).is_err());
+    }
+}

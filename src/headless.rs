@@ -1,0 +1,130 @@
+//! The face without a screen: one JSON object a line on standard output, one command a line on standard input.
+//!
+//! This is public interface: fields may be added, never renamed or removed.
+
+use crate::session::notice::{Notice, Stats};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::Instant;
+
+/// Prints events.
+pub struct Headless {
+    started: Instant,
+    me: String,
+    name: String,
+}
+
+impl Headless {
+    /// A face that counts `t` from `started`; `me` and `name` appear in the session's first event.
+    pub fn new(started: Instant, me: String, name: String) -> Self {
+        Self { started, me, name }
+    }
+
+    /// We can be reached at this multiaddr.
+    pub fn listening(&self, address: &str) {
+        self.print("listening", json!({ "addr": address }));
+    }
+
+    /// The session is over.
+    pub fn bye(&self, reason: &str) {
+        self.print("bye", json!({ "reason": reason }));
+    }
+
+    /// A line on standard input was not a command.
+    pub fn bad_command(&self, message: &str) {
+        let hint = "The commands are listed in the README.";
+        self.print("error", json!({ "code": "bad_command", "message": message, "hint": hint }));
+    }
+
+    /// Something to tell.
+    pub fn notice(&self, notice: &Notice) {
+        let (event, fields) = self.fields(notice);
+        self.print(event, fields);
+    }
+
+    fn print(&self, event: &str, fields: Value) {
+        print_event(self.started, event, fields);
+    }
+
+    fn fields(&self, notice: &Notice) -> (&'static str, Value) {
+        match notice {
+            Notice::Created { link, room } => {
+                ("session_created", json!({ "link": link, "room": room, "me": self.me, "name": self.name }))
+            }
+            Notice::Joined { link } => ("session_joined", json!({ "link": link, "me": self.me, "name": self.name })),
+            Notice::PeerFound { peer, via } => ("peer_found", json!({ "peer": peer, "via": via })),
+            Notice::PeerJoined { peer, name, identity, safety_number } => (
+                "peer_joined",
+                json!({ "peer": peer, "name": name, "identity": identity, "safety_number": safety_number }),
+            ),
+            Notice::MediaConnected { peer, local, remote, setup_ms } => (
+                "media_connected",
+                json!({ "peer": peer, "path": "direct", "local": local, "remote": remote, "setup_ms": setup_ms }),
+            ),
+            Notice::MediaLost { peer, reason, after_ms } => {
+                ("media_lost", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))
+            }
+            Notice::MediaRestored { peer, reason, after_ms } => {
+                ("media_restored", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))
+            }
+            Notice::Rekeyed { peer, reason } => ("rekeyed", json!({ "peer": peer, "reason": reason })),
+            Notice::Speaking { peer, on } => ("speaking", json!({ "peer": peer, "on": on })),
+            Notice::Text { peer, body } => ("text", json!({ "peer": peer, "body": body })),
+            Notice::SafetyNumber { peer, number, verified } => {
+                ("safety_number", json!({ "peer": peer, "safety_number": number, "verified": verified }))
+            }
+            Notice::Link { link } => ("link", json!({ "link": link })),
+            Notice::Stats(stats) => ("stats", stats_fields(stats)),
+            Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (
+                "audio",
+                json!({
+                    "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
+                    "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
+                    "voice_engine": voice_engine, "spatial_engine": spatial_engine,
+                }),
+            ),
+            Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),
+            Notice::Warning { code, message, hint } => {
+                ("warning", json!({ "code": code, "message": message, "hint": hint }))
+            }
+            Notice::Error { code, message, hint } => {
+                ("error", json!({ "code": code, "message": message, "hint": hint }))
+            }
+        }
+    }
+}
+
+fn stats_fields(stats: &Stats) -> Value {
+    json!({
+        "peer": stats.peer,
+        "rtt_ms": stats.rtt_ms.map(tenths),
+        "jitter_ms": tenths(stats.jitter_ms),
+        "loss_up": thousandths(stats.loss_up),
+        "loss_down": thousandths(stats.loss_down),
+        "concealed": stats.concealed,
+        "jitter_buffer_ms": tenths(stats.jitter_buffer_ms),
+        "bitrate_up": stats.bitrate_up,
+        "bitrate_down": stats.bitrate_down,
+        "path": stats.path,
+        "refused": stats.refused,
+    })
+}
+
+fn tenths(value: f32) -> f64 {
+    (f64::from(value) * 10.0).round() / 10.0
+}
+
+fn thousandths(value: f32) -> f64 {
+    (f64::from(value) * 1_000.0).round() / 1_000.0
+}
+
+/// Prints one event line; a reader that went away is no reason to panic.
+pub fn print_event(started: Instant, event: &str, fields: Value) {
+    let mut object = json!({ "event": event, "t": (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0 });
+    if let (Value::Object(object), Value::Object(fields)) = (&mut object, fields) {
+        object.extend(fields);
+    }
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{object}");
+    let _ = out.flush();
+}
