@@ -17,6 +17,7 @@ use resonance_protocol::link::{Link, SessionKeys};
 use resonance_protocol::peer::{Address, TransportId};
 use std::collections::VecDeque;
 use std::io::BufRead;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -67,8 +68,8 @@ impl Call {
         rng.fill_bytes(&mut *transport_secret);
         let me = network::transport_id(&transport_secret);
 
-        let (outbound, outbound_end) = rtrb::RingBuffer::new(audio::rings::OUTBOUND_PACKETS);
-        let (inbound, inbound_end) = rtrb::RingBuffer::new(audio::rings::INBOUND_PACKETS);
+        let (outbound, outbound_end) = audio::rings::outbound();
+        let (inbound, inbound_end) = audio::rings::inbound();
         let config = network::Config {
             transport_secret,
             listen: common.listen.clone(),
@@ -298,7 +299,9 @@ fn own_addresses(events: &[network::Event]) -> Vec<Address> {
             _ => None,
         })
         .collect();
-    let mut useful: Vec<Address> = all.iter().filter(|address| !address.ip.is_loopback()).copied().collect();
+    // A link-local IPv6 address says nothing without the interface that it belongs to.
+    let reachable = |ip: IpAddr| !ip.is_loopback() && !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let mut useful: Vec<Address> = all.iter().filter(|address| reachable(address.ip)).copied().collect();
     if useful.is_empty() {
         useful = all;
     }
@@ -327,10 +330,11 @@ fn standard_input() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// SIGINT and SIGTERM: both mean to leave in good order.
+/// SIGINT, SIGTERM and SIGHUP: all mean to leave in good order.
 pub struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 impl StopSignals {
@@ -341,6 +345,7 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            hang_up: signal(SignalKind::hangup()).map_err(failed)?,
         })
     }
 
@@ -349,6 +354,7 @@ impl StopSignals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

@@ -75,7 +75,11 @@ impl Screen {
                 }
                 _ = pictures.tick() => {
                     self.show();
-                    self.draw()?;
+                    if let Err(failure) = self.draw() {
+                        // The terminal is gone, but the others are not: they get a goodbye.
+                        self.failure = Some(failure);
+                        self.leave();
+                    }
                 }
                 () = stop.recv() => self.leave(),
             }
@@ -157,9 +161,8 @@ impl Screen {
     /// Leaves the session, if there is one, and then the program.
     fn leave(&mut self) {
         self.quit = true;
-        match &mut self.call {
-            Some(call) => call.command(Command::Quit),
-            None => {}
+        if let Some(call) = &mut self.call {
+            call.command(Command::Quit);
         }
     }
 

@@ -23,10 +23,7 @@ pub struct MicReader {
 /// Both ends over one ring; `worker` is the thread to wake.
 pub(super) fn ends(writer: Producer<f32>, reader: Consumer<f32>, worker: Thread) -> (MicWriter, MicReader) {
     let dropped = Arc::new(AtomicU64::new(0));
-    (
-        MicWriter { ring: writer, worker, dropped: dropped.clone() },
-        MicReader { ring: reader, dropped, dropped_seen: 0 },
-    )
+    (MicWriter { ring: writer, worker, dropped: dropped.clone() }, MicReader { ring: reader, dropped, dropped_seen: 0 })
 }
 
 impl MicWriter {

@@ -1,8 +1,8 @@
 //! The control side of the pipeline, on the app's thread: turns wishes into orders, makes lanes, frees what comes back, adds up
 //! reports. Everything that allocates is done here.
 
-use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
 use super::device::sink::TapSender;
+use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
 use super::format::MAX_LANES;
 use super::lane::Lane;
 use super::retired::{Retired, Retirement};

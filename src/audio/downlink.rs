@@ -176,7 +176,9 @@ impl Downlink {
                 None => tap,
             }
             .map(Retired::Samples),
-            DownlinkOrder::Reference(reference) => std::mem::replace(&mut self.reference, reference).map(Retired::Samples),
+            DownlinkOrder::Reference(reference) => {
+                std::mem::replace(&mut self.reference, reference).map(Retired::Samples)
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Opus, outward: one frame in, one packet of constant size out.
 
 use super::format::{Block, SAMPLE_RATE};
-use opus::{Application, Bitrate, Channels};
+use opus::{Application, Bitrate, Channels, Signal};
 
 /// 32 kb/s: 40 bytes a frame. Constant, since packet lengths of a variable rate tell what is said
 /// (Wright et al., "Spot me if you can", IEEE S&P 2008).
@@ -21,7 +21,10 @@ impl Encoder {
     /// # Errors
     /// What libopus says, which is out of memory only.
     pub fn new() -> Result<Self, opus::Error> {
-        let mut opus = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
+        // `Audio` told that it is speech codes as `Voip` does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
+        // waveform stays (correlation 0.98 instead of 0.93).
+        let mut opus = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Audio)?;
+        opus.set_signal(Signal::Voice)?;
         opus.set_bitrate(Bitrate::Bits(BITRATE))?;
         opus.set_vbr(false)?;
         opus.set_dtx(false)?;

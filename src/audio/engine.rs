@@ -219,14 +219,18 @@ impl Engine {
 fn wanted_input(choice: &InputChoice) -> Wanted<'_> {
     match choice {
         InputChoice::Device(name) => Wanted::Named(name),
-        InputChoice::Default | InputChoice::Wav { .. } | InputChoice::Tone { .. } | InputChoice::Silence => Wanted::Default,
+        InputChoice::Default | InputChoice::Wav { .. } | InputChoice::Tone { .. } | InputChoice::Silence => {
+            Wanted::Default
+        }
     }
 }
 
 fn wanted_output(choice: &OutputChoice) -> Wanted<'_> {
     match choice {
         OutputChoice::Device(name) => Wanted::Named(name),
-        OutputChoice::Default | OutputChoice::Wav(_) | OutputChoice::WavPerPeer(_) | OutputChoice::Null => Wanted::Default,
+        OutputChoice::Default | OutputChoice::Wav(_) | OutputChoice::WavPerPeer(_) | OutputChoice::Null => {
+            Wanted::Default
+        }
     }
 }
 

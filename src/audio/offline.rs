@@ -45,7 +45,17 @@ impl Party {
         desk.set_taps(Some(sender));
         let (heard, reference) = rings::reference();
         desk.set_reference(voice.engine(), Some(heard));
-        Ok(Self { uplink, downlink, desk, processor: voice, reference, outbound, inbound, taps, voices: BTreeMap::new() })
+        Ok(Self {
+            uplink,
+            downlink,
+            desk,
+            processor: voice,
+            reference,
+            outbound,
+            inbound,
+            taps,
+            voices: BTreeMap::new(),
+        })
     }
 
     /// Passes a wish on; it is carried out with the next frame.

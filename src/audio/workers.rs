@@ -106,7 +106,9 @@ pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -
 pub fn hurry() {
     #[cfg(unix)]
     {
-        use thread_priority::unix::{RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
+        use thread_priority::unix::{
+            RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        };
         use thread_priority::{ThreadPriority, thread_native_id};
         let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
         // Above everything ordinary, below whatever else runs in real time, such as the sound server.

@@ -58,8 +58,20 @@ pub struct DeviceInfo {
 }
 
 /// ALSA's converters and dead ends, which its list of devices holds beside the devices.
-const NOT_DEVICES: [&str; 12] =
-    ["null", "lavrate", "samplerate", "speexrate", "speex", "jack", "oss", "upmix", "vdownmix", "usbstream", "dmix", "dsnoop"];
+const NOT_DEVICES: [&str; 12] = [
+    "null",
+    "lavrate",
+    "samplerate",
+    "speexrate",
+    "speex",
+    "jack",
+    "oss",
+    "upmix",
+    "vdownmix",
+    "usbstream",
+    "dmix",
+    "dsnoop",
+];
 
 /// Every device that can be opened now. Opens each for a moment.
 pub fn list() -> Vec<DeviceInfo> {

@@ -252,7 +252,8 @@ mod tests {
         sink.finish().expect("finishes");
         let read = |n: u8| -> Vec<i16> {
             let path = folder.path().join("voices").join(format!("{}.wav", peer(n).short()));
-            let samples: Vec<i16> = WavReader::open(path).expect("opens").samples().map(|x| x.expect("reads")).collect();
+            let samples: Vec<i16> =
+                WavReader::open(path).expect("opens").samples().map(|x| x.expect("reads")).collect();
             samples.chunks(FRAME).map(|block| block[0]).collect()
         };
         let expected = |on: &dyn Fn(usize) -> bool, value| -> Vec<i16> {

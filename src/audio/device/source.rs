@@ -159,9 +159,10 @@ impl RateConverter {
         let wanted = self.fft.input_frames_next();
         self.input[..wanted].fill_with(|| file.next_mono());
         let frames = self.output.len();
-        let (Ok(input), Ok(mut output)) =
-            (InterleavedSlice::new(&self.input[..wanted], 1, wanted), InterleavedSlice::new_mut(&mut self.output, 1, frames))
-        else {
+        let (Ok(input), Ok(mut output)) = (
+            InterleavedSlice::new(&self.input[..wanted], 1, wanted),
+            InterleavedSlice::new_mut(&mut self.output, 1, frames),
+        ) else {
             return false;
         };
         let Ok((_, written)) = self.fft.process_into_buffer(&input, &mut output, None) else { return false };

@@ -3,7 +3,7 @@
 //! Time is an input, so it runs in virtual time. It never touches sound itself: it says which packet is next, when to conceal, and
 //! when a little time should be removed or added; the [lane](super::lane) does that between pitch periods or in a pause.
 //!
-//! - *Delay* is set by the slack of recent packets (see [`slack`]): enough that all but one quarter second in ten of the last ten
+//! - *Delay* is set by the slack of recent packets (`slack.rs`): enough that all but one quarter second in ten of the last ten
 //!   seconds' packets come in time, with a margin; never more by a whole frame and some.
 //! - *Nothing there*: the clock of the buffer is held for up to 100 ms while the lane conceals. When what comes then was lost on the
 //!   way, time is skipped as if it had not been held; when it is merely late, it is played and the delay has grown by itself.

@@ -162,7 +162,9 @@ fn delays(values: &[f32], count: usize) -> Result<Vec<[f32; 2]>, SpatialError> {
         n if n == 2 * count => values.chunks_exact(2).map(|pair| sane([pair[0], pair[1]])).collect(),
         _ => None,
     };
-    all.ok_or(SpatialError::Unusable("its delays are out of range, or neither one pair nor one pair for each direction"))
+    all.ok_or(SpatialError::Unusable(
+        "its delays are out of range, or neither one pair nor one pair for each direction",
+    ))
 }
 
 /// `sum[n] += weight · response[n − shift]`

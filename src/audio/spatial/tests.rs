@@ -140,8 +140,13 @@ fn measured(azimuth_deg: f32, elevation_deg: f32) -> [Vec<f32>; 2] {
                     .enumerate()
                     .map(|(k, value)| {
                         let x = time - k as f64;
-                        let window = if x.abs() < 48.0 { 0.5 + 0.5 * (std::f64::consts::PI * x / 48.0).cos() } else { 0.0 };
-                        let sinc = if x.abs() < 1e-9 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
+                        let window =
+                            if x.abs() < 48.0 { 0.5 + 0.5 * (std::f64::consts::PI * x / 48.0).cos() } else { 0.0 };
+                        let sinc = if x.abs() < 1e-9 {
+                            1.0
+                        } else {
+                            (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x)
+                        };
                         f64::from(*value) * window * sinc
                     })
                     .sum();

@@ -46,7 +46,9 @@ struct Stages {
 impl Voice {
     /// With all stages, or with none. Allocates what the stages need; a few megabytes and milliseconds.
     pub fn new(on: bool) -> Self {
-        Self { stages: on.then(|| Box::new(Stages { echo_and_gain: echo_and_gain(), noise: Some(DenoiseState::new()) })) }
+        Self {
+            stages: on.then(|| Box::new(Stages { echo_and_gain: echo_and_gain(), noise: Some(DenoiseState::new()) })),
+        }
     }
 
     /// What processes the voice, for reports.

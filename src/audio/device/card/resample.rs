@@ -106,7 +106,9 @@ mod tests {
 
     fn tone(rate: u32, seconds: f32) -> Vec<f32> {
         let samples = (rate as f32 * seconds) as usize;
-        (0..samples).map(|n| 0.5 * (n as f64 * 1_000.0 * std::f64::consts::TAU / f64::from(rate)).sin() as f32).collect()
+        (0..samples)
+            .map(|n| 0.5 * (n as f64 * 1_000.0 * std::f64::consts::TAU / f64::from(rate)).sin() as f32)
+            .collect()
     }
 
     /// Signal over everything that is not the signal, in dB, after the best sine of 1 kHz is taken out.

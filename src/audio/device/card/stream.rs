@@ -11,7 +11,16 @@ use cpal::{Error, ErrorKind, FromSample, I24, Sample, SampleFormat, SizedSample,
 use std::sync::Arc;
 
 /// Frames that are converted at once, on the stack.
-const PIECE: usize = 256;
+pub(super) const PIECE: usize = 256;
+
+/// An open device. Sound flows until it is dropped.
+pub(super) enum Flow {
+    /// Through `cpal`.
+    Cpal {
+        /// Held only to be dropped.
+        _stream: Stream,
+    },
+}
 
 /// A ring's end that a card can be connected to.
 pub(super) trait End: Sized + Send + 'static {
@@ -31,6 +40,16 @@ pub(super) trait End: Sized + Send + 'static {
     where
         T: SizedSample + FromSample<f32>,
         f32: FromSample<T>;
+
+    /// Starts `device` past `cpal` where that is better; none where it is not.
+    fn start_natively(
+        _device: &cpal::Device,
+        _format: Format,
+        _lend: &mut dyn FnMut() -> Option<Loan<Self>>,
+        _health: &Arc<Health>,
+    ) -> Option<Result<Flow, Error>> {
+        None
+    }
 }
 
 /// Opens `device` in the best format it has and starts it: with short periods if it can, else with its own.
@@ -41,18 +60,22 @@ pub(super) fn start<E: End>(
     device: &cpal::Device,
     lend: &mut dyn FnMut() -> Option<Loan<E>>,
     health: &Arc<Health>,
-) -> Result<Stream, Error> {
+) -> Result<Flow, Error> {
     let format = format::choose(device, E::DIRECTION)?;
-    let mut build = |config| {
-        let end = lend().ok_or_else(|| Error::with_message(ErrorKind::Other, "its last callback never ended"))?;
-        build::<E>(device, format, config, end, health)
-    };
+    if let Some(native) = E::start_natively(device, format, lend, health) {
+        return native;
+    }
+    let mut build = |config| build::<E>(device, format, config, lend().ok_or_else(never_ended)?, health);
     let stream = match build(format.brisk()) {
         Err(error) if error.kind() == ErrorKind::UnsupportedConfig => build(format.relaxed())?,
         other => other?,
     };
     stream.play()?;
-    Ok(stream)
+    Ok(Flow::Cpal { _stream: stream })
+}
+
+fn never_ended() -> Error {
+    Error::with_message(ErrorKind::Other, "its last callback never ended")
 }
 
 fn build<E: End>(
@@ -78,7 +101,7 @@ fn build<E: End>(
 }
 
 /// A resampler, unless the device runs at 48 kHz.
-fn converter<R, F>(rate: u32, make: F) -> Result<Option<R>, Error>
+pub(super) fn converter<R, F>(rate: u32, make: F) -> Result<Option<R>, Error>
 where
     F: FnOnce(u32) -> Result<R, rubato::ResamplerConstructionError>,
 {
@@ -157,7 +180,7 @@ impl End for SpeakerReader {
 }
 
 /// The mean of the first two channels: a microphone with more has its voice there.
-fn to_mono<T: Copy>(frame: &[T]) -> f32
+pub(super) fn to_mono<T: Copy>(frame: &[T]) -> f32
 where
     f32: FromSample<T>,
 {

@@ -1,9 +1,9 @@
 //! Watches an open card and opens it again when it breaks.
 
 use super::quiet::quietly;
-use super::stream::{self, End};
+use super::stream::{self, End, Flow};
 use crate::audio::device::Card;
-use cpal::{Error, ErrorKind, Stream};
+use cpal::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -122,8 +122,7 @@ impl Watched {
     /// # Errors
     /// What `cpal` said at the first attempt.
     pub fn open<E: End>(name: String, device: cpal::Device, end: E) -> Result<Self, Error> {
-        let shared =
-            Arc::new(Shared { stop: AtomicBool::new(false), health: Arc::default(), fault: OnceLock::new() });
+        let shared = Arc::new(Shared { stop: AtomicBool::new(false), health: Arc::default(), fault: OnceLock::new() });
         let (report, reported) = sync_channel(1);
         let watcher = Watcher::new(device, end, shared.clone());
         let thread = thread::Builder::new()
@@ -219,7 +218,7 @@ impl<E: End> Watcher<E> {
     }
 
     /// Tries until it works; none when it is to be closed, or is given up and says why.
-    fn start_again(&self, back_off: &mut Duration) -> Option<Stream> {
+    fn start_again(&self, back_off: &mut Duration) -> Option<Flow> {
         let began = Instant::now();
         loop {
             if !self.pause(*back_off) {
@@ -251,7 +250,7 @@ impl<E: End> Watcher<E> {
         self.shared.stop.load(Ordering::Acquire)
     }
 
-    fn start(&self) -> Result<Stream, Error> {
+    fn start(&self) -> Result<Flow, Error> {
         let mut lend = || {
             let end = self.returned.recv_timeout(RETURN).ok()?;
             Some(Loan { lent: Some(end), back: self.give_back.clone() })
