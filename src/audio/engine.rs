@@ -128,9 +128,10 @@ impl Engine {
             return Err(SwitchError::Busy);
         }
         let (writer, reader) = rings::mic(worker.clone());
-        let voice = Voice::new(self.voice.applies_to(choice));
+        let applies = self.voice.applies_to(choice);
+        let voice = Voice::new(applies);
         let voice_engine = voice.engine();
-        let (stage, writer, reference) = if self.voice.applies_to(choice) {
+        let (stage, writer, reference) = if applies {
             let (played, reference) = rings::reference();
             let (stage, writer) = VoiceStage::start(voice, writer, reference)?;
             (Some(stage), writer, Some(played))

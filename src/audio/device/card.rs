@@ -3,6 +3,8 @@
 //! A card converts samples and rates and copies; its callbacks do not allocate, lock or log. A card that breaks (a plugin that
 //! reports underruns without end, a cable pulled) is taken down and opened again with growing pauses by a thread that watches it.
 
+#[cfg(target_os = "linux")]
+mod alsa_microphone;
 mod format;
 mod quiet;
 mod resample;

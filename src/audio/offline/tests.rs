@@ -318,3 +318,45 @@ fn samples_lost_at_the_microphone_cost_no_delay() {
     assert_eq!(lane.late, 0);
     assert!(lane.buffer_ms < 30.0, "{}", lane.buffer_ms);
 }
+
+#[test]
+fn clocks_that_differ_are_followed_by_stretching_the_voice_without_a_click_or_a_gap() {
+    // Ten times what bad crystals do, so that a few frames come and go within half a minute.
+    let listen = |ppm: f64| {
+        let mut call = Call::connected();
+        let mut spoken = 0_u32;
+        for tick in 0..2_500 {
+            let ms = f64::from(tick) * 10.0 * (1.0 + ppm * 1.0e-6);
+            while f64::from(spoken) * 10.0 + 20.0 <= ms {
+                call.speak();
+                spoken += 1;
+            }
+            let at = |ms: f64| call.began + Duration::from_secs_f64(ms / 1_000.0);
+            let (from, now) = (call.alice.id, at(ms + 3.0));
+            for (n, (_, packet)) in (0..).zip(call.under_way.drain(..)) {
+                let arrived = at(f64::from(spoken - 1 - n) * 10.0 + 20.0);
+                call.bob.party.deliver(InboundPacket { from, arrived, packet });
+            }
+            let mut out = [[0.0; 2]; FRAME];
+            call.bob.party.hear(now, &mut out);
+            let mut block = [0.0; FRAME];
+            while call.bob.party.voice(from, &mut block) {
+                call.voice.extend(block);
+            }
+            call.bob.party.tidy();
+        }
+        let lane = call.report().lanes[0].clone();
+        assert_eq!((lane.concealed_frames, lane.lost, lane.late), (0, 0, 0), "{ppm} ppm: {lane:?}");
+        assert!(lane.buffer_ms < 30.0, "{ppm} ppm: {lane:?}");
+        let steepest = call.voice.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
+        (lane.corrections, steepest, loudness_db(call.voice[24_000..].iter().copied()))
+    };
+    let (corrections, ordinary, level) = listen(0.0);
+    assert_eq!(corrections, 0);
+    for ppm in [-2_000.0, 2_000.0] {
+        let (corrections, steepest, stretched) = listen(ppm);
+        assert!((3..=7).contains(&corrections), "{ppm} ppm: {corrections} for 50 ms");
+        assert!(steepest < ordinary * 1.3, "{ppm} ppm: {steepest} against {ordinary}");
+        assert!((stretched - level).abs() < 0.5, "{ppm} ppm: {stretched} against {level} dB");
+    }
+}

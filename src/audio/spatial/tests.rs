@@ -194,11 +194,13 @@ fn a_pan_with_a_delay_is_not_the_measured_one() {
         let theirs = measured(azimuth, elevation);
         let pan: [Vec<f32>; 2] = std::array::from_fn(|ear| {
             let mut panned = vec![0.0; theirs[ear].len()];
-            let loudest = (0..panned.len()).max_by(|a, b| theirs[ear][*a].abs().total_cmp(&theirs[ear][*b].abs()));
-            panned[loudest.unwrap_or(0)] = theirs[ear].iter().map(|x| x * x).sum::<f32>().sqrt();
+            let loudest = |a: &usize, b: &usize| theirs[ear][*a].abs().total_cmp(&theirs[ear][*b].abs());
+            let arrival = (0..panned.len()).max_by(loudest).unwrap_or(0);
+            panned[arrival] = theirs[ear].iter().map(|x| x * x).sum::<f32>().sqrt() * theirs[ear][arrival].signum();
             panned
         });
-        assert!(correlation(&pan, &theirs) < 0.9, "azimuth {azimuth}, elevation {elevation}");
+        let likeness = correlation(&pan, &theirs);
+        assert!(likeness < 0.9, "azimuth {azimuth}, elevation {elevation}: {likeness}");
     }
     let [left, right] = measured(90.0, 0.0);
     assert!(correlation(&[right, left], &measured(90.0, 0.0)) < 0.9);

@@ -17,7 +17,8 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// With periods of 10 ms, of which ALSA then holds two. Smaller ones break up through the sound servers' plugins.
+    /// With periods of 10 ms, of which ALSA then holds two. Measured from microphone to speaker through PulseAudio's plugin: 50 ms so;
+    /// periods of 5 ms give 44 ms and break up, the plugin's own choice gives 68 ms.
     pub fn brisk(&self) -> StreamConfig {
         let period = u64::from(self.rate) * FRAME as u64 / u64::from(SAMPLE_RATE);
         self.with(BufferSize::Fixed(FrameCount::try_from(period).unwrap_or(FrameCount::MAX)))

@@ -1,6 +1,8 @@
 //! The callbacks: convert and copy, nothing else.
 
 use super::Direction;
+#[cfg(target_os = "linux")]
+use super::alsa_microphone::AlsaMicrophone;
 use super::format::{self, Format};
 use super::resample::{FromDevice, ToDevice};
 use super::watch::{Health, Loan};
@@ -19,6 +21,12 @@ pub(super) enum Flow {
     Cpal {
         /// Held only to be dropped.
         _stream: Stream,
+    },
+    /// Past it.
+    #[cfg(target_os = "linux")]
+    Alsa {
+        /// Held only to be dropped.
+        _microphone: AlsaMicrophone,
     },
 }
 
@@ -142,6 +150,19 @@ impl End for MicWriter {
             }
         };
         device.build_input_stream(config, callback, move |error| failed.error(error.kind()), None)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start_natively(
+        device: &cpal::Device,
+        format: Format,
+        lend: &mut dyn FnMut() -> Option<Loan<Self>>,
+        health: &Arc<Health>,
+    ) -> Option<Result<Flow, Error>> {
+        let id = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa)?;
+        let Some(end) = lend() else { return Some(Err(never_ended())) };
+        let microphone = AlsaMicrophone::start(id.id(), format, end, health.clone());
+        Some(microphone.map(|microphone| Flow::Alsa { _microphone: microphone }))
     }
 }
 

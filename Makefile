@@ -1,0 +1,35 @@
+# What can be done here. `make` alone lists it. Arguments for the program: make run ARGS="join 'LINK'"
+
+CARGO ?= cargo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench deep
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need and this machine lacks (says what and why)
+	@bash scripts/setup.sh test
+
+run: ## install what building needs, build, and open the program (ARGS="lan" and the like)
+	@bash scripts/setup.sh build
+	@$(CARGO) build --release --locked --bin resonance
+	@exec ./$(or $(CARGO_TARGET_DIR),target)/release/resonance $(ARGS)
+
+# One profile for program, tests and benches: the dependencies are built once.
+test: setup ## install what the tests need and run them all
+	$(CARGO) test --release --workspace --locked --no-fail-fast
+
+check: ## format, lints and documentation, none with a warning
+	@bash scripts/setup.sh build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --locked
+
+bench: ## measure what we claim to be fast at
+	@bash scripts/setup.sh build
+	$(CARGO) bench --workspace --locked --bench pipeline
+
+deep: setup ## the tests, the long ones too
+	$(CARGO) test --release --workspace --locked --no-fail-fast -- --include-ignored

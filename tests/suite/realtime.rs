@@ -1,0 +1,171 @@
+//! The audio threads' promise: after start-up `Uplink::process` and `Downlink::render` neither allocate nor free, whatever happens.
+//!
+//! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
+//! delays and reorders, with fresh keys all the time, muting, moving, deafening, a changed output, forged packets and an outage.
+
+use crate::allocator::counted;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use resonance::audio::Control;
+use resonance::audio::format::{Block, FRAME};
+use resonance::audio::offline::Party;
+use resonance::audio::voice::Voice;
+use resonance_protocol::identity::{Fingerprint, IdentityKey};
+use resonance_protocol::link::SessionId;
+use resonance_protocol::media::{InboundPacket, SealedPacket, SenderKey};
+use resonance_protocol::peer::TransportId;
+use resonance_protocol::position::Position;
+use std::time::{Duration, Instant};
+
+const SESSION: SessionId = SessionId::from_bytes([3; 16]);
+
+struct Speaker {
+    party: Party,
+    id: TransportId,
+    fingerprint: Fingerprint,
+    generation: u64,
+    present: bool,
+}
+
+impl Speaker {
+    fn new(n: u8, rng: &mut StdRng) -> Self {
+        Self {
+            party: Party::new(Voice::new(false)).expect("a pipeline"),
+            id: TransportId::from_bytes([n; 32]),
+            fingerprint: IdentityKey::generate(rng).public().fingerprint(),
+            generation: 0,
+            present: false,
+        }
+    }
+
+    /// A fresh key: its sealer here, its opening key at the listener's.
+    fn rekey(&mut self, listener: &mut Party, now: Instant, rng: &mut StdRng) {
+        let key = SenderKey::generate(self.generation, rng);
+        self.generation += 1;
+        let opening = Box::new(key.opening_key(&SESSION, &self.fingerprint));
+        listener.control(Control::OpeningKey { peer: self.id, key: opening }, now).expect("ordered");
+        let sealer = Box::new(key.sealer(&SESSION, &self.fingerprint));
+        self.party.control(Control::SenderKey(sealer), now).expect("ordered");
+    }
+}
+
+#[test]
+fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() {
+    let mut rng = StdRng::seed_from_u64(30);
+    let mut speakers: Vec<Speaker> = (1..=7).map(|n| Speaker::new(n, &mut rng)).collect();
+    let mut listener = Party::new(Voice::new(false)).expect("a pipeline");
+    let own_fingerprint = IdentityKey::generate(&mut rng).public().fingerprint();
+    let began = Instant::now();
+    let mut under_way: Vec<(u64, InboundPacket)> = Vec::new();
+    let (mut uplink_calls, mut downlink_calls, mut heard) = (0, 0, 0.0_f64);
+    let mut largest = 0.0_f32;
+
+    for frame in 0..3_000_u64 {
+        let now = began + Duration::from_millis(10 * frame);
+        // Orders come between frames, from the app's side, which may allocate.
+        for (n, speaker) in speakers.iter_mut().enumerate() {
+            let turn = frame + 37 * n as u64;
+            if !speaker.present && turn % 400 == 100 {
+                listener.control(Control::AddLane { peer: speaker.id }, now).expect("a lane");
+                let position = Position::at_azimuth(rng.random_range(-180.0..180.0));
+                listener.control(Control::Place { peer: speaker.id, position }, now).expect("ordered");
+                speaker.present = true;
+                speaker.rekey(&mut listener, now, &mut rng);
+            } else if speaker.present && n >= 2 && turn % 900 == 850 {
+                // The first two stay from beginning to end, so that their jitter buffers have time to learn.
+                listener.control(Control::RemoveLane { peer: speaker.id }, now).expect("ordered");
+                speaker.present = false;
+            } else if speaker.present && turn.is_multiple_of(150) {
+                speaker.rekey(&mut listener, now, &mut rng);
+            }
+            if turn.is_multiple_of(70) {
+                let position = Position { azimuth_deg: turn as f32, elevation_deg: 20.0, distance_m: 2.0 };
+                listener.control(Control::Place { peer: speaker.id, position }, now).expect("ordered");
+                let db = rng.random_range(-30.0..10.0);
+                listener.control(Control::Volume { peer: speaker.id, db }, now).expect("ordered");
+            }
+        }
+        match frame % 500 {
+            0 => {
+                let key = SenderKey::generate(frame, &mut rng);
+                let sealer = Box::new(key.sealer(&SESSION, &own_fingerprint));
+                listener.control(Control::SenderKey(sealer), now).expect("ordered");
+            }
+            50 => listener.control(Control::Mute(true), now).expect("ordered"),
+            90 => listener.control(Control::Mute(false), now).expect("ordered"),
+            150 => listener.control(Control::Deafen(true), now).expect("ordered"),
+            180 => listener.control(Control::Deafen(false), now).expect("ordered"),
+            250 => listener.control(Control::Face { deg: frame as f32 }, now).expect("ordered"),
+            _ => {}
+        }
+
+        for speaker in &mut speakers {
+            let mut mic: Block = std::array::from_fn(|n| {
+                let t = (frame * FRAME as u64 + n as u64) as f32 / 48_000.0;
+                0.2 * (t * 1_000.0).sin() * (t * 9.0).sin().max(0.0) + 0.01 * rng.random_range(-1.0..1.0_f32)
+            });
+            speaker.party.uplink.process(&mut mic);
+            while let Some(packet) = speaker.party.sealed() {
+                send(&mut under_way, InboundPacket { from: speaker.id, arrived: now, packet }, frame, &mut rng);
+            }
+            speaker.party.tidy();
+        }
+        // Two hundred milliseconds in which nothing comes, then everything at once.
+        if frame % 1_000 > 20 {
+            under_way.retain(|(at, packet)| {
+                let here = *at <= frame;
+                if here {
+                    listener.deliver(InboundPacket { arrived: now, ..*packet });
+                }
+                !here
+            });
+        }
+
+        let mut mic: Block = std::array::from_fn(|_| rng.random_range(-0.3..0.3));
+        let ((), calls) = counted(|| listener.uplink.process(&mut mic));
+        uplink_calls += calls;
+        let mut out = [[0.0; 2]; FRAME];
+        let ((), calls) = counted(|| listener.downlink.render(now + Duration::from_millis(4), &mut out));
+        downlink_calls += calls;
+        for [left, right] in out {
+            largest = largest.max(left.abs()).max(right.abs());
+            heard += f64::from(left * left + right * right);
+        }
+        while listener.sealed().is_some() {}
+        for speaker in &speakers {
+            let mut block = [0.0; FRAME];
+            while listener.voice(speaker.id, &mut block) {}
+        }
+        listener.tidy();
+    }
+
+    let report = listener.report(began + Duration::from_secs(60)).expect("a report");
+    let total = |count: fn(&resonance::audio::LaneReport) -> u64| report.lanes.iter().map(count).sum::<u64>();
+    assert_eq!((uplink_calls, downlink_calls), (0, 0), "calls of the allocator in the uplink and in the downlink");
+    // All of it really happened.
+    assert!(heard > 100.0 && largest <= 1.0, "{heard}, {largest}");
+    assert!(report.frames_sent == 3_000 && report.lanes.len() >= 3, "{report:?}");
+    assert!(total(|lane| lane.lost) > 10 && total(|lane| lane.late) > 0, "{report:?}");
+    assert!(total(|lane| lane.concealed_frames) > 50 && total(|lane| lane.corrections) > 0, "{report:?}");
+    assert!(total(|lane| lane.duplicates) > 10 && total(|lane| lane.refused) > 10, "{report:?}");
+}
+
+/// A bad network: 4 % lost, 2 % twice, 3 % forged, up to 40 ms of delay, which reorders.
+fn send(under_way: &mut Vec<(u64, InboundPacket)>, packet: InboundPacket, frame: u64, rng: &mut StdRng) {
+    if rng.random_bool(0.04) {
+        return;
+    }
+    if rng.random_bool(0.02) {
+        under_way.push((frame + 3, packet));
+    }
+    if rng.random_bool(0.03) {
+        let mut bytes = packet.packet.as_slice().to_vec();
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        if let Some(forged) = SealedPacket::from_slice(&bytes) {
+            under_way.push((frame + 1, InboundPacket { packet: forged, ..packet }));
+        }
+    }
+    under_way.push((frame + rng.random_range(0..4), packet));
+}

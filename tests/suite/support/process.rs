@@ -1,0 +1,462 @@
+//! The program under test as a child process: its events, its commands, its end. Always reaped.
+
+use super::namespaces::Host;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The binary that cargo built beside this test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_resonance");
+
+/// One line of the program's standard output, and when it came.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When the line was read.
+    pub at: Instant,
+    /// The object.
+    pub json: Value,
+}
+
+impl Event {
+    /// The event's name.
+    pub fn kind(&self) -> &str {
+        self.text("event")
+    }
+
+    /// A field of text; empty when it is missing or something else.
+    pub fn text(&self, field: &str) -> &str {
+        self.json[field].as_str().unwrap_or_default()
+    }
+}
+
+/// How to start one process. The default is a quiet one: no sound in, none out, nothing on the network but what it is told.
+pub struct Launch {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    name: String,
+    input: OsString,
+    output: OsString,
+    host: Option<Host>,
+}
+
+impl Launch {
+    fn new(name: &str, verb: &[&str]) -> Self {
+        Self {
+            arguments: verb.iter().map(OsString::from).collect(),
+            environment: Vec::new(),
+            name: name.to_owned(),
+            input: "silence".into(),
+            output: "null".into(),
+            host: None,
+        }
+    }
+
+    /// `resonance create`.
+    pub fn create(name: &str) -> Self {
+        Self::new(name, &["create"])
+    }
+
+    /// `resonance join LINK`.
+    pub fn join(name: &str, link: &str) -> Self {
+        Self::new(name, &["join", link])
+    }
+
+    /// `resonance lan`.
+    pub fn lan(name: &str) -> Self {
+        Self::new(name, &["lan"])
+    }
+
+    /// Only what the link says: no multicast, no table of the world.
+    pub fn by_link_only(self) -> Self {
+        self.argument("--no-dht").argument("--no-mdns")
+    }
+
+    /// One more argument.
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// An environment variable.
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// What is heard at the microphone, in headless words.
+    pub fn input(mut self, source: impl Into<OsString>) -> Self {
+        self.input = source.into();
+        self
+    }
+
+    /// A file as microphone, once.
+    pub fn plays(self, file: &Path) -> Self {
+        let source = prefixed("wav:", file);
+        self.input(source)
+    }
+
+    /// A file as microphone, again and again.
+    pub fn repeats(self, file: &Path) -> Self {
+        let source = prefixed("wav-loop:", file);
+        self.input(source)
+    }
+
+    /// Where the sound goes, in headless words.
+    pub fn output(mut self, destination: impl Into<OsString>) -> Self {
+        self.output = destination.into();
+        self
+    }
+
+    /// One mono file for each voice.
+    pub fn records_each_voice_in(self, folder: &Path) -> Self {
+        let destination = prefixed("wav-per-peer:", folder);
+        self.output(destination)
+    }
+
+    /// On another machine: in that network namespace.
+    pub fn on(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
+        self
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Resonance {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut command = match &self.host {
+            Some(host) => host.command(BINARY),
+            None => Command::new(BINARY),
+        };
+        command.args(&self.arguments).args(["--headless", "--name", &self.name]);
+        command.arg("--input").arg(&self.input).arg("--output").arg(&self.output).arg("--data-dir").arg(data.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let started = Instant::now();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{BINARY} does not start: {error}"));
+        let heard = Arc::new(Heard::default());
+        listen(child.stdout.take().expect("piped"), Arc::clone(&heard));
+        let complaints = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().expect("piped"), Arc::clone(&complaints));
+        let commands = child.stdin.take();
+        Resonance { name: self.name, child, commands, heard, complaints, started, _data: data }
+    }
+}
+
+fn prefixed(prefix: &str, path: &Path) -> OsString {
+    let mut text = OsString::from(prefix);
+    text.push(path);
+    text
+}
+
+#[derive(Default)]
+struct Heard {
+    events: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    events: Vec<Event>,
+    /// Lines that were not one JSON object with an `event`: a breach of the contract, reported when the process is done with.
+    strangers: Vec<String>,
+    closed: bool,
+}
+
+fn listen(stdout: impl Read + Send + 'static, heard: Arc<Heard>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let at = Instant::now();
+            let mut lines = heard.events.lock().unwrap_or_else(PoisonError::into_inner);
+            match serde_json::from_str::<Value>(&line) {
+                Ok(json) if json["event"].is_string() && json["t"].is_number() => lines.events.push(Event { at, json }),
+                _ => lines.strangers.push(line),
+            }
+            heard.changed.notify_all();
+        }
+        heard.events.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        heard.changed.notify_all();
+    });
+}
+
+fn collect(mut output: impl Read + Send + 'static, text: Arc<Mutex<String>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut buffer) {
+            text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    })
+}
+
+/// A running process. Killed and reaped when dropped.
+pub struct Resonance {
+    /// The name that it shows to others.
+    pub name: String,
+    /// When it was started.
+    pub started: Instant,
+    child: Child,
+    commands: Option<ChildStdin>,
+    heard: Arc<Heard>,
+    complaints: Arc<Mutex<String>>,
+    /// The folder of its data, removed with it.
+    _data: tempfile::TempDir,
+}
+
+impl Resonance {
+    /// Waits for the first event, also among those that came already, that the test looks for.
+    ///
+    /// # Panics
+    /// When it does not come in time, with everything that the process said.
+    pub fn wait_for(&self, what: &str, patience: Duration, wanted: impl Fn(&Event) -> bool) -> Event {
+        self.wait_since(0, what, patience, wanted)
+    }
+
+    /// The same, looking only at what came after the first `mark` events (see [`Self::mark`]).
+    pub fn wait_since(&self, mark: usize, what: &str, patience: Duration, wanted: impl Fn(&Event) -> bool) -> Event {
+        let deadline = Instant::now() + patience;
+        let mut lines = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = mark;
+        loop {
+            while let Some(event) = lines.events.get(seen) {
+                if wanted(event) {
+                    return event.clone();
+                }
+                seen += 1;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || lines.closed {
+                let ended = if lines.closed { "its output ended" } else { "nothing came" };
+                drop(lines);
+                panic!("{} waited {patience:?} for {what}: {ended}\n{}", self.name, self.story());
+            }
+            lines = self.heard.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// How many events have come so far.
+    pub fn mark(&self) -> usize {
+        self.heard.events.lock().unwrap_or_else(PoisonError::into_inner).events.len()
+    }
+
+    /// All events of a kind so far.
+    pub fn events(&self, kind: &str) -> Vec<Event> {
+        let lines = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.events.iter().filter(|event| event.kind() == kind).cloned().collect()
+    }
+
+    /// The link that it printed.
+    pub fn link(&self) -> String {
+        let created = self.wait_for("its link", Duration::from_secs(10), |event| event.kind() == "session_created");
+        created.text("link").to_owned()
+    }
+
+    /// Its own id.
+    pub fn id(&self) -> String {
+        let begun = |event: &Event| matches!(event.kind(), "session_created" | "session_joined");
+        self.wait_for("its own id", Duration::from_secs(10), begun).text("me").to_owned()
+    }
+
+    /// The `peer_joined` event of somebody.
+    pub fn meets(&self, name: &str, patience: Duration) -> Event {
+        let wanted = |event: &Event| event.kind() == "peer_joined" && event.text("name") == name;
+        self.wait_for(&format!("peer_joined of {name}"), patience, wanted)
+    }
+
+    /// The `media_connected` event with somebody, after meeting them.
+    pub fn hears(&self, name: &str, patience: Duration) -> Event {
+        let peer = self.meets(name, patience).text("peer").to_owned();
+        let wanted = |event: &Event| event.kind() == "media_connected" && event.text("peer") == peer;
+        self.wait_for(&format!("media_connected with {name}"), patience, wanted)
+    }
+
+    /// Types a command.
+    pub fn command(&mut self, line: &str) {
+        let commands = self.commands.as_mut().expect("standard input is open");
+        writeln!(commands, "{line}")
+            .and_then(|()| commands.flush())
+            .unwrap_or_else(|error| panic!("{} takes no command: {error}", self.name));
+    }
+
+    /// Ends its standard input.
+    pub fn close_commands(&mut self) {
+        self.commands = None;
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote on standard error so far.
+    pub fn complaints(&self) -> String {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True while it runs.
+    pub fn alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The power goes: SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be reaped");
+    }
+
+    /// SIGTERM, as a service manager would.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "the process was there to be told");
+    }
+
+    /// Waits for its end.
+    pub fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            if Instant::now() > deadline {
+                panic!("{} did not end within {patience:?}\n{}", self.name, self.story());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Leaves in good order and holds that the order was good.
+    pub fn quit(mut self) {
+        self.command("quit");
+        self.ended_well();
+    }
+
+    /// Holds that it ends with 0 and a `bye`, without a panic, having written nothing but events on its standard output.
+    pub fn ended_well(&mut self) {
+        let status = self.wait_for_end(Duration::from_secs(10));
+        assert_eq!(status.code(), Some(0), "{} left in good order\n{}", self.name, self.story());
+        self.wait_for("bye", Duration::from_secs(2), |event| event.kind() == "bye");
+        self.said_only_events();
+    }
+
+    /// Holds that standard output was the contract's and that nothing panicked.
+    pub fn said_only_events(&self) {
+        let strangers = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner).strangers.clone();
+        assert!(strangers.is_empty(), "{} wrote lines that are no events: {strangers:?}", self.name);
+        assert!(!self.complaints().contains("panicked"), "{} panicked\n{}", self.name, self.story());
+    }
+
+    /// Everything that it said, for a failure's message.
+    pub fn story(&self) -> String {
+        let lines = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut story = format!("--- what {} said ---\n", self.name);
+        for event in lines.events.iter().filter(|event| !matches!(event.kind(), "stats" | "audio" | "speaking")) {
+            // Writing into a String does not fail.
+            let _ = writeln!(story, "{}", event.json);
+        }
+        for line in &lines.strangers {
+            let _ = writeln!(story, "(no event) {line}");
+        }
+        let _ = write!(story, "--- its standard error ---\n{}", self.complaints());
+        story
+    }
+}
+
+impl Drop for Resonance {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is reaped here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The file of one voice in a `wav-per-peer:` folder: its name holds the peer's id or name.
+pub fn voice_file(folder: &Path, peer: &str, name: &str) -> PathBuf {
+    let files = || std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    files()
+        .find(|path| stem(path).contains(peer))
+        .or_else(|| files().find(|path| stem(path).contains(name)))
+        .unwrap_or_else(|| panic!("no file for {name} ({peer}) among {:?}", files().collect::<Vec<_>>()))
+}
+
+/// A run that ends by itself: exit code, events, standard error.
+pub struct Outcome {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, by line.
+    pub events: Vec<Value>,
+    /// Standard output as it was.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Holds the contract of a failed start: the exit code, no panic, one plain sentence, and (headless) one `error` event with all its fields.
+    pub fn refused_with(&self, codes: &[i32], headless: bool) {
+        let seen = format!("exit {:?}\nstdout: {}\nstderr: {}", self.code, self.stdout, self.stderr);
+        assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}: {seen}");
+        assert!(!self.stderr.contains("panicked") && !self.stderr.contains("RUST_BACKTRACE"), "no panic: {seen}");
+        assert!(self.stderr.split_whitespace().count() >= 4, "a sentence on standard error: {seen}");
+        if headless {
+            let errors: Vec<_> = self.events.iter().filter(|event| event["event"] == "error").collect();
+            assert_eq!(errors.len(), 1, "one error event: {seen}");
+            for field in ["code", "message", "hint"] {
+                assert!(
+                    errors[0][field].as_str().is_some_and(|text| !text.is_empty()),
+                    "the error has a {field}: {seen}"
+                );
+            }
+        }
+    }
+}
+
+/// Runs the program to its end, with nothing on its standard input.
+///
+/// # Panics
+/// When it does not end within `patience`: hanging is a failure.
+pub fn run(arguments: &[&str], patience: Duration) -> Outcome {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let mut child = Command::new(BINARY)
+        .args(arguments)
+        .env("HOME", data.path())
+        .env("XDG_DATA_HOME", data.path())
+        .env("XDG_CONFIG_HOME", data.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let [stdout, stderr] = [Arc::new(Mutex::new(String::new())), Arc::new(Mutex::new(String::new()))];
+    let readers = [
+        collect(child.stdout.take().expect("piped"), Arc::clone(&stdout)),
+        collect(child.stderr.take().expect("piped"), Arc::clone(&stderr)),
+    ];
+    let deadline = Instant::now() + patience;
+    let status = loop {
+        match child.try_wait().expect("a child can be asked") {
+            Some(status) => break Some(status),
+            None if Instant::now() > deadline => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    for reader in readers {
+        reader.join().expect("a reader does not panic");
+    }
+    let text = |lines: &Mutex<String>| lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (stdout, stderr) = (text(&stdout), text(&stderr));
+    let status = status.unwrap_or_else(|| panic!("{arguments:?} did not end within {patience:?}\n{stdout}\n{stderr}"));
+    let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    Outcome { code: status.code(), events, stdout, stderr }
+}
