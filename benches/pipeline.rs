@@ -35,7 +35,8 @@ fn median(runs: usize, mut run: impl FnMut()) -> Duration {
 }
 
 fn report(what: &str, time: Duration, per: Option<Duration>) {
-    let share = per.map(|per| format!("{:>7.2} % of the time it lasts", 100.0 * time.as_secs_f64() / per.as_secs_f64()));
+    let share =
+        per.map(|per| format!("{:>7.2} % of the time it lasts", 100.0 * time.as_secs_f64() / per.as_secs_f64()));
     let micros = time.as_secs_f64() * 1e6;
     let _ = writeln!(std::io::stdout(), "{what:<52} {micros:>9.1} µs {}", share.unwrap_or_default());
 }

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn options_are_understood() {
-        let cli = Cli::try_parse_from(["resonance", "lan", "--room", "den", "--duration", "2.5", "--input", "tone:440"]);
+        let cli =
+            Cli::try_parse_from(["resonance", "lan", "--room", "den", "--duration", "2.5", "--input", "tone:440"]);
         let Some(Action::Lan { room, common }) = cli.ok().and_then(|cli| cli.action) else { panic!("lan") };
         assert_eq!((room.as_str(), common.duration), ("den", Some(Duration::from_millis(2_500))));
         assert!(Cli::try_parse_from(["resonance", "join"]).is_err(), "join wants a link");

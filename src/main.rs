@@ -12,7 +12,8 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             // A script must learn of bad usage as an event too; the explanation for people is clap's own.
             if std::env::args_os().any(|argument| argument == "--headless") {
-                let sentence = error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                let sentence =
+                    error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 app::report(&Failure::Usage(sentence), Some(Instant::now()));
             } else {
                 let _ = error.print();

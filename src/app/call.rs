@@ -70,14 +70,10 @@ impl Call {
 
         let (outbound, outbound_end) = audio::rings::outbound();
         let (inbound, inbound_end) = audio::rings::inbound();
-        let config = network::Config {
-            transport_secret,
-            listen: common.listen.clone(),
-            mdns: !common.no_mdns,
-        };
+        let config = network::Config { transport_secret, listen: common.listen.clone(), mdns: !common.no_mdns };
         let media = network::MediaEnds { outbound: outbound_end, inbound };
-        let mut network =
-            network::start(config, media).map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
+        let mut network = network::start(config, media)
+            .map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
 
         let audio_config =
             audio::Config { input: common.input.clone(), output: common.output.clone(), voice: common.voice };
@@ -213,16 +209,14 @@ impl Call {
                 self.engine.control(control);
                 return;
             }
-            Err(AudioEffect::Input(choice)) => {
-                choice.parse().map_err(|error| format!("{error}")).and_then(|choice| {
-                    self.engine.set_input(choice).map_err(|error| error.to_string())
-                })
-            }
-            Err(AudioEffect::Output(choice)) => {
-                choice.parse().map_err(|error| format!("{error}")).and_then(|choice| {
-                    self.engine.set_output(choice).map_err(|error| error.to_string())
-                })
-            }
+            Err(AudioEffect::Input(choice)) => choice
+                .parse()
+                .map_err(|error| format!("{error}"))
+                .and_then(|choice| self.engine.set_input(choice).map_err(|error| error.to_string())),
+            Err(AudioEffect::Output(choice)) => choice
+                .parse()
+                .map_err(|error| format!("{error}"))
+                .and_then(|choice| self.engine.set_output(choice).map_err(|error| error.to_string())),
             Err(_) => Ok(()),
         };
         if let Err(message) = changed {

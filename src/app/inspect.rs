@@ -41,7 +41,8 @@ pub fn link(link: &Link) -> Result<(), Failure> {
     for hint in &link.hints {
         let _ = writeln!(out, "address   {}", super::translate::multiaddr(hint));
     }
-    let _ = writeln!(out, "Whoever has this link can join. It says nothing about who they are: compare safety numbers.");
+    let _ =
+        writeln!(out, "Whoever has this link can join. It says nothing about who they are: compare safety numbers.");
     Ok(())
 }
 

@@ -59,7 +59,9 @@ impl From<LinkError> for Failure {
 pub fn run(cli: Cli) -> u8 {
     let started = Instant::now();
     let headless = match &cli.action {
-        Some(Action::Create { common, .. } | Action::Join { common, .. } | Action::Lan { common, .. }) => common.headless,
+        Some(Action::Create { common, .. } | Action::Join { common, .. } | Action::Lan { common, .. }) => {
+            common.headless
+        }
         Some(Action::Devices | Action::Link { .. }) => false,
         None => cli.common.headless,
     };
@@ -101,7 +103,8 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
         }
         None => (cli.common, None),
     };
-    if !common.headless && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !common.headless && !terminal {
         return Err(Failure::Usage(
             "The screen needs a terminal. Without one, use --headless with create, join LINK or lan.".to_owned(),
         ));

@@ -39,9 +39,9 @@ pub async fn run(common: Common, goal: Option<Goal>, settings: Settings, started
         None => Model::at_start(theme, &name),
         Some(goal) => Model::opening(theme, &name, &doing(goal)),
     };
-    let terminal = Terminal::enter().map_err(|error| Failure::Other(format!("The terminal cannot be used: {error}.")))?;
-    let mut screen =
-        Screen { common, settings, started, terminal, model, call: None, failure: None, quit: false };
+    let terminal =
+        Terminal::enter().map_err(|error| Failure::Other(format!("The terminal cannot be used: {error}.")))?;
+    let mut screen = Screen { common, settings, started, terminal, model, call: None, failure: None, quit: false };
     screen.run(goal, &name).await
 }
 

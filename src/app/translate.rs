@@ -34,9 +34,9 @@ pub fn network_event(event: network::Event) -> Option<Event> {
             let why = match why {
                 network::Undelivered::Unsupported => Undelivered::Unsupported,
                 network::Undelivered::Refused => Undelivered::Refused,
-                network::Undelivered::Unreachable
-                | network::Undelivered::TooLarge
-                | network::Undelivered::Busy => Undelivered::Unreachable,
+                network::Undelivered::Unreachable | network::Undelivered::TooLarge | network::Undelivered::Busy => {
+                    Undelivered::Unreachable
+                }
             };
             Event::Undelivered { to, id, why }
         }

@@ -79,8 +79,12 @@ fn choose(at_most: usize, quiet: bool, urgency: Urgency, score: impl Fn(usize) -
     if quiet {
         return Some(at_most);
     }
-    if urgency == Urgency::Calm || at_most < MIN_LAG {
+    if urgency == Urgency::Calm {
         return None;
+    }
+    if at_most < MIN_LAG {
+        // The rest of a frame, shorter than any pitch.
+        return (urgency == Urgency::Now).then_some(at_most);
     }
     let mut best = (MIN_LAG, f32::NEG_INFINITY);
     for lag in MIN_LAG..=at_most {

@@ -107,9 +107,13 @@ pub fn hurry() {
     #[cfg(unix)]
     {
         use thread_priority::unix::{
-            RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_schedule_policy,
         };
         use thread_priority::{ThreadPriority, thread_native_id};
+        if matches!(thread_schedule_policy(), Ok(ThreadSchedulePolicy::Realtime(_))) {
+            // Whoever started the program in real time has chosen its priority.
+            return;
+        }
         let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
         // Above everything ordinary, below whatever else runs in real time, such as the sound server.
         let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);

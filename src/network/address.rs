@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use libp2p::PeerId;
 use libp2p::identity::{Keypair, PublicKey, ed25519};
 use libp2p::multiaddr::{Multiaddr, Protocol};
-use libp2p::PeerId;
 use resonance_protocol::peer::{Address, Transport, TransportId};
 
 /// Code of the identity multihash, which carries the public key itself (libp2p specs, peer-ids).

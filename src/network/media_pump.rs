@@ -33,7 +33,10 @@ const SAFETY_WAKE: Duration = Duration::from_millis(100);
 
 /// The tracks that are connected now, one for each peer.
 #[derive(Clone, Default)]
-pub(super) struct Outlets(Arc<Mutex<Vec<(TransportId, Arc<TrackLocalStaticRTP>)>>>);
+pub(super) struct Outlets(Arc<Mutex<Vec<Outlet>>>);
+
+/// One peer's end of our voice.
+type Outlet = (TransportId, Arc<TrackLocalStaticRTP>);
 
 impl Outlets {
     /// From now on `peer` gets every packet through `track`.
@@ -51,7 +54,10 @@ impl Outlets {
     /// Gives `packet` to every track. A connection whose queue is full loses it: waiting would delay all others.
     fn send(&self, packet: &rtp::Packet) -> usize {
         let outlets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outlets.iter().filter(|(_, track)| !matches!(track.write_rtp(packet.clone()).now_or_never(), Some(Ok(())))).count()
+        outlets
+            .iter()
+            .filter(|(_, track)| !matches!(track.write_rtp(packet.clone()).now_or_never(), Some(Ok(()))))
+            .count()
     }
 }
 
@@ -99,9 +105,8 @@ impl MediaPump {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let numbers = Packetizer { ssrc, sequence: rand::random(), timestamp: rand::random() };
-        let thread = thread::Builder::new()
-            .name("media pump".into())
-            .spawn(move || pump(ring, &outlets, numbers, &stopped))?;
+        let thread =
+            thread::Builder::new().name("media pump".into()).spawn(move || pump(ring, &outlets, numbers, &stopped))?;
         let handle = thread.thread().clone();
         Ok(Self { stop, thread: Some(thread), handle })
     }

@@ -68,9 +68,7 @@ pub(super) fn build(keypair: Keypair, settings: &Settings) -> Result<(Swarm<Beha
             config
                 .with_idle_connection_timeout(IDLE_TIMEOUT)
                 .with_max_negotiating_inbound_streams(MAX_STREAMS_PER_CONNECTION)
-                .with_dial_concurrency_factor(
-                    NonZeroU8::new(MAX_ADDRESSES_PER_PEER as u8).unwrap_or(NonZeroU8::MIN),
-                )
+                .with_dial_concurrency_factor(NonZeroU8::new(MAX_ADDRESSES_PER_PEER as u8).unwrap_or(NonZeroU8::MIN))
         })
         .build();
     Ok((swarm, problem))

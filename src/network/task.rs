@@ -251,13 +251,8 @@ impl Task {
         if let (Some(remote), true) = (remote, endpoint.is_dialer()) {
             self.addresses.remember(id, address::multiaddr(&remote));
         }
-        let new = || Connected {
-            id,
-            since: Instant::now(),
-            connections: HashMap::new(),
-            announced: false,
-            member: false,
-        };
+        let new =
+            || Connected { id, since: Instant::now(), connections: HashMap::new(), announced: false, member: false };
         self.peers.entry(peer).or_insert_with(new).connections.insert(connection, remote);
     }
 

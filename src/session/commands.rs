@@ -48,7 +48,8 @@ impl<R: CryptoRng> Session<R> {
             Command::Input(choice) => self.audio(AudioEffect::Input(choice)),
             Command::Output(choice) => self.audio(AudioEffect::Output(choice)),
             Command::Stats => {
-                let stats: Vec<_> = self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();
+                let stats: Vec<_> =
+                    self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();
                 for stats in stats {
                     self.notice(Notice::Stats(stats));
                 }
@@ -123,8 +124,7 @@ impl<R: CryptoRng> Session<R> {
         let lower = peer.to_lowercase();
         let exact = |name: &str| name.to_lowercase() == lower;
         let starts = |name: &str| name.to_lowercase().starts_with(&lower);
-        let mut found: Vec<_> =
-            self.members().filter(|(_, member)| exact(&member.name)).map(|(id, _)| id).collect();
+        let mut found: Vec<_> = self.members().filter(|(_, member)| exact(&member.name)).map(|(id, _)| id).collect();
         if found.is_empty() {
             found = self.members().filter(|(_, member)| starts(&member.name)).map(|(id, _)| id).collect();
         }

@@ -1,8 +1,8 @@
 //! What a session wants done: everything goes out through these.
 
 use super::notice::Notice;
-use resonance_protocol::media::sender_key::OpeningKey;
 use resonance_protocol::media::sealer::Sealer;
+use resonance_protocol::media::sender_key::OpeningKey;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
 

@@ -63,10 +63,9 @@ impl<R: CryptoRng> Session<R> {
         new
     }
 
-    pub(super) fn learn_addresses(&mut self, id: TransportId, addresses: impl IntoIterator<Item = Address>) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.learn(addresses);
-        }
+    /// True when something was new.
+    pub(super) fn learn_addresses(&mut self, id: TransportId, addresses: impl IntoIterator<Item = Address>) -> bool {
+        self.peers.get_mut(&id).is_some_and(|peer| peer.learn(addresses))
     }
 
     pub(super) fn discovered(&mut self, now: Instant, id: TransportId) {
@@ -169,7 +168,9 @@ impl<R: CryptoRng> Session<R> {
         let attempts = self.attempts();
         let attempt = self.peers.get(&from)?.attempt.as_ref();
         // Glare: both sent message 1; the smaller peer ID initiates, the other's attempt is dropped.
-        let ours_goes_on = attempt.is_some_and(|attempt| matches!(attempt.stage, Stage::Initiating { .. }));
+        let ours_goes_on = attempt.is_some_and(|attempt| {
+            matches!(attempt.stage, Stage::Initiating { .. } | Stage::Confirming { initiated: true, .. })
+        });
         if (ours_goes_on && self.me < from) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
             return None;
         }
@@ -177,6 +178,10 @@ impl<R: CryptoRng> Session<R> {
         let (responder, message2) = Responder::answer(&self.keys, &local, from, message, &mut self.rng).ok()?;
         self.post(from, message2);
         self.set_attempt(now, from, Stage::Responding(responder));
+        if let Some(peer) = self.peers.get_mut(&from) {
+            // It belongs here: what it refused before was one of two attempts that crossed.
+            peer.refusals = 0;
+        }
         Some(())
     }
 
@@ -207,7 +212,11 @@ impl<R: CryptoRng> Session<R> {
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let established = Box::new(responder.finish(&local, message).ok()?);
-        self.set_attempt(now, from, Stage::Confirming { established, message3: None, greeted: false, initiated: false });
+        self.set_attempt(
+            now,
+            from,
+            Stage::Confirming { established, message3: None, greeted: false, initiated: false },
+        );
         self.greet(from);
         Some(())
     }
@@ -218,7 +227,9 @@ impl<R: CryptoRng> Session<R> {
         let full = !returning && self.members().count() + 1 >= MAX_PEOPLE;
         let hello = Signal::State { muted: self.muted, deafened: self.deafened };
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(Attempt { stage: Stage::Confirming { established, greeted, .. }, .. }) = &mut peer.attempt else { return };
+        let Some(Attempt { stage: Stage::Confirming { established, greeted, .. }, .. }) = &mut peer.attempt else {
+            return;
+        };
         if std::mem::replace(greeted, true) {
             return;
         }
@@ -339,7 +350,8 @@ impl<R: CryptoRng> Session<R> {
         if !self.joined && hinted && only_hope {
             self.end(Ending::Refused(match why {
                 Undelivered::Unsupported => {
-                    "The other side speaks another version of resonance. Install the same version on both sides.".to_owned()
+                    "The other side speaks another version of resonance. Install the same version on both sides."
+                        .to_owned()
                 }
                 _ => "The other side does not accept this link: it is for another session, was changed on its way, \
                       or has been replaced. Ask for the link again."

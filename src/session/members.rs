@@ -136,11 +136,8 @@ impl<R: CryptoRng> Session<R> {
 
     fn roster(&self) -> Vec<RosterEntry> {
         let addresses = |known: &[Address]| known.iter().take(MAX_ROSTER_ADDRESSES).copied().collect();
-        let mine = RosterEntry {
-            transport: self.me,
-            identity: self.identity.public(),
-            addresses: addresses(&self.addresses),
-        };
+        let mine =
+            RosterEntry { transport: self.me, identity: self.identity.public(), addresses: addresses(&self.addresses) };
         let others = self.peers.iter().filter_map(|(id, peer)| {
             let member = peer.member.as_deref()?;
             (member.lost_since.is_none()).then(|| RosterEntry {
@@ -238,18 +235,32 @@ impl<R: CryptoRng> Session<R> {
 
     /// Members introduce members: whoever knows one of us soon knows all.
     fn introductions(&mut self, now: Instant, from: TransportId, entries: Vec<RosterEntry>) {
+        let mut news = false;
         for entry in entries {
-            if entry.transport == self.me {
+            let id = entry.transport;
+            if id == self.me {
                 continue;
             }
-            if entry.transport == from {
-                self.learn_addresses(from, entry.addresses);
-            } else if self.want(now, entry.transport, "member") {
-                self.learn_addresses(entry.transport, entry.addresses.iter().copied());
-                match self.peers.get(&entry.transport) {
-                    Some(peer) if peer.connected => self.initiate(now, entry.transport),
-                    _ => self.do_this(Effect::Dial { peer: Some(entry.transport), addresses: entry.addresses }),
-                }
+            if id == from {
+                news |= self.learn_addresses(id, entry.addresses);
+                continue;
+            }
+            // Whoever introduced it first may not have known yet where it listens: addresses that come later are dialled, too.
+            let new = self.want(now, id, "member");
+            let learned = self.learn_addresses(id, entry.addresses);
+            let Some(peer) = self.peers.get(&id).filter(|peer| peer.wanted && peer.member.is_none()) else { continue };
+            if peer.connected && new {
+                self.initiate(now, id);
+            } else if !peer.connected && (new || learned) {
+                let addresses = peer.addresses.clone();
+                self.do_this(Effect::Dial { peer: Some(id), addresses });
+            }
+        }
+        if news {
+            // It was introduced to the others when it came in, before it had said where it listens.
+            let roster = Signal::Roster(self.roster());
+            for member in self.member_ids().into_iter().filter(|member| *member != from) {
+                self.tell(now, member, &roster);
             }
         }
     }

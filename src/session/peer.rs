@@ -50,13 +50,15 @@ impl Peer {
         }
     }
 
-    /// Remembers where it may be dialled.
-    pub fn learn(&mut self, addresses: impl IntoIterator<Item = Address>) {
+    /// Remembers where it may be dialled; true when something was new.
+    pub fn learn(&mut self, addresses: impl IntoIterator<Item = Address>) -> bool {
+        let known = self.addresses.len();
         for address in addresses {
             if self.addresses.len() < Self::MAX_ADDRESSES && !self.addresses.contains(&address) {
                 self.addresses.push(address);
             }
         }
+        self.addresses.len() > known
     }
 
     /// Plans the next try: soon at first, then ever less often.

@@ -110,8 +110,7 @@ mod tests {
 
     #[test]
     fn a_key_is_used_when_all_have_it_or_when_time_is_up() {
-        let (mut keys, mut rng, now) =
-            (SenderKeys::default(), rand::rngs::StdRng::seed_from_u64(1), Instant::now());
+        let (mut keys, mut rng, now) = (SenderKeys::default(), rand::rngs::StdRng::seed_from_u64(1), Instant::now());
         keys.rotate(now, Reason::Join, [peer(1), peer(2)].into_iter(), &mut rng);
         keys.acknowledged(peer(1), 1);
         keys.acknowledged(peer(2), 7);
@@ -122,13 +121,15 @@ mod tests {
 
         keys.rotate(now, Reason::Leave, [peer(1)].into_iter(), &mut rng);
         assert!(keys.poll_activation(now + Duration::from_millis(249)).is_none());
-        assert!(keys.poll_activation(now + Duration::from_millis(250)).is_some(), "a silent member delays a leave by 250 ms");
+        assert!(
+            keys.poll_activation(now + Duration::from_millis(250)).is_some(),
+            "a silent member delays a leave by 250 ms"
+        );
     }
 
     #[test]
     fn a_join_does_not_prolong_a_leave() {
-        let (mut keys, mut rng, now) =
-            (SenderKeys::default(), rand::rngs::StdRng::seed_from_u64(2), Instant::now());
+        let (mut keys, mut rng, now) = (SenderKeys::default(), rand::rngs::StdRng::seed_from_u64(2), Instant::now());
         keys.rotate(now, Reason::Leave, [peer(1)].into_iter(), &mut rng);
         keys.rotate(now + Duration::from_millis(100), Reason::Join, [peer(1), peer(2)].into_iter(), &mut rng);
         assert_eq!(keys.poll_timeout(), Some(now + Duration::from_millis(250)));

@@ -54,7 +54,8 @@ pub fn unique(wanted: &str, taken: &[&str]) -> String {
 }
 
 fn clean(raw: &str) -> String {
-    let composed: String = raw.nfc().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| harmless(*c)).collect();
+    let composed: String =
+        raw.nfc().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| harmless(*c)).collect();
     composed.graphemes(true).map(|cluster| cluster.chars().take(MAX_CLUSTER).collect::<String>()).collect()
 }
 

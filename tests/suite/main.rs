@@ -2,13 +2,19 @@
 //!
 //! One test binary, because each one more costs a link of the whole program. `make test` installs what these tests use.
 
+mod allocator;
 mod boundary;
 mod call;
 mod lan;
 mod mesh;
 mod preload;
+mod realtime;
 mod refusal;
 mod screen;
 mod secrecy;
+mod spatial;
 mod support;
 mod tidy;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
