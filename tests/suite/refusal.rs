@@ -81,7 +81,7 @@ fn help_and_version_are_answered() {
 fn an_unknown_command_is_an_error_event_and_nothing_else() {
     let mut ada = Launch::create("Ada").by_link_only().start();
     ada.link();
-    for line in ["dance", "mute now", "volume Nobody 3", "move", "\u{1b}[2J", ""] {
+    for line in ["dance", "mute now", "move", "\u{1b}[2J", "", "volume Nobody 3"] {
         ada.command(line);
     }
     ada.wait_for("the errors", PATIENCE, |event| event.kind() == "error" && event.text("message").contains("Nobody"));
