@@ -11,14 +11,13 @@ use resonance_protocol::peer::TransportId;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidateInit, RTCPeerConnectionState, RTCSessionDescription, StatsSelector,
-};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCPeerConnectionState, RTCSessionDescription};
+use webrtc::rtp_transceiver::RtpSender;
 
 use super::candidates::{self, DescriptionError, Loopback, MAX_REMOTE_CANDIDATES};
 use super::inbound::InboundSink;
 use super::media_pump::Outlets;
-use super::webrtc_setup::{self, Observer, Signals};
+use super::webrtc_setup::{self, Connection, Observer, Signals};
 use super::{DescriptionKind, Event};
 
 /// How long a description may wait for candidates. Asking the interfaces takes about a millisecond.
@@ -128,8 +127,8 @@ async fn run(
     let began = Instant::now();
     let (observer, mut signals) = Observer::new(report.peer, shared.inbound.clone());
     let addresses = candidates::local_addresses(loopback);
-    let (connection, track) = webrtc_setup::connect(observer, addresses, shared.ssrc).await?;
-    let mut media = Media { connection, track, report, began, up: false, early: Vec::new() };
+    let Connection { peer_connection, track, voice } = webrtc_setup::connect(observer, addresses, shared.ssrc).await?;
+    let mut media = Media { connection: peer_connection, track, voice, report, began, up: false, early: Vec::new() };
     let outcome = match media.describe(opening, &mut signals).await {
         Ok(deadline) => media.serve(deadline, &mut signals, &mut instructions, &shared.outlets).await,
         Err(error) => Err(error),
@@ -144,6 +143,7 @@ async fn run(
 struct Media<'a> {
     connection: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
+    voice: Arc<dyn RtpSender>,
     report: &'a Report,
     began: Instant,
     up: bool,
@@ -287,6 +287,6 @@ impl Media<'_> {
     }
 
     async fn path(&self) -> Option<webrtc_setup::Path> {
-        webrtc_setup::selected_path(&self.connection.get_stats(Instant::now(), StatsSelector::None).await)
+        webrtc_setup::selected_path(&*self.connection, &*self.voice).await
     }
 }

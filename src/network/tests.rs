@@ -105,12 +105,12 @@ impl Node {
         .await
     }
 
-    async fn media_up(&mut self, with: TransportId) -> u64 {
+    /// Waits for media; how long it took, in ms, and what kind of address the other side's turned out to be.
+    async fn media_up(&mut self, with: TransportId) -> (u64, &'static str) {
         self.until(|event| match event {
             Event::MediaUp { peer, local, remote, setup_ms } if peer == with => {
                 assert_eq!(local, "host");
-                assert!(["host", "prflx"].contains(&remote), "{remote}: the check may come before the description");
-                Some(setup_ms)
+                Some((setup_ms, remote))
             }
             Event::MediaDown { reason, .. } => panic!("media down: {reason}"),
             _ => None,
@@ -125,7 +125,11 @@ impl Node {
         other.handle.command(Command::AcceptOffer { peer: self.id, sdp: offer });
         let answer = other.description(DescriptionKind::Answer).await;
         self.handle.command(Command::AcceptAnswer { peer: other.id, sdp: answer });
-        (self.media_up(other.id).await, other.media_up(self.id).await)
+        let (offerer_ms, theirs) = self.media_up(other.id).await;
+        let (answerer_ms, ours) = other.media_up(self.id).await;
+        assert_eq!(ours, "host", "the answerer has read our candidates");
+        assert!(["host", "prflx"].contains(&theirs), "{theirs}: a check may come before the answer");
+        (offerer_ms, answerer_ms)
     }
 
     /// Waits until the media pump has caught up: it drops what piles up, which is right but not what is tested here.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use resonance_protocol::peer::TransportId;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -19,9 +19,10 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateType, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCStatsReport,
-    RTCStatsReportEntry, Registry, SettingEngine, SettingEngineBuilder,
+    RTCIceCandidateType, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry,
+    SettingEngine, SettingEngineBuilder, StatsSelector,
 };
+use webrtc::rtp_transceiver::RtpSender;
 
 use super::inbound::InboundSink;
 use super::media_pump::{CLOCK_RATE, PAYLOAD_TYPE};
@@ -108,16 +109,22 @@ impl PeerConnectionEventHandler for Observer {
     }
 }
 
+/// A peer connection and our voice in it.
+pub(super) struct Connection {
+    /// The connection itself.
+    pub(super) peer_connection: Arc<dyn PeerConnection>,
+    /// Where our packets go in.
+    pub(super) track: Arc<TrackLocalStaticRTP>,
+    /// What sends them.
+    pub(super) voice: Arc<dyn RtpSender>,
+}
+
 /// Makes a peer connection bound to `addresses` with our voice as its one track.
 ///
 /// # Errors
 ///
 /// When none of the addresses can be bound, or the crate refuses its settings.
-pub(super) async fn connect(
-    observer: Observer,
-    addresses: Vec<SocketAddr>,
-    ssrc: u32,
-) -> Result<(Arc<dyn PeerConnection>, Arc<TrackLocalStaticRTP>)> {
+pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, ssrc: u32) -> Result<Connection> {
     let mut media = MediaEngine::default();
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: codec(), payload_type: PAYLOAD_TYPE },
@@ -134,9 +141,8 @@ pub(super) async fn connect(
         .build()
         .await?;
     let track = Arc::new(TrackLocalStaticRTP::new(voice(ssrc)));
-    let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-    connection.add_track(track.clone()).await?;
-    Ok((connection, track))
+    let voice = connection.add_track(track.clone()).await?;
+    Ok(Connection { peer_connection: Arc::new(connection), track, voice })
 }
 
 fn settings() -> SettingEngine {
@@ -184,22 +190,18 @@ impl Default for Path {
     }
 }
 
-/// Finds the selected pair in a statistics report; `None` while there is none.
-pub(super) fn selected_path(report: &RTCStatsReport) -> Option<Path> {
+/// The way that `connection` has chosen; `None` while there is none. `voice` is its sender of our track.
+pub(super) async fn selected_path(connection: &dyn PeerConnection, voice: &dyn RtpSender) -> Option<Path> {
+    let ice = voice.transport().await.ok()??.ice_transport();
+    let pair = ice.get_selected_candidate_pair().await.ok()??;
+    // Only the report knows the round-trip time, and it does not list candidates that came within descriptions.
+    let report = connection.get_stats(Instant::now(), StatsSelector::None).await;
     let selected = &report.transport()?.selected_candidate_pair_id;
-    let pair = report.candidate_pairs().find(|pair| pair.stats.id == *selected)?;
-    // The report lists candidates under longer ids than its pairs use, and leaves out those that only showed themselves
-    // by a check, which are the peer-reflexive ones.
-    let kind_of = |id: String| match report.get(&id) {
-        Some(RTCStatsReportEntry::LocalCandidate(candidate) | RTCStatsReportEntry::RemoteCandidate(candidate)) => {
-            name_of(candidate.candidate_type)
-        }
-        _ => name_of(RTCIceCandidateType::Prflx),
-    };
+    let measured = report.candidate_pairs().find(|pair| pair.stats.id == *selected && pair.responses_received > 0);
     Some(Path {
-        local: kind_of(format!("RTCLocalIceCandidate_{}", pair.local_candidate_id)),
-        remote: kind_of(format!("RTCRemoteIceCandidate_{}", pair.remote_candidate_id)),
-        rtt_ms: (pair.responses_received > 0).then_some((pair.current_round_trip_time * 1_000.0) as f32),
+        local: name_of(pair.local().typ),
+        remote: name_of(pair.remote().typ),
+        rtt_ms: measured.map(|pair| (pair.current_round_trip_time * 1_000.0) as f32),
     })
 }
 

@@ -35,6 +35,31 @@ pub(super) struct HrirSet {
     highest_deg: f32,
 }
 
+/// How much louder speech from straight ahead becomes, as a factor: the mean over both ears of the response's power where a
+/// voice has its own, 200 Hz to 2 kHz. Levelled on white noise instead, whose power sits in the ear's resonance at 3–5 kHz,
+/// voices would be some 10 dB too quiet.
+fn loudness_ahead(directions: &[[f32; 3]], responses: &[f32], taps: usize) -> f32 {
+    const BAND_HZ: (f32, f32) = (200.0, 2_000.0);
+    const STEPS: usize = 20;
+    let ahead =
+        directions.iter().enumerate().max_by(|(_, a), (_, b)| a[0].total_cmp(&b[0])).map_or(0, |(index, _)| index);
+    let ears = responses.chunks_exact(taps).skip(2 * ahead).take(2);
+    let power: f32 = ears
+        .flat_map(|response| {
+            (0..STEPS).map(move |step| {
+                let hz = BAND_HZ.0 * (BAND_HZ.1 / BAND_HZ.0).powf(step as f32 / (STEPS - 1) as f32);
+                let turn = std::f32::consts::TAU * hz / SAMPLE_RATE_HZ;
+                let (re, im) = response.iter().enumerate().fold((0.0, 0.0), |(re, im), (n, tap)| {
+                    let (sin, cos) = (turn * n as f32).sin_cos();
+                    (re + tap * cos, im - tap * sin)
+                });
+                re * re + im * im
+            })
+        })
+        .sum();
+    (power / (2 * STEPS) as f32).sqrt()
+}
+
 impl HrirSet {
     /// Reads, resamples and normalises; see [`super::Spatializer::from_sofa`].
     pub fn from_sofa(file: &[u8]) -> Result<Self, SpatialError> {
@@ -43,7 +68,7 @@ impl HrirSet {
         let hrtf = sofa.hrtf();
         let dimensions = hrtf.dimensions();
         let (count, measured_taps) = (dimensions.m as usize, dimensions.n as usize);
-        let responses = hrtf.data_ir.values.clone();
+        let mut responses = hrtf.data_ir.values.clone();
         let positions = hrtf.source_position.values.as_slice();
         if dimensions.r != 2 || count == 0 || measured_taps == 0 {
             return Err(SpatialError::Unusable("it needs two ears and at least one direction"));
@@ -55,6 +80,11 @@ impl HrirSet {
             return Err(SpatialError::Unusable("it holds numbers that are not finite"));
         }
         let directions: Vec<_> = positions.chunks_exact(3).map(|p| unit([p[0], p[1], p[2]])).collect();
+        let loudness = loudness_ahead(&directions, &responses, measured_taps);
+        if loudness <= 0.0 {
+            return Err(SpatialError::Unusable("it lets no speech through from ahead"));
+        }
+        responses.iter_mut().for_each(|tap| *tap /= loudness);
         let elevations = || directions.iter().map(|direction| direction[2].clamp(-1.0, 1.0).asin().to_degrees());
         let (lowest_deg, highest_deg) = (elevations().fold(90.0, f32::min), elevations().fold(-90.0, f32::max));
         let onsets = responses
