@@ -178,7 +178,9 @@ fn udp_payload(frame: &[u8]) -> Option<&[u8]> {
         [0x86, 0xdd] => (*ip.get(6)?, 40),
         _ => return None,
     };
-    if protocol == 17 { ip.get(header + 8..) } else { None }
+    // Multicast DNS is public by nature, and its random first bytes may look like RTP's.
+    let is_mdns = ip.get(header + 2..header + 4)? == 5353_u16.to_be_bytes();
+    if protocol == 17 && !is_mdns { ip.get(header + 8..) } else { None }
 }
 
 /// How many runs of eight bytes occur in more than one payload. By chance: once in a hundred million captures of this size.
