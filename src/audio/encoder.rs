@@ -29,7 +29,8 @@ impl Encoder {
         opus.set_vbr(false)?;
         opus.set_dtx(false)?;
         opus.set_inband_fec(false)?;
-        opus.set_complexity(10)?;
+        // Cheaper than 10 at a price of 0.08 PESQ-WB (4.27 instead of 4.35 on recorded speech).
+        opus.set_complexity(5)?;
         Ok(Self { opus })
     }
 

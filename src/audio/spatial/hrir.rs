@@ -35,6 +35,10 @@ pub(super) struct HrirSet {
     highest_deg: f32,
 }
 
+/// Level of a voice ahead, as a factor (−6 dB): the ear's resonance lifts its consonants by twice as much, and several people
+/// may speak at once, without the limiter being heard.
+const HEADROOM: f32 = 0.5;
+
 /// How much louder speech from straight ahead becomes, as a factor: the mean over both ears of the response's power where a
 /// voice has its own, 200 Hz to 2 kHz. Levelled on white noise instead, whose power sits in the ear's resonance at 3–5 kHz,
 /// voices would be some 10 dB too quiet.
@@ -84,7 +88,7 @@ impl HrirSet {
         if loudness <= 0.0 {
             return Err(SpatialError::Unusable("it lets no speech through from ahead"));
         }
-        responses.iter_mut().for_each(|tap| *tap /= loudness);
+        responses.iter_mut().for_each(|tap| *tap *= HEADROOM / loudness);
         let elevations = || directions.iter().map(|direction| direction[2].clamp(-1.0, 1.0).asin().to_degrees());
         let (lowest_deg, highest_deg) = (elevations().fold(90.0, f32::min), elevations().fold(-90.0, f32::max));
         let onsets = responses
