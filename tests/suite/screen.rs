@@ -57,7 +57,7 @@ fn two_people_meet(test: &str, columns: usize, rows: usize) {
     ada_moves_bo(&ada);
     ada_mutes_and_writes(&ada, &bo);
     ada.types("?");
-    ada.shows("help", PATIENCE);
+    ada.shows("Keys in a session", PATIENCE);
     ada.presses("Escape");
 
     bo.types("q");
