@@ -61,7 +61,7 @@ pub fn has_tool(name: &str) -> bool {
 /// # Panics
 /// When none was good, with all that was measured.
 pub fn attempts(test: &str, mut measure: impl FnMut() -> Result<String, String>) {
-    const ATTEMPTS: usize = 3;
+    const ATTEMPTS: usize = 5;
     let mut failures = Vec::new();
     for attempt in 1..=ATTEMPTS {
         match measure() {
