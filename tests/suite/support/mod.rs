@@ -56,7 +56,7 @@ pub fn has_tool(name: &str) -> bool {
         .any(|folder| folder.join(name).is_file())
 }
 
-/// Runs a measurement that shares the machine with others up to three times and prints each figure; the first good one passes.
+/// Runs a measurement that shares the machine with others up to five times and prints each figure; the first good one passes.
 ///
 /// # Panics
 /// When none was good, with all that was measured.
