@@ -72,7 +72,7 @@ mod tests {
         let played = energy(&out);
         assert!((played - 0.03125).abs() < 0.01, "{played}");
         decoder.conceal(&mut out);
-        assert!(energy(&out) > played * 0.2, "at most 7 dB softer: {} after {played}", energy(&out));
+        assert!(energy(&out) > played * 0.3, "{}", energy(&out));
         for _ in 0..50 {
             decoder.conceal(&mut out);
         }

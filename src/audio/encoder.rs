@@ -29,8 +29,7 @@ impl Encoder {
         opus.set_vbr(false)?;
         opus.set_dtx(false)?;
         opus.set_inband_fec(false)?;
-        // Cheaper than 10 at a price of 0.08 PESQ-WB (4.27 instead of 4.35 on recorded speech).
-        opus.set_complexity(5)?;
+        opus.set_complexity(10)?;
         Ok(Self { opus })
     }
 

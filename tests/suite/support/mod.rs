@@ -56,12 +56,12 @@ pub fn has_tool(name: &str) -> bool {
         .any(|folder| folder.join(name).is_file())
 }
 
-/// Runs a measurement that shares the machine with others up to five times and prints each figure; the first good one passes.
+/// Runs a measurement that shares the machine with others up to three times and prints each figure; the first good one passes.
 ///
 /// # Panics
 /// When none was good, with all that was measured.
 pub fn attempts(test: &str, mut measure: impl FnMut() -> Result<String, String>) {
-    const ATTEMPTS: usize = 5;
+    const ATTEMPTS: usize = 3;
     let mut failures = Vec::new();
     for attempt in 1..=ATTEMPTS {
         match measure() {
