@@ -2,9 +2,13 @@
 
 use clap::Parser;
 use resonance::app::{self, Failure};
+use resonance::audio::reserve::RealTimeHeap;
 use resonance::cli::Cli;
 use std::process::ExitCode;
 use std::time::Instant;
+
+#[global_allocator]
+static HEAP: RealTimeHeap = RealTimeHeap;
 
 fn main() -> ExitCode {
     match Cli::try_parse() {

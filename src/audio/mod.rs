@@ -27,6 +27,7 @@ pub mod level;
 pub mod mixer;
 pub mod offline;
 pub mod playback;
+pub mod reserve;
 pub mod retired;
 pub mod rings;
 pub mod spatial;

@@ -6,8 +6,9 @@
  *   LD_PRELOAD=./audit.so AUDIT_FROM_MS=4000 AUDIT_FOR_MS=10000 AUDIT_TO=table.txt program ...
  *
  * Counting begins AUDIT_FROM_MS after the start and lasts AUDIT_FOR_MS: starting and stopping may allocate. At the end AUDIT_TO receives a line
- *   NAME <tab> malloc <tab> free <tab> mutex <tab> write
- * for each thread that was given a name or counted for anything (malloc stands for the whole family). For the first few counts on threads whose name is in
+ *   NAME <tab> malloc <tab> free <tab> mutex <tab> write <tab> the same four again, called by the program's own code
+ * for each thread that was given a name or counted for anything (malloc stands for the whole family; the program's own code is its executable
+ * with all that is linked into it, as opposed to shared libraries such as those of the sound system). For the first few counts on threads whose name is in
  * AUDIT_WATCH (names with commas between), the call stack follows on lines that begin with '#'.
  *
  * Linux with glibc: the real allocator is reached by its __libc_ names, so that nothing has to be looked up while the program starts.
@@ -17,9 +18,11 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +47,7 @@ static const char *const KIND[KINDS] = { "malloc", "free", "mutex", "write" };
 
 struct thread {
     char name[16];
-    atomic_ulong count[KINDS];
+    atomic_ulong count[KINDS], own[KINDS];
 };
 struct stack {
     char name[16];
@@ -57,6 +60,7 @@ static atomic_int thread_count, stack_count;
 static struct stack stacks[MAX_STACKS];
 static _Atomic long long from_ns = -1, until_ns;
 static const char *watch = "";
+static uintptr_t own_begin, own_end; /* the executable's code */
 static int (*real_lock)(pthread_mutex_t *);
 static int (*real_name)(pthread_t, const char *);
 
@@ -86,7 +90,8 @@ static int watched(const char *name) {
     return 0;
 }
 
-static void count(int kind) {
+#define CALLER __builtin_return_address(0)
+static void count(int kind, void *caller) {
     long long begin = atomic_load(&from_ns);
     if (begin < 0 || busy) return;
     busy = 1;
@@ -94,6 +99,7 @@ static void count(int kind) {
     if (now >= begin && now < atomic_load(&until_ns)) {
         struct thread *thread = row();
         atomic_fetch_add(&thread->count[kind], 1);
+        if ((uintptr_t)caller >= own_begin && (uintptr_t)caller < own_end) atomic_fetch_add(&thread->own[kind], 1);
         if (watched(thread->name)) {
             int index = atomic_fetch_add(&stack_count, 1);
             if (index < MAX_STACKS) {
@@ -106,31 +112,31 @@ static void count(int kind) {
     busy = 0;
 }
 
-void *malloc(size_t size) { count(MALLOC); return __libc_malloc(size); }
-void *calloc(size_t number, size_t size) { count(MALLOC); return __libc_calloc(number, size); }
-void *realloc(void *old, size_t size) { count(MALLOC); return __libc_realloc(old, size); }
-void *memalign(size_t align, size_t size) { count(MALLOC); return __libc_memalign(align, size); }
-void *aligned_alloc(size_t align, size_t size) { count(MALLOC); return __libc_memalign(align, size); }
+void *malloc(size_t size) { count(MALLOC, CALLER); return __libc_malloc(size); }
+void *calloc(size_t number, size_t size) { count(MALLOC, CALLER); return __libc_calloc(number, size); }
+void *realloc(void *old, size_t size) { count(MALLOC, CALLER); return __libc_realloc(old, size); }
+void *memalign(size_t align, size_t size) { count(MALLOC, CALLER); return __libc_memalign(align, size); }
+void *aligned_alloc(size_t align, size_t size) { count(MALLOC, CALLER); return __libc_memalign(align, size); }
 int posix_memalign(void **out, size_t align, size_t size) {
-    count(MALLOC);
+    count(MALLOC, CALLER);
     void *memory = __libc_memalign(align, size);
     if (!memory) return ENOMEM;
     *out = memory;
     return 0;
 }
 void free(void *memory) {
-    if (memory) count(FREE);
+    if (memory) count(FREE, CALLER);
     __libc_free(memory);
 }
 
 int pthread_mutex_lock(pthread_mutex_t *mutex) {
     if (!real_lock) real_lock = (int (*)(pthread_mutex_t *))dlsym(RTLD_NEXT, "pthread_mutex_lock");
-    count(MUTEX);
+    count(MUTEX, CALLER);
     return real_lock(mutex);
 }
 
-ssize_t write(int file, const void *bytes, size_t size) { count(WRITE); return syscall(SYS_write, file, bytes, size); }
-ssize_t writev(int file, const struct iovec *parts, int number) { count(WRITE); return syscall(SYS_writev, file, parts, number); }
+ssize_t write(int file, const void *bytes, size_t size) { count(WRITE, CALLER); return syscall(SYS_write, file, bytes, size); }
+ssize_t writev(int file, const struct iovec *parts, int number) { count(WRITE, CALLER); return syscall(SYS_writev, file, parts, number); }
 
 /* A thread that names itself is listed even if it never does anything that counts: a row of zeros is the proof. */
 int pthread_setname_np(pthread_t thread, const char *name) {
@@ -160,7 +166,20 @@ static long long milliseconds(const char *variable) {
     return text ? atoll(text) * 1000000LL : 0;
 }
 
+/* The first object is the executable. */
+static int first_object(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size, (void)unused;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X)) continue;
+        own_begin = object->dlpi_addr + part->p_vaddr;
+        own_end = own_begin + part->p_memsz;
+    }
+    return 1;
+}
+
 __attribute__((constructor)) static void begin(void) {
+    dl_iterate_phdr(first_object, NULL);
     void *frame[2];
     backtrace(frame, 2); /* loads what it needs now, not on a thread that is being watched */
     if (getenv("AUDIT_WATCH")) watch = getenv("AUDIT_WATCH");
@@ -176,8 +195,12 @@ __attribute__((destructor)) static void end(void) {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (file < 0) return;
     int number = atomic_load(&thread_count);
-    for (int i = 0; i < number && i < MAX_THREADS; i++)
-        dprintf(file, "%s\t%lu\t%lu\t%lu\t%lu\n", threads[i].name, threads[i].count[MALLOC], threads[i].count[FREE], threads[i].count[MUTEX], threads[i].count[WRITE]);
+    for (int i = 0; i < number && i < MAX_THREADS; i++) {
+        dprintf(file, "%s", threads[i].name);
+        for (int kind = 0; kind < KINDS; kind++) dprintf(file, "\t%lu", threads[i].count[kind]);
+        for (int kind = 0; kind < KINDS; kind++) dprintf(file, "\t%lu", threads[i].own[kind]);
+        dprintf(file, "\n");
+    }
     number = atomic_load(&stack_count);
     for (int i = 0; i < number && i < MAX_STACKS; i++) {
         char **symbols = backtrace_symbols(stacks[i].frame, stacks[i].depth);

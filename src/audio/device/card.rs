@@ -1,10 +1,11 @@
-//! Real sound cards, through `cpal` (on Linux its ALSA host, which reaches PulseAudio and PipeWire by their ALSA plugins).
+//! Real sound cards: found through `cpal`, opened through it too or, on Linux, through ALSA, which reaches PulseAudio and PipeWire by
+//! their plugins.
 //!
 //! A card converts samples and rates and copies; its callbacks do not allocate, lock or log. A card that breaks (a plugin that
 //! reports underruns without end, a cable pulled) is taken down and opened again with growing pauses by a thread that watches it.
 
 #[cfg(target_os = "linux")]
-mod alsa_microphone;
+mod alsa;
 mod format;
 mod quiet;
 mod resample;

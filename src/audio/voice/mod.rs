@@ -17,7 +17,7 @@
 //! it, and nothing else here joins the two clocks.
 //!
 //! The echo canceller allocates inside (43 times a frame, the gain 11 times), so with a real microphone all this runs on a thread of
-//! its own in front of the uplink: [`VoiceStage`].
+//! its own in front of the uplink, which allocates from the [`reserve`](super::reserve): [`VoiceStage`].
 
 mod stage;
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::Voice;
 use crate::audio::capture::{MicReader, MicWriter};
 use crate::audio::format::{Block, FRAME};
-use crate::audio::rings;
 use crate::audio::workers::hurry;
+use crate::audio::{reserve, rings};
 use rtrb::Consumer;
 use std::io;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ impl VoiceStage {
         // The ring wakes the thread, so the thread is there before its ring.
         let (give, take) = mpsc::channel::<MicReader>();
         let thread = thread::Builder::new().name("audio voice".into()).spawn(move || {
+            // Until the end of the thread, and of what it allocated: the echo canceller cannot do without.
+            let _reserve = reserve::join();
             let mut work = Work { voice, out, reference };
             if let Ok(mut mic) = take.recv() {
                 hurry();

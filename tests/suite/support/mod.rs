@@ -4,6 +4,7 @@ pub mod namespaces;
 pub mod process;
 pub mod python;
 pub mod sound;
+pub mod sound_server;
 pub mod terminal;
 
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use super::Direction;
 #[cfg(target_os = "linux")]
-use super::alsa_microphone::AlsaMicrophone;
+use super::alsa::{AlsaDevice, start_microphone, start_speaker};
 use super::format::{self, Format};
 use super::resample::{FromDevice, ToDevice};
 use super::watch::{Health, Loan};
@@ -26,7 +26,7 @@ pub(super) enum Flow {
     #[cfg(target_os = "linux")]
     Alsa {
         /// Held only to be dropped.
-        _microphone: AlsaMicrophone,
+        _device: AlsaDevice,
     },
 }
 
@@ -161,8 +161,8 @@ impl End for MicWriter {
     ) -> Option<Result<Flow, Error>> {
         let id = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa)?;
         let Some(end) = lend() else { return Some(Err(never_ended())) };
-        let microphone = AlsaMicrophone::start(id.id(), format, end, health.clone());
-        Some(microphone.map(|microphone| Flow::Alsa { _microphone: microphone }))
+        let microphone = start_microphone(id.id(), format, end, health.clone());
+        Some(microphone.map(|device| Flow::Alsa { _device: device }))
     }
 }
 
@@ -198,6 +198,19 @@ impl End for SpeakerReader {
         };
         device.build_output_stream(config, callback, move |error| failed.error(error.kind()), None)
     }
+
+    #[cfg(target_os = "linux")]
+    fn start_natively(
+        device: &cpal::Device,
+        format: Format,
+        lend: &mut dyn FnMut() -> Option<Loan<Self>>,
+        health: &Arc<Health>,
+    ) -> Option<Result<Flow, Error>> {
+        let id = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa)?;
+        let Some(end) = lend() else { return Some(Err(never_ended())) };
+        let speaker = start_speaker(id.id(), format, end, health.clone());
+        Some(speaker.map(|device| Flow::Alsa { _device: device }))
+    }
 }
 
 /// The mean of the first two channels: a microphone with more has its voice there.
@@ -213,7 +226,7 @@ where
 }
 
 /// Left and right into the first two channels, silence into the others; their mean where there is one only.
-fn from_stereo<T: Sample + FromSample<f32>>([left, right]: [f32; 2], frame: &mut [T]) {
+pub(super) fn from_stereo<T: Sample + FromSample<f32>>([left, right]: [f32; 2], frame: &mut [T]) {
     match frame {
         [one] => *one = T::from_sample_(0.5 * (left + right)),
         [first, second, others @ ..] => {

@@ -1,0 +1,140 @@
+//! Devices through ALSA itself, each on a thread of its own.
+//!
+//! `cpal` waits for whole periods by polling. Through ALSA's PulseAudio plugin, which reports readiness early, a microphone turns that
+//! into a loop (measured: a fifth of a processor core in bursts, which at real-time priority keep the sound server itself from
+//! running), and a speaker breaks up once or twice a minute. Here whatever is there is taken, and whatever has room is filled.
+
+mod microphone;
+mod speaker;
+
+pub(super) use microphone::start_microphone;
+pub(super) use speaker::start_speaker;
+
+use super::format::Format;
+use super::watch::Health;
+use crate::audio::format::{FRAME, SAMPLE_RATE};
+use crate::audio::workers::hurry;
+use alsa::pcm::{Access, Frames, HwParams, IO, IoFormat, PCM};
+use alsa::{Direction, ValueOr};
+use cpal::{Error, ErrorKind};
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+/// How long is waited for a device before looking whether to stop, in milliseconds.
+const WAIT_MS: u32 = 50;
+
+/// A device that works until this is dropped.
+pub(super) struct AlsaDevice {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AlsaDevice {
+    /// Lets `worker` step again and again on a thread of this name, and recover when it fails, if that can help.
+    fn run<W: Worker>(name: &str, pcm: PCM, mut worker: W, health: Arc<Health>) -> Result<Self, Error> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let work = move || {
+            hurry();
+            // Once: it asks for the device's parameters, and allocates for the answer.
+            let io = match pcm.io_checked() {
+                Ok(io) => io,
+                Err(error) => return health.error(translate(error).kind()),
+            };
+            while !stopped.load(Ordering::Acquire) {
+                let Err(error) = worker.step(&pcm, &io, &health) else { continue };
+                let error = translate(error);
+                health.error(error.kind());
+                if error.kind() == ErrorKind::DeviceNotAvailable {
+                    return;
+                }
+                // If it cannot be started anew, the next step fails, too.
+                let _ = worker.recover(&pcm);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name(name.into())
+            .spawn(work)
+            .map_err(|error| Error::with_message(ErrorKind::ResourceExhausted, error.to_string()))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for AlsaDevice {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a device's thread does.
+trait Worker: Send + 'static {
+    /// How the device writes a sample.
+    type Sample: IoFormat;
+
+    /// Moves what can be moved, or waits a little.
+    fn step(&mut self, pcm: &PCM, io: &IO<'_, Self::Sample>, health: &Health) -> alsa::Result<()>;
+
+    /// After an xrun, and after a suspended machine, a device has to be started anew.
+    fn recover(&mut self, pcm: &PCM) -> alsa::Result<()>;
+}
+
+/// How a device is asked to work.
+struct Timing {
+    /// Periods in a frame of 10 ms.
+    periods_per_frame: u32,
+    /// Periods that the device's buffer holds.
+    periods: Frames,
+    /// Frames that must be there, or fit, before a wait ends; of a period. None: one frame is enough.
+    wake_at_period: bool,
+    /// Frames after which the device starts by itself: all of its buffer, or the first.
+    start_when_full: bool,
+}
+
+/// An open device.
+struct Opened {
+    pcm: PCM,
+    /// The rate that it really takes.
+    rate: u32,
+    /// Frames of a period.
+    period: usize,
+}
+
+fn open<T: IoFormat>(id: &str, direction: Direction, format: Format, timing: &Timing) -> alsa::Result<Opened> {
+    let pcm = PCM::new(id, direction, true)?;
+    let params = HwParams::any(&pcm)?;
+    params.set_access(Access::RWInterleaved)?;
+    params.set_format(T::FORMAT)?;
+    params.set_channels(u32::from(format.channels))?;
+    let rate = params.set_rate_near(format.rate, ValueOr::Nearest)?;
+    let period = Frames::from(rate / (SAMPLE_RATE / FRAME as u32) / timing.periods_per_frame);
+    params.set_buffer_size_near(period * timing.periods)?;
+    params.set_period_size_near(period, ValueOr::Nearest)?;
+    pcm.hw_params(&params)?;
+    let (period, buffer) = (params.get_period_size()?, params.get_buffer_size()?);
+    drop(params);
+    let software = pcm.sw_params_current()?;
+    software.set_avail_min(if timing.wake_at_period { period } else { 1 })?;
+    software.set_start_threshold(if timing.start_when_full { buffer / period * period } else { 1 })?;
+    pcm.sw_params(&software)?;
+    drop(software);
+    pcm.prepare()?;
+    Ok(Opened { pcm, rate, period: usize::try_from(period).unwrap_or(FRAME) })
+}
+
+/// ALSA's errors in `cpal`'s words.
+fn translate(error: alsa::Error) -> Error {
+    const NOT_SUPPORTED_BY_DRIVER: c_int = 524;
+    Error::new(match error.errno() {
+        libc::ENODEV | libc::ENOENT | NOT_SUPPORTED_BY_DRIVER => ErrorKind::DeviceNotAvailable,
+        libc::EPERM | libc::EACCES => ErrorKind::PermissionDenied,
+        libc::EBUSY => ErrorKind::DeviceBusy,
+        libc::EINVAL => ErrorKind::UnsupportedConfig,
+        libc::EPIPE | libc::ESTRPIPE => ErrorKind::Xrun,
+        _ => return Error::with_message(ErrorKind::BackendError, error.to_string()),
+    })
+}
