@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A person's secret identity key. Made for one session, in memory only.
+/// A person's secret identity key: made for one session and in memory only, or kept in an
+/// [identity file](crate::identity_file).
 pub struct IdentityKey(SigningKey);
 
 /// A person's public identity key: 32 bytes that travel encrypted only, inside the handshake and in rosters.
@@ -34,6 +35,11 @@ impl IdentityKey {
     /// A fresh key from 32 random bytes.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         Self(generate(rng))
+    }
+
+    /// The key of a kept identity.
+    pub(crate) fn from_secret(secret: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(secret))
     }
 
     /// The key that others know this person by.

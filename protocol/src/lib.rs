@@ -21,8 +21,10 @@
 )]
 
 pub mod channel;
+pub mod contacts;
 pub mod handshake;
 pub mod identity;
+pub mod identity_file;
 pub mod link;
 pub mod media;
 pub mod message;

@@ -1,9 +1,10 @@
-//! Safety numbers: what two people compare to know that nobody sits between them.
+//! Safety numbers: what two people, or all of a session, compare to know that nobody sits between them.
 //!
 //! Signal's published numeric fingerprint: half the digits come from each identity, so that both sides see the same number.
 
 use crate::identity::IdentityPublic;
 use sha2::{Digest, Sha512};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// 60 decimal digits, the same on both sides.
@@ -30,6 +31,20 @@ impl SafetyNumber {
     pub fn between(one: &IdentityPublic, other: &IdentityPublic) -> Self {
         let party = |key: &'_ IdentityPublic| half(0, &Party { key: key.as_bytes(), stable_id: Self::STABLE_ID });
         Self::sorted(party(one), party(other))
+    }
+
+    /// Of everyone in a session: SHA-512 × 5,200 over "resonance/v1/session-number" ‖ count (1) ‖ identity keys, each once, in
+    /// byte order; the first 60 bytes as twelve times five digits.
+    pub fn of_session(identities: impl IntoIterator<Item = IdentityPublic>) -> Self {
+        let sorted: BTreeSet<_> = identities.into_iter().collect();
+        let mut hash = Sha512::new_with_prefix(b"resonance/v1/session-number");
+        hash.update([u8::try_from(sorted.len()).unwrap_or(u8::MAX)]);
+        sorted.iter().for_each(|identity| hash.update(identity.as_bytes()));
+        let mut hash = hash.finalize();
+        for _ in 1..Self::ITERATIONS {
+            hash = Sha512::digest(hash);
+        }
+        Self(digits(&hash))
     }
 
     /// Signal's numeric fingerprint as published: `version` is 0 there, keys have 33 bytes, stable IDs are phone numbers.
@@ -81,7 +96,12 @@ fn half(version: u16, party: &Party<'_>) -> [u8; 30] {
     for _ in 1..SafetyNumber::ITERATIONS {
         hash = Sha512::new().chain_update(hash).chain_update(party.key).finalize();
     }
-    let mut digits = [b'0'; 30];
+    digits(&hash)
+}
+
+/// Each five bytes as a number modulo 100,000, in five digits; as many as fit.
+fn digits<const LEN: usize>(hash: &[u8]) -> [u8; LEN] {
+    let mut digits = [b'0'; LEN];
     for (group, bytes) in digits.chunks_exact_mut(5).zip(hash.chunks_exact(5)) {
         let number = bytes.iter().fold(0u64, |number, &byte| (number << 8) | u64::from(byte)) % 100_000;
         for (digit, shown) in group.iter_mut().zip(format!("{number:05}").bytes()) {
@@ -105,6 +125,18 @@ mod tests {
         assert_eq!(number, SafetyNumber::between(&bo, &al));
         assert_ne!(number, SafetyNumber::between(&al, &eve));
         assert_ne!(number, SafetyNumber::between(&eve, &bo));
+    }
+
+    #[test]
+    fn a_session_has_one_number_whatever_the_order_and_another_for_any_other_set() {
+        let mut rng = StdRng::seed_from_u64(60);
+        let [al, bo, cy, eve] = [(); 4].map(|()| IdentityKey::generate(&mut rng).public());
+        let number = SafetyNumber::of_session([al, bo, cy]);
+        assert_eq!(number, SafetyNumber::of_session([cy, al, bo, al]));
+        for other in [&[al, bo][..], &[al, bo, eve], &[al, bo, cy, eve]] {
+            assert_ne!(number, SafetyNumber::of_session(other.iter().copied()));
+        }
+        assert_ne!(SafetyNumber::of_session([al, bo]), SafetyNumber::between(&al, &bo));
     }
 
     #[test]

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import struct
 
+import people
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -248,6 +249,7 @@ def main():
         show(f"packet_{ctr}", media_packet(base_key, generation, step, session, fingerprint, ctr, frame))
     numbers = "".join(sorted([half(al_key, b"resonance/v1/safety-number"), half(bo_key, b"resonance/v1/safety-number")]))
     show("safety_number", " ".join(numbers[i:i + 5] for i in range(0, 60, 5)))
+    people.compose(show)
 
 
 main()
