@@ -54,6 +54,12 @@ pub enum Action {
         #[command(flatten)]
         common: Common,
     },
+    /// Keep one identity over many sessions, sealed under a passphrase (by default each session has a new one)
+    Identity {
+        /// What to do with it.
+        #[command(subcommand)]
+        what: IdentityAction,
+    },
     /// List microphones and speakers
     Devices,
     /// Look at links
@@ -62,6 +68,71 @@ pub enum Action {
         #[command(subcommand)]
         what: LinkAction,
     },
+}
+
+/// What to do with a kept identity.
+#[derive(Subcommand)]
+pub enum IdentityAction {
+    /// Make an identity that is kept: those who verified you once recognise you the next time
+    ///
+    /// Its file is sealed under a passphrase (Argon2id, ChaCha20-Poly1305) and remembers whom you have met and verified. From then
+    /// on `create`, `join` and `lan` ask for the passphrase and use it, unless --ephemeral is given. Whoever forgets the passphrase
+    /// has lost the identity: keep a copy with `identity export`.
+    Create {
+        /// Your name, as the others see it
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Where it is, and how it opens.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Tell your name, your key's fingerprint and whom you have met
+    Show {
+        /// Where it is, and how it opens.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Copy the sealed file, to keep elsewhere or to take to another machine
+    Export {
+        /// Where to; a file that is there already is left as it is
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+        /// Folder for what is kept between sessions
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Take in a copy that `export` made
+    Import {
+        /// The copy
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+        /// Also when there is an identity already; that one is set aside under another name
+        #[arg(long)]
+        replace: bool,
+        /// Where it goes, and how it opens.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Remove your identity, everything that was set aside, and all that it remembers
+    Forget {
+        /// Without asking
+        #[arg(long)]
+        yes: bool,
+        /// Folder for what is kept between sessions
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+/// Where a kept identity is, and how it opens.
+#[derive(Args, Clone)]
+pub struct Kept {
+    /// File whose first line is the passphrase [default: asked for, or the first line of standard input]
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Folder for what is kept between sessions
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// What to do with a link.
@@ -108,7 +179,13 @@ pub struct Common {
     /// Write a log to this file (addresses are left out of it)
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Folder for what is kept between sessions (your name)
+    /// Go by a new identity for this session only, also when one is kept
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// File whose first line opens the kept identity [default: the passphrase is asked for]
+    #[arg(long, value_name = "FILE", conflicts_with = "ephemeral")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Folder for what is kept between sessions (your name, and your identity if you keep one)
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Leave by itself after this many seconds
@@ -130,7 +207,18 @@ mod tests {
     fn the_command_line_is_well_formed_and_explained() {
         Cli::command().debug_assert();
         let help = Cli::command().render_long_help().to_string();
-        for word in ["create", "join", "lan", "devices", "link", "--headless", "--input"] {
+        for word in [
+            "create",
+            "join",
+            "lan",
+            "identity",
+            "devices",
+            "link",
+            "--headless",
+            "--input",
+            "--ephemeral",
+            "--passphrase-file",
+        ] {
             assert!(help.contains(word), "{word} is missing from:\n{help}");
         }
         assert!(!help.contains("--no-dht"), "what does not exist is not offered");

@@ -73,6 +73,9 @@ impl Headless {
             Notice::SafetyNumber { peer, number, verified } => {
                 ("safety_number", json!({ "peer": peer, "safety_number": number, "verified": verified }))
             }
+            Notice::SessionSafetyNumber { number, members, incomplete } => {
+                ("session_safety_number", json!({ "number": number, "members": members, "incomplete": incomplete }))
+            }
             Notice::Link { link } => ("link", json!({ "link": link })),
             Notice::Stats(stats) => ("stats", stats_fields(stats)),
             Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (

@@ -1,9 +1,10 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
-use super::{Failure, translate};
+use super::{Failure, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
+use crate::identities::Keeper;
 use crate::session::effect::{AudioEffect, Effect, Ending};
 use crate::session::event::Event;
 use crate::session::notice::Notice;
@@ -18,6 +19,7 @@ use resonance_protocol::peer::{Address, TransportId};
 use std::collections::VecDeque;
 use std::io::BufRead;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -46,6 +48,7 @@ pub struct Call {
     session: Session<StdRng>,
     network: network::Handle,
     engine: audio::Engine,
+    keeper: Option<Arc<Keeper>>,
     started: Instant,
     leave_at: Option<Instant>,
     /// The id that the others see.
@@ -60,7 +63,13 @@ impl Call {
     ///
     /// # Errors
     /// When something that was asked for on the command line cannot be had.
-    pub async fn start(common: &Common, goal: Goal, name: &str, started: Instant) -> Result<Self, Failure> {
+    pub async fn start(
+        common: &Common,
+        goal: Goal,
+        name: &str,
+        started: Instant,
+        keeper: Option<Arc<Keeper>>,
+    ) -> Result<Self, Failure> {
         let mut rng = StdRng::try_from_rng(&mut SysRng)
             .map_err(|error| Failure::Other(format!("The system gives no randomness: {error}.")))?;
         let bootstrap = parse_bootstrap(&common.bootstrap)?;
@@ -107,14 +116,17 @@ impl Call {
             Ok(Err(error)) => return Err(Failure::Usage(error.to_string())),
             Err(error) => return Err(Failure::Other(format!("The audio room failed to start: {error}."))),
         };
-        let identity = IdentityKey::generate(&mut rng);
-        let config = Config { entry, keys, me, identity, name: name.to_owned(), bootstrap };
+        let identity = keeper.as_ref().map_or_else(|| IdentityKey::generate(&mut rng), |keeper| keeper.key());
+        let contacts = keeper.as_ref().map(|keeper| keeper.contacts());
+        let name = name.to_owned();
+        let config = Config { entry, keys, me, identity, contacts, unix_now: unix_now(), name, bootstrap };
         let session = Session::new(config, Instant::now(), rng);
         let leave_at = common.duration.map(|duration| Instant::now() + duration);
         let mut call = Self {
             session,
             network,
             engine,
+            keeper,
             started,
             leave_at,
             me,
@@ -177,6 +189,11 @@ impl Call {
         if self.leave_at.take_if(|at| *at <= now).is_some() {
             self.session.handle_event(now, Event::Command(command::Command::Quit));
         }
+        if let Some(why) = self.keeper.as_ref().and_then(|keeper| keeper.poll_failure()) {
+            let message = format!("Whom you met could not be written down: {why}");
+            let hint = "It is tried again at the next change; the file is as it was before.".to_owned();
+            self.notices.push_back(Notice::Warning { code: "contacts_not_saved", message, hint });
+        }
         self.session.handle_timeout(now);
         self.settle();
     }
@@ -196,6 +213,11 @@ impl Call {
             match translate::network_command(effect) {
                 Ok(command) => self.network.command(command),
                 Err(Effect::Audio(effect)) => self.audio_effect(effect),
+                Err(Effect::KeepContacts(contacts)) => {
+                    if let Some(keeper) = &self.keeper {
+                        keeper.keep(*contacts);
+                    }
+                }
                 Err(Effect::Notice(notice)) => self.notices.push_back(notice),
                 Err(Effect::Ended(ending)) => self.ended = self.ended.take().or(Some(ending)),
                 Err(_) => {}

@@ -1,14 +1,16 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
+//! `call` runs one session · `identity` finds the one it goes by · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
 
 mod call;
+mod identity;
 mod inspect;
 mod screen;
 mod translate;
 
 use crate::cli::{Action, Cli, Common, LinkAction};
 use crate::headless::print_event;
+use crate::identities::Keeper;
 use crate::logging::{self, Destination};
 use crate::settings::Settings;
 use call::{Call, Goal};
@@ -62,7 +64,7 @@ pub fn run(cli: Cli) -> u8 {
         Some(Action::Create { common, .. } | Action::Join { common, .. } | Action::Lan { common, .. }) => {
             common.headless
         }
-        Some(Action::Devices | Action::Link { .. }) => false,
+        Some(Action::Devices | Action::Identity { .. } | Action::Link { .. }) => false,
         None => cli.common.headless,
     };
     match act(cli, started) {
@@ -90,6 +92,7 @@ pub fn report(failure: &Failure, headless_since: Option<Instant>) {
 fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
     let (common, goal) = match cli.action {
         Some(Action::Devices) => return inspect::devices(),
+        Some(Action::Identity { what }) => return identity::run(&what),
         Some(Action::Link { what: LinkAction::Inspect { link } }) => return inspect::link(&read_link(&link)?),
         Some(Action::Create { no_hints, common }) => (common, Some(Goal::Create { hints: !no_hints })),
         Some(Action::Join { link, common }) => {
@@ -111,6 +114,9 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
     }
     start_log(&common)?;
     let settings = Settings::load(common.data_dir.as_deref());
+    let keeper = identity::for_session(&common)?;
+    let asked = common.name.as_deref().or(keeper.as_deref().map(Keeper::name));
+    let name = settings.name_or_default(asked);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -119,14 +125,14 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         if common.headless {
             let goal = goal.ok_or_else(|| Failure::Usage("--headless needs a command.".to_owned()))?;
-            let name = settings.name_or_default(common.name.as_deref());
-            Call::start(&common, goal, &name, started).await?.run_headless().await
+            Call::start(&common, goal, &name, started, keeper.clone()).await?.run_headless().await
         } else {
-            screen::run(common, goal, settings, started).await
+            screen::run(common, goal, settings, &name, started, keeper.clone()).await
         }
     });
     // A blocked read of standard input must not keep the program from ending.
     runtime.shutdown_background();
+    identity::close(keeper);
     outcome
 }
 

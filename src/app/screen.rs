@@ -4,12 +4,14 @@ use super::call::{Call, Goal, StopSignals};
 use super::{Failure, unix_now};
 use crate::cli::Common;
 use crate::command::Command;
+use crate::identities::Keeper;
 use crate::session::effect::Ending;
 use crate::session::notice::Notice;
 use crate::settings::Settings;
 use crate::ui::terminal::{Terminal, spawn_input};
 use crate::ui::{self, Action, Model, Msg, StartChoice, Theme};
 use resonance_protocol::link::Link;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -19,6 +21,8 @@ const PICTURE: Duration = Duration::from_millis(50);
 struct Screen {
     common: Common,
     settings: Settings,
+    /// The kept identity, if there is one and it is used.
+    keeper: Option<Arc<Keeper>>,
     started: Instant,
     terminal: Terminal,
     model: Model,
@@ -32,17 +36,24 @@ struct Screen {
 ///
 /// # Errors
 /// When the terminal is gone, or the last session could not be joined.
-pub async fn run(common: Common, goal: Option<Goal>, settings: Settings, started: Instant) -> Result<(), Failure> {
-    let name = settings.name_or_default(common.name.as_deref());
+pub async fn run(
+    common: Common,
+    goal: Option<Goal>,
+    settings: Settings,
+    name: &str,
+    started: Instant,
+    keeper: Option<Arc<Keeper>>,
+) -> Result<(), Failure> {
     let theme = Theme::detect(|name| std::env::var(name).ok());
     let model = match &goal {
-        None => Model::at_start(theme, &name),
-        Some(goal) => Model::opening(theme, &name, &doing(goal)),
+        None => Model::at_start(theme, name),
+        Some(goal) => Model::opening(theme, name, &doing(goal)),
     };
     let terminal =
         Terminal::enter().map_err(|error| Failure::Other(format!("The terminal cannot be used: {error}.")))?;
-    let mut screen = Screen { common, settings, started, terminal, model, call: None, failure: None, quit: false };
-    screen.run(goal, &name).await
+    let mut screen =
+        Screen { common, settings, keeper, started, terminal, model, call: None, failure: None, quit: false };
+    screen.run(goal, name).await
 }
 
 fn doing(goal: &Goal) -> String {
@@ -103,7 +114,7 @@ impl Screen {
 
     async fn open(&mut self, goal: Goal, name: &str) {
         self.failure = None;
-        match Call::start(&self.common, goal, name, self.started).await {
+        match Call::start(&self.common, goal, name, self.started, self.keeper.clone()).await {
             Ok(call) => self.call = Some(call),
             Err(failure) => self.fail(failure),
         }

@@ -104,7 +104,9 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
         Effect::AcceptAnswer { peer, sdp } => Command::AcceptAnswer { peer, sdp },
         Effect::AddCandidate { peer, candidate, mid } => Command::AddCandidate { peer, candidate, mid },
         Effect::CloseMedia(peer) => Command::CloseMedia { peer },
-        other @ (Effect::Audio(_) | Effect::Notice(_) | Effect::Ended(_)) => return Err(other),
+        other @ (Effect::Audio(_) | Effect::KeepContacts(_) | Effect::Notice(_) | Effect::Ended(_)) => {
+            return Err(other);
+        }
     })
 }
 

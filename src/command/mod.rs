@@ -39,6 +39,8 @@ pub enum Command {
     Verify(String),
     /// Forget that.
     Unverify(String),
+    /// Go on after the oldest alarm.
+    Dismiss,
     /// Show safety numbers: of one person or of all.
     Safety(Option<String>),
     /// Change the microphone.
@@ -128,6 +130,12 @@ pub const VERBS: &[Verb] = &[
         arguments: "PEER",
         help: "take that back",
         parse: |a| rest("unverify", "PEER", a, Command::Unverify),
+    },
+    Verb {
+        name: "dismiss",
+        arguments: "",
+        help: "go on after an alarm that you have read",
+        parse: |a| none("dismiss", a, Command::Dismiss),
     },
     Verb { name: "safety", arguments: "[PEER]", help: "show safety numbers to compare", parse: safety },
     Verb {

@@ -44,6 +44,7 @@ impl<R: CryptoRng> Session<R> {
             }
             Command::Verify(peer) => self.set_trust(now, &peer, Trust::Verified),
             Command::Unverify(peer) => self.set_trust(now, &peer, Trust::NotVerified),
+            Command::Dismiss => self.dismiss(now),
             Command::Safety(peer) => self.tell_safety(peer.as_deref()),
             Command::Input(choice) => self.audio(AudioEffect::Input(choice)),
             Command::Output(choice) => self.audio(AudioEffect::Output(choice)),
@@ -88,26 +89,22 @@ impl<R: CryptoRng> Session<R> {
         if body.is_empty() {
             return;
         }
-        for id in self.member_ids() {
+        // Whoever an alarm stands about reads as little as it hears.
+        let readers: Vec<_> =
+            self.members().filter(|(_, member)| member.trust != Trust::Changed).map(|(id, _)| id).collect();
+        for id in readers {
             self.tell(now, id, &Signal::Text { body: body.clone() });
         }
         self.talk(now, Some(self.name.clone()), body);
     }
 
-    fn set_trust(&mut self, now: Instant, peer: &str, trust: Trust) {
-        let Some(id) = self.resolve(peer) else { return };
-        let Some(member) = self.member_mut(id) else { return };
-        member.trust = trust;
-        let name = member.name.clone();
-        let what = if trust == Trust::Verified { "is verified" } else { "is not verified any more" };
-        self.talk(now, None, format!("{name} {what}"));
-        self.tell_safety(Some(&id.short()));
-    }
-
-    fn tell_safety(&mut self, peer: Option<&str>) {
+    pub(super) fn tell_safety(&mut self, peer: Option<&str>) {
         let ids = match peer {
             Some(peer) => self.resolve(peer).into_iter().collect(),
-            None => self.member_ids(),
+            None => {
+                self.tell_session_number();
+                self.member_ids()
+            }
         };
         for id in ids {
             let Some(member) = self.member_mut(id) else { continue };
@@ -117,7 +114,7 @@ impl<R: CryptoRng> Session<R> {
     }
 
     /// Finds who is meant by an id or an unambiguous name; says so when nobody or several are.
-    fn resolve(&mut self, peer: &str) -> Option<TransportId> {
+    pub(super) fn resolve(&mut self, peer: &str) -> Option<TransportId> {
         if let Some((id, _)) = self.members().find(|(id, _)| id.short() == peer) {
             return Some(id);
         }

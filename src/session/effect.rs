@@ -1,6 +1,7 @@
 //! What a session wants done: everything goes out through these.
 
 use super::notice::Notice;
+use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::media::sealer::Sealer;
 use resonance_protocol::media::sender_key::OpeningKey;
 use resonance_protocol::peer::{Address, TransportId};
@@ -59,6 +60,8 @@ pub enum Effect {
     CloseMedia(TransportId),
     /// Something for the audio room.
     Audio(AudioEffect),
+    /// Keep these contacts beyond the session; comes only with a kept identity. Each replaces the one before.
+    KeepContacts(Box<ContactBook>),
     /// Tell the person.
     Notice(Notice),
     /// The session is over; nothing comes after this.

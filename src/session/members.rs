@@ -5,6 +5,7 @@ use super::event::Description;
 use super::notice::Notice;
 use super::peer::{Media, Member};
 use super::sender_key::Reason;
+use super::trust::Told;
 use super::view::Trust;
 use super::{Entry, Session, pose, text};
 use crate::command::MAX_TEXT_BYTES;
@@ -43,10 +44,14 @@ impl<R: CryptoRng> Session<R> {
             member.last_signal = now;
             member.generation = 0;
         } else {
-            if self.member_mut(id).is_some() {
+            let before = self.member_mut(id).map(|member| member.identity);
+            if before.is_some() {
                 self.remove_member(now, id, "timeout");
             }
             self.welcome(now, id, channel, identity, name, ping_at);
+            if let Some(before) = before {
+                self.changed_in_session(now, id, before, identity);
+            }
         }
         if let Entry::Join { link, .. } = &self.entry
             && !self.joined
@@ -69,17 +74,20 @@ impl<R: CryptoRng> Session<R> {
     ) {
         let names: Vec<&str> =
             self.members().map(|(_, member)| member.name.as_str()).chain([self.name.as_str()]).collect();
-        let name = text::unique(&text::name(name, &id.short()), &names);
+        let called = text::name(name, &id.short());
+        let name = text::unique(&called, &names);
         let seat = pose::free_seat(self.members().map(|(_, member)| member.seat).collect::<Vec<_>>().into_iter());
         let position = pose::seat_position(seat);
         let safety_number = SafetyNumber::between(&self.identity.public(), &identity).to_string();
+        let trust = self.recognise(now, id, identity, &called, &name);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.member = Some(Box::new(Member {
             channel,
             identity,
             name: name.clone(),
             safety_number: safety_number.clone(),
-            trust: Trust::NotVerified,
+            trust,
+            told: Told { called, ..Told::default() },
             seat,
             position,
             volume_db: 0.0,
@@ -110,6 +118,8 @@ impl<R: CryptoRng> Session<R> {
 
     /// Everyone needs to know each other, and gets a fresh sender key of ours that the past does not hold.
     fn announce_member(&mut self, now: Instant, id: TransportId) {
+        self.tell_kept(now, id);
+        self.compare_rosters(now);
         self.rotate_sender_key(now, Reason::Join);
         let roster = Signal::Roster(self.roster());
         for member in self.member_ids() {
@@ -126,6 +136,7 @@ impl<R: CryptoRng> Session<R> {
         let roster = Signal::Roster(self.roster());
         self.tell(now, id, &state);
         self.tell(now, id, &roster);
+        self.tell_kept(now, id);
         self.hand_over_key(now, id);
     }
 
@@ -158,7 +169,7 @@ impl<R: CryptoRng> Session<R> {
     /// Makes our next sender key and hands it to everyone who is not lost.
     pub(super) fn rotate_sender_key(&mut self, now: Instant, reason: Reason) {
         let recipients: Vec<TransportId> =
-            self.members().filter(|(_, member)| !member.withheld).map(|(id, _)| id).collect();
+            self.members().filter(|(_, member)| member.gets_our_keys()).map(|(id, _)| id).collect();
         self.sender_keys.rotate(now, reason, recipients.iter().copied(), &mut self.rng);
         for id in recipients {
             self.hand_over_key(now, id);
@@ -166,7 +177,10 @@ impl<R: CryptoRng> Session<R> {
     }
 
     pub(super) fn hand_over_key(&mut self, now: Instant, id: TransportId) {
-        let holders = self.members().filter(|(_, member)| !member.withheld).map(|(_, member)| member.identity);
+        if self.member_mut(id).is_none_or(|member| member.trust == Trust::Changed) {
+            return;
+        }
+        let holders = self.members().filter(|(_, member)| member.gets_our_keys()).map(|(_, member)| member.identity);
         let recipients_hash = MediaKey::hash_recipients(holders.chain([self.identity.public()]));
         let Some(key) = self.sender_keys.newest() else { return };
         let signal = Signal::MediaKey(key.to_signal(recipients_hash));
@@ -200,9 +214,16 @@ impl<R: CryptoRng> Session<R> {
             }
             Signal::Answer { sdp } if offers => self.do_this(Effect::AcceptAnswer { peer: from, sdp }),
             Signal::Candidate { candidate, mid } => self.do_this(Effect::AddCandidate { peer: from, candidate, mid }),
-            Signal::MediaKey(key) => self.install_key(now, from, &key),
+            Signal::MediaKey(key) => {
+                self.hear_recipients(from, &key);
+                self.install_key(now, from, &key);
+            }
             Signal::MediaKeyAck { generation } => self.sender_keys.acknowledged(from, generation),
-            Signal::Roster(entries) => self.introductions(now, from, entries),
+            Signal::Roster(entries) => {
+                self.hear_roster(now, from, &entries);
+                self.introductions(now, from, entries);
+            }
+            Signal::Kept => self.told_kept(now, from),
             Signal::State { muted, deafened } => {
                 if let Some(member) = self.member_mut(from) {
                     (member.muted, member.deafened) = (muted, deafened);

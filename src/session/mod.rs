@@ -1,7 +1,7 @@
 //! The call as a pure machine: events in, effects out; time and chance are inputs.
 //!
 //! `handshakes` finds peers and gets acquainted · `members` keeps the conversation with those who are in ·
-//! `commands` does what the person asks · `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
+//! `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks · `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
 
 mod commands;
 pub mod effect;
@@ -9,6 +9,7 @@ pub mod event;
 mod handshakes;
 mod members;
 pub mod notice;
+mod numbers;
 mod peer;
 mod pose;
 mod sender_key;
@@ -16,14 +17,17 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod trust;
 mod upkeep;
 pub mod view;
 
 use effect::{AudioEffect, Effect, Ending};
 use event::{AudioReport, Event};
 use notice::Notice;
+use numbers::Numbers;
 use peer::{Member, Peers};
 use rand::CryptoRng;
+use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::IdentityKey;
 use resonance_protocol::link::SessionKeys;
 use resonance_protocol::peer::{Address, TransportId};
@@ -31,6 +35,7 @@ use resonance_protocol::signal::Signal;
 use sender_key::SenderKeys;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use trust::Acquaintances;
 use view::{TalkLine, View};
 
 /// People in one session: every pair has a connection of its own, so a laptop's uplink sets the bound.
@@ -72,6 +77,10 @@ pub struct Config {
     pub me: TransportId,
     /// Our identity.
     pub identity: IdentityKey,
+    /// Who is known under it, if it is a kept one; `None` for an identity of this session only.
+    pub contacts: Option<ContactBook>,
+    /// Unix seconds now.
+    pub unix_now: u64,
     /// Our name, as others will see it.
     pub name: String,
     /// Where members may be found besides the link's hints.
@@ -92,6 +101,8 @@ pub struct Session<R> {
     next_second: Instant,
     peers: Peers,
     sender_keys: SenderKeys,
+    acquaintances: Acquaintances,
+    numbers: Numbers,
     addresses: Vec<Address>,
     joined: bool,
     muted: bool,
@@ -116,7 +127,7 @@ struct Leaving {
 impl<R: CryptoRng> Session<R> {
     /// Starts a session now.
     pub fn new(config: Config, now: Instant, rng: R) -> Self {
-        let Config { entry, keys, me, identity, name, bootstrap } = config;
+        let Config { entry, keys, me, identity, contacts, unix_now, name, bootstrap } = config;
         let mut session = Self {
             keys,
             me,
@@ -129,6 +140,8 @@ impl<R: CryptoRng> Session<R> {
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
             sender_keys: SenderKeys::default(),
+            acquaintances: Acquaintances::new(contacts, unix_now),
+            numbers: Numbers::default(),
             addresses: Vec::new(),
             joined: !matches!(entry, Entry::Join { .. }),
             muted: false,
@@ -196,6 +209,7 @@ impl<R: CryptoRng> Session<R> {
             Event::Command(command) => self.command(now, command),
         }
         self.activate_sender_key(now);
+        self.refresh_number();
     }
 
     /// Time has passed; see [`poll_timeout`](Self::poll_timeout).
@@ -209,6 +223,7 @@ impl<R: CryptoRng> Session<R> {
             self.every_second(now);
         }
         self.activate_sender_key(now);
+        self.refresh_number();
     }
 
     /// What to do next.

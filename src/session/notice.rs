@@ -92,6 +92,15 @@ pub enum Notice {
         /// Whether it was compared.
         verified: bool,
     },
+    /// The session's safety number has changed, or was asked for.
+    SessionSafetyNumber {
+        /// 60 digits in 12 groups; `None` while not everyone reaches the same people.
+        number: Option<String>,
+        /// How many people it is about, with oneself.
+        members: usize,
+        /// Who does not reach whom, in words.
+        incomplete: Vec<String>,
+    },
     /// The link that was asked for.
     Link {
         /// The link; `None` in a LAN room.

@@ -1,6 +1,7 @@
 //! One remote participant: how far the acquaintance has come.
 
 use super::event::LaneReport;
+use super::trust::Told;
 use super::view::Trust;
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::handshake::{Established, Initiator, Responder};
@@ -117,6 +118,8 @@ pub struct Member {
     pub safety_number: String,
     /// Whether it was compared.
     pub trust: Trust,
+    /// What it has told about the others.
+    pub told: Told,
     /// Its place on the arc.
     pub seat: usize,
     /// Where its voice stands.
@@ -157,6 +160,13 @@ pub struct Member {
     pub lane_before: Option<LaneReport>,
     /// Speaks now.
     pub speaking: bool,
+}
+
+impl Member {
+    /// Our sender keys go to everyone who is there and about whom no alarm stands.
+    pub fn gets_our_keys(&self) -> bool {
+        !self.withheld && self.trust != Trust::Changed
+    }
 }
 
 /// The media connection to a member.

@@ -30,6 +30,8 @@ impl<R: CryptoRng> Session<R> {
                 input: device(&self.devices.0),
                 output: device(&self.devices.1),
             },
+            session_number: self.numbers.view(),
+            alarms: self.acquaintances.alarms(),
             peers: members.into_iter().map(|(id, member)| peer_view(id, member, now)).collect(),
             talk: self.talk.iter().cloned().collect(),
             reach: self.reach(),

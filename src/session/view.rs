@@ -12,6 +12,10 @@ pub struct View {
     pub invite: Invite,
     /// This side.
     pub me: Me,
+    /// The safety number of all.
+    pub session_number: SessionNumber,
+    /// Alarms that nobody has answered yet, the oldest first.
+    pub alarms: Vec<Alarm>,
     /// The others, in the order of their seats. At most 7.
     pub peers: Vec<PeerView>,
     /// What happened and what was written, oldest first. At most [`View::MAX_TALK`] lines.
@@ -97,6 +101,36 @@ pub struct PeerView {
     pub safety_number: String,
 }
 
+/// The safety number of all who are in the session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionNumber {
+    /// 60 digits in 12 groups of five; `None` while alone or incomplete.
+    pub number: Option<String>,
+    /// How many people it is about, with oneself.
+    pub members: usize,
+    /// Who does not reach whom, in words: "Bo does not reach Cy".
+    pub incomplete: Vec<String>,
+    /// Why it is another than before: "Bo joined". `None` for the first one.
+    pub changed: Option<String>,
+}
+
+/// Something that only the person can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Stable word: `identity_changed`, `roster_disagrees`.
+    pub code: &'static str,
+    /// Id of the person to compare numbers with.
+    pub peer: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What happened.
+    pub what: String,
+    /// What that may mean.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+}
+
 /// Whether a safety number was compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
@@ -104,6 +138,8 @@ pub enum Trust {
     NotVerified,
     /// Compared by the person here and found equal.
     Verified,
+    /// Comes with another key than before; hears nothing until the alarm is answered.
+    Changed,
 }
 
 /// How a peer's sound comes here.

@@ -110,6 +110,8 @@ fn nothing_enters_the_network_room_in_the_clear() {
         keys: link.keys(),
         me: ada_id,
         identity,
+        contacts: None,
+        unix_now: 0,
         name: NAME.to_owned(),
         bootstrap: vec![],
     };

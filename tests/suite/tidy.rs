@@ -188,7 +188,7 @@ struct Room {
 const EVERYTHING: &[&str] = &[""];
 
 /// The arrows. What is not listed here (`app`, `main`, `cli`, …) is the switchboard, which knows all the rooms.
-const ROOMS: [Room; 6] = [
+const ROOMS: [Room; 7] = [
     Room { files: &["src/session"], crate_paths: &["session", "command"], protocol_paths: EVERYTHING },
     Room {
         files: &["src/network"],
@@ -201,6 +201,11 @@ const ROOMS: [Room; 6] = [
         files: &["src/headless.rs"],
         crate_paths: &["headless", "command", "session::view", "session::notice"],
         protocol_paths: &[],
+    },
+    Room {
+        files: &["src/identities"],
+        crate_paths: &["identities"],
+        protocol_paths: &["contacts", "identity", "identity_file"],
     },
     Room { files: &["src/command"], crate_paths: &["command"], protocol_paths: &["position"] },
 ];

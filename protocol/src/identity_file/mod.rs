@@ -48,6 +48,7 @@ impl Costs {
 }
 
 /// A person's identity with all that is remembered under it.
+#[derive(Clone)]
 pub struct KeptIdentity {
     secret: Zeroizing<[u8; 32]>,
     /// The name to go by: at most 64 bytes.

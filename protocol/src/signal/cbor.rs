@@ -22,6 +22,7 @@ mod kind {
     pub const PING: u32 = 10;
     pub const PONG: u32 = 11;
     pub const BYE: u32 = 12;
+    pub const KEPT: u32 = 32;
 }
 
 /// The key of the kind.
@@ -121,6 +122,7 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
                 ByeReason::Other => 255,
             })?;
         }
+        Signal::Kept => start(out, 0, kind::KEPT)?,
         Signal::Unknown => {}
     }
     Ok(())
@@ -178,6 +180,7 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
                 _ => ByeReason::Other,
             },
         },
+        kind::KEPT => Signal::Kept,
         _ => Signal::Unknown,
     })
 }

@@ -75,6 +75,8 @@ pub enum Signal {
         /// Why.
         reason: ByeReason,
     },
+    /// The sender's identity is a kept one: whoever keeps contacts may remember it.
+    Kept,
     /// Of a kind that this version does not know: to be counted and otherwise ignored. Cannot be written.
     Unknown,
 }

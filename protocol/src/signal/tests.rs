@@ -38,6 +38,7 @@ fn every_kind() -> Vec<Signal> {
         Signal::Bye { reason: ByeReason::Full },
         Signal::Bye { reason: ByeReason::Kicked },
         Signal::Bye { reason: ByeReason::Other },
+        Signal::Kept,
     ]
 }
 

@@ -7,6 +7,7 @@ use crate::session::notice::Notice;
 use crate::session::{Config, Entry, Session};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::IdentityKey;
 use resonance_protocol::link::{Link, SessionKeys};
 use resonance_protocol::media::opener::Opener;
@@ -26,6 +27,8 @@ pub struct Person {
     pub notices: Vec<Notice>,
     pub ended: Option<Ending>,
     pub alive: bool,
+    /// What the session wanted kept last.
+    pub contacts: Option<ContactBook>,
     sealer: Option<Box<Sealer>>,
     ears: BTreeMap<TransportId, Ear>,
     media: BTreeMap<TransportId, bool>,
@@ -48,11 +51,16 @@ pub struct World {
     pub wire: Vec<u8>,
     queue: BTreeMap<(Instant, u64), (usize, Event)>,
     receipts: BTreeMap<u64, (usize, usize, u64)>,
+    /// The next person's kept identity: the seed of its key, and whom it knows.
+    pub next: Option<(u64, ContactBook)>,
     serial: u64,
     next_frame: Instant,
 }
 
 impl World {
+    /// Unix seconds when each person's session begins.
+    pub const UNIX: u64 = 1_795_484_800;
+
     pub fn new() -> Self {
         let now = Instant::now();
         Self {
@@ -62,6 +70,7 @@ impl World {
             wire: Vec::new(),
             queue: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            next: None,
             serial: 0,
             next_frame: now,
         }
@@ -78,9 +87,14 @@ impl World {
 
     fn add(&mut self, name: &str, entry: Entry, keys: SessionKeys, id: TransportId, bootstrap: Vec<Address>) -> usize {
         let mut rng = self.rng();
-        let identity = IdentityKey::generate(&mut rng);
+        let (seed, contacts) = self.next.take().unzip();
+        let identity = match seed {
+            Some(seed) => IdentityKey::generate(&mut StdRng::seed_from_u64(seed)),
+            None => IdentityKey::generate(&mut rng),
+        };
         let bootstrap = bootstrap.into_iter().map(|address| (None, address)).collect();
-        let config = Config { entry, keys, me: id, identity, name: name.to_owned(), bootstrap };
+        let config =
+            Config { entry, keys, me: id, identity, contacts, unix_now: Self::UNIX, name: name.to_owned(), bootstrap };
         let index = self.people.len();
         self.people.push(Person {
             session: Session::new(config, self.now, rng),
@@ -88,6 +102,7 @@ impl World {
             notices: Vec::new(),
             ended: None,
             alive: true,
+            contacts: None,
             sealer: None,
             ears: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -282,6 +297,7 @@ impl World {
                 self.people[index].media.remove(&peer);
             }
             Effect::Audio(effect) => self.hear(index, effect),
+            Effect::KeepContacts(contacts) => self.people[index].contacts = Some(*contacts),
             Effect::Notice(notice) => self.people[index].notices.push(notice),
             Effect::Ended(ending) => {
                 let person = &mut self.people[index];

@@ -8,7 +8,7 @@ use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
 use super::{Action, Failure, Model, Msg, Theme, update, view};
-use crate::session::view::{Connection, Invite, Me, PeerView, TalkLine, Trust, View};
+use crate::session::view::{Connection, Invite, Me, PeerView, SessionNumber, TalkLine, Trust, View};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -36,6 +36,8 @@ fn alone() -> View {
             input: "Built-in Audio".into(),
             output: "Built-in Audio".into(),
         },
+        session_number: SessionNumber { members: 1, ..SessionNumber::default() },
+        alarms: Vec::new(),
         peers: Vec::new(),
         talk: Vec::new(),
         reach: "Waiting for somebody to join…".into(),

@@ -53,6 +53,7 @@ fn trust(theme: Theme, trust: Trust) -> Style {
     match trust {
         Trust::Verified => theme.good(),
         Trust::NotVerified => theme.warning(),
+        Trust::Changed => theme.alarm(),
     }
 }
 
@@ -117,6 +118,7 @@ fn row(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize) -> Line<'st
     let sign = match peer.trust {
         Trust::Verified => "✓",
         Trust::NotVerified => "?",
+        Trust::Changed => "⚠",
     };
     let loss = peer.loss_up.max(peer.loss_down);
     let (words, style) = match &peer.connection {

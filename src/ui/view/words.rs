@@ -4,11 +4,12 @@ use crate::session::view::{Connection, PeerView, Trust};
 use resonance_protocol::position::Position;
 use std::time::Duration;
 
-/// `✓ verified` or `? not verified`.
+/// `✓ verified`, `? not verified` or `⚠ CHANGED`.
 pub(super) fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Verified => "✓ verified",
         Trust::NotVerified => "? not verified",
+        Trust::Changed => "⚠ CHANGED",
     }
 }
 
