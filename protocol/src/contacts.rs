@@ -78,7 +78,7 @@ impl ContactBook {
 }
 
 /// At most [`Contact::MAX_NAME`] bytes, whole characters.
-fn cut(name: &str) -> String {
+pub(crate) fn cut(name: &str) -> String {
     let end = name.floor_char_boundary(Contact::MAX_NAME);
     name.get(..end).unwrap_or_default().to_owned()
 }

@@ -6,6 +6,7 @@ use crate::identities::manage::{self, Replace, Sure};
 use crate::identities::prompt::{self, PromptError};
 use crate::identities::store::StoreError;
 use crate::identities::{Keeper, Store};
+use crate::session::text;
 use crate::settings::Settings;
 use std::io::Write;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub fn run(what: &IdentityAction) -> Result<(), Failure> {
     match what {
         IdentityAction::Create { name, kept } => {
             let name = Settings::load(kept.data_dir.as_deref()).name_or_default(name.as_deref());
+            let name = text::name(&name, "someone");
             Ok(manage::create(&store(kept)?, &name, file(kept).as_deref())?)
         }
         IdentityAction::Show { kept } => Ok(manage::show(&store(kept)?, file(kept).as_deref())?),

@@ -20,11 +20,10 @@ pub fn create(store: &Store, name: &str, passphrase_file: Option<&Path>) -> Resu
         return Err(StoreError::Exists.into());
     }
     let passphrase = prompt::new_passphrase(passphrase_file)?;
-    let mut rng =
-        StdRng::try_from_rng(&mut SysRng).map_err(|error| PromptError::Unreadable(std::io::Error::other(error)))?;
+    let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| PromptError::NotMade(error.to_string()))?;
     let identity = KeptIdentity::generate(name, &mut rng);
     let sealed = identity.seal(&passphrase, &mut rng);
-    store.write(&sealed.map_err(|error| PromptError::Unreadable(std::io::Error::other(error)))?)?;
+    store.write(&sealed.map_err(|error| PromptError::NotMade(error.to_string()))?)?;
     say(&format!(
         "Made. You are {}, known by {}.\nSealed under your passphrase in {}: without the passphrase nobody can use it, you included. \
          Keep a copy: resonance identity export FILE",

@@ -28,6 +28,9 @@ pub enum PromptError {
     /// The file or the terminal cannot be read.
     #[error("The passphrase cannot be read: {0}.")]
     Unreadable(std::io::Error),
+    /// The system, or the sealing, fails.
+    #[error("The identity could not be made: {0}.")]
+    NotMade(String),
     /// The identity's own trouble.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -43,6 +43,7 @@ impl<R: CryptoRng> Session<R> {
             member.ping_at = ping_at;
             member.last_signal = now;
             member.generation = 0;
+            member.told.recipients = None;
         } else {
             let before = self.member_mut(id).map(|member| member.identity);
             if before.is_some() {

@@ -8,6 +8,7 @@ pub(super) enum Deed {
     Mute,
     Deafen,
     Verify,
+    Number,
     Write,
     CommandLine,
     Help,
@@ -57,6 +58,12 @@ pub(super) const CALL: &[Binding] = &[
         keys: &[key('v')],
         shown: ("v", "v"),
         help: "compare the safety number with the chosen person",
+    },
+    Binding {
+        deed: Deed::Number,
+        keys: &[key('n')],
+        shown: ("n", "n"),
+        help: "compare the number of the whole session with everybody",
     },
     Binding { deed: Deed::Write, keys: &[KeyCode::Enter], shown: ("⏎", "Enter"), help: "write a line to everyone" },
     Binding {

@@ -22,8 +22,8 @@
 //!   m mute   v verify Bo   ⏎ write   ? help   q leave          view/status.rs  keys, or the line being typed
 //! ```
 //!
-//! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/verify.rs` (`v`), `view/stats.rs` (`s`),
-//! `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
+//! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/verify.rs` (`v`), `view/number.rs` (`n`),
+//! `view/stats.rs` (`s`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
 //! What keys mean is in `keymap.rs`; colours and ASCII in `theme.rs`; widths and the last look before the terminal in `text.rs`.
 
 pub mod model;

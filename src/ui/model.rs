@@ -4,7 +4,7 @@ use super::line::{Breaks, Line};
 use super::map::Projection;
 use super::theme::Theme;
 use crate::command::{Command, MAX_TEXT_BYTES};
-use crate::session::view::{PeerView, View};
+use crate::session::view::{Alarm, PeerView, View};
 use crossterm::event::{KeyEvent, MouseEvent};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -114,6 +114,8 @@ pub struct Model {
     /// Lines that the talk is scrolled up.
     pub(super) talk_scroll: usize,
     pub(super) drag: Option<Drag>,
+    /// The alarm on the screen, since when, and whether that is long enough to have been seen.
+    pub(super) alarm_seen: Option<(Alarm, Instant, bool)>,
     /// The newest levels of one's own microphone in dBFS, oldest first.
     pub(super) wave: VecDeque<f32>,
     pub(super) columns: u16,
@@ -133,6 +135,8 @@ pub(super) enum Mode {
     Invite,
     /// Comparing the safety number with somebody.
     Verify(Verify),
+    /// The safety number of the session.
+    Number,
     /// Every number there is.
     Stats,
     /// All keys and commands.
@@ -272,6 +276,7 @@ impl Model {
             notice: None,
             talk_scroll: 0,
             drag: None,
+            alarm_seen: None,
             wave: VecDeque::with_capacity(WAVE),
             columns: 80,
             rows: 24,
@@ -286,6 +291,15 @@ impl Model {
     /// Whether there is a session and nobody else in it.
     pub(super) fn alone(&self) -> bool {
         self.view.as_ref().is_some_and(|view| view.peers.is_empty())
+    }
+
+    /// The alarm that has the screen: the oldest one, unless something is open that it may not interrupt.
+    pub(super) fn standing_alarm(&self) -> Option<&Alarm> {
+        let interruptible = matches!(
+            self.mode,
+            Mode::Call | Mode::Invite | Mode::Number | Mode::Stats | Mode::Write | Mode::CommandLine(_)
+        );
+        self.view.as_ref()?.alarms.first().filter(|_| interruptible)
     }
 
     /// The chosen person and its place in the list.

@@ -84,6 +84,14 @@ impl Theme {
         self.paint(Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
+    /// A code for cameras: light on dark whatever the terminal's own colours are.
+    pub(super) fn code(self) -> Style {
+        match self.colour {
+            Colour::None => Style::new(),
+            Colour::Sixteen => Style::new().fg(Color::White).bg(Color::Black),
+        }
+    }
+
     /// All is well.
     pub(super) fn good(self) -> Style {
         self.paint(Color::Green)
@@ -176,8 +184,16 @@ mod tests {
     #[test]
     fn without_colour_no_style_has_one() {
         let theme = Theme { colour: Colour::None, glyphs: Glyphs::Unicode };
-        let styles =
-            [theme.faint(), theme.key(), theme.hero(), theme.good(), theme.speaking(), theme.warning(), theme.alarm()];
+        let styles = [
+            theme.faint(),
+            theme.key(),
+            theme.hero(),
+            theme.good(),
+            theme.speaking(),
+            theme.warning(),
+            theme.alarm(),
+            theme.code(),
+        ];
         for style in styles.into_iter().chain((0..8).map(|step| theme.meter(step, 8))) {
             assert_eq!((style.fg, style.bg), (None, None));
         }

@@ -5,6 +5,7 @@
 mod allocator;
 mod boundary;
 mod call;
+mod identities;
 mod lan;
 mod mesh;
 mod preload;

@@ -7,7 +7,7 @@ mod cbor;
 #[cfg(test)]
 mod tests;
 
-use crate::contacts::ContactBook;
+use crate::contacts::{self, ContactBook};
 use crate::identity::{IdentityKey, IdentityPublic};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use chacha20poly1305::aead::AeadInOut;
@@ -94,11 +94,11 @@ impl KeptIdentity {
     const LABEL: &'static [u8] = b"resonance/v1/identity-file";
     const CHECKSUM_LABEL: &'static [u8] = b"resonance/v1/identity-file-checksum";
 
-    /// A new identity from 32 random bytes, that has met nobody.
+    /// A new identity from 32 random bytes, that has met nobody; of a longer name the first 64 bytes.
     pub fn generate(name: &str, rng: &mut impl CryptoRng) -> Self {
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(secret.as_mut_slice());
-        Self { secret, name: name.to_owned(), contacts: ContactBook::default() }
+        Self { secret, name: contacts::cut(name), contacts: ContactBook::default() }
     }
 
     /// The key to sign with.

@@ -234,6 +234,10 @@ fn a_member_who_lies_about_anothers_key_raises_an_alarm() {
     }
     world.run(SECOND);
     assert!(alarms(&world, ada).len() < 65, "a member that does nothing but lie is heard no further");
+    world.command(ada, Command::Verify("Bo".into()));
+    let eve = world.join("Bo", &link, &[]);
+    world.run(2 * SECOND);
+    assert!(warned(&world, ada, "identity_changed") == 1 && world.opened(eve, ada) == 0, "nobody slips in behind lies");
 }
 
 /// Cy hands its sender key to somebody else than it says to all: then there is no session number.

@@ -3,12 +3,13 @@
 mod keys;
 mod pictures;
 mod random;
+mod trust;
 
 use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
 use super::{Action, Failure, Model, Msg, Theme, update, view};
-use crate::session::view::{Connection, Invite, Me, PeerView, SessionNumber, TalkLine, Trust, View};
+use crate::session::view::{Alarm, Connection, Invite, Me, PeerView, SessionNumber, TalkLine, Trust, View};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -19,6 +20,7 @@ use std::time::Duration;
 const UNICODE: Theme = Theme { colour: Colour::Sixteen, glyphs: Glyphs::Unicode };
 const LINK: &str =
     "resonance:3mQbGx7wVfK2p9ZtR5aYcE1hLqS8nUdJ4vXoTzBk6WgMyHrNiPeCjFsDuA7t2Lq9wXeVbYmKzRtUcPa5sHgJd3nFo8iB1kGhWv6";
+const SESSION_NUMBER: &str = "60415 28873 01964 77310 48826 13579 90042 66158 21849 07331 55120 93847";
 const NUMBER: &str = "21849 07331 55120 93847 60415 28873 01964 77310 48826 13579 90042 66158";
 
 fn alone() -> View {
@@ -74,6 +76,12 @@ pub(super) fn call() -> View {
     };
     View {
         elapsed: Duration::from_secs(761),
+        session_number: SessionNumber {
+            number: Some(SESSION_NUMBER.into()),
+            members: 4,
+            incomplete: Vec::new(),
+            changed: Some("Di joined".into()),
+        },
         me: Me { speaking: true, level_db: -18.0, ..alone().me },
         peers: vec![
             PeerView {
@@ -103,6 +111,26 @@ pub(super) fn call() -> View {
         ],
         ..alone()
     }
+}
+
+/// What is said when somebody comes with another key.
+pub(super) fn alarm() -> Alarm {
+    Alarm {
+        code: "identity_changed",
+        peer: Some("c1c1c1c1".into()),
+        name: "Cy".into(),
+        what: "Cy comes with another key than the Cy whose number you compared.".into(),
+        why: "Either Cy has a new identity, or somebody else uses the name.".into(),
+        hint: "Cy hears nothing from you until you answer. Compare the safety number first.".into(),
+    }
+}
+
+/// The call, with the alarm about Cy.
+pub(super) fn alarmed() -> View {
+    let mut view = call();
+    view.alarms = vec![alarm()];
+    view.peers[1].trust = Trust::Changed;
+    view
 }
 
 fn press(model: &mut Model, keys: &[KeyCode]) -> Vec<Action> {

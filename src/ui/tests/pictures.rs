@@ -59,6 +59,16 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     press(&mut model, &[KeyCode::Tab]);
     views.push(("command_completion", model));
 
+    let mut model = in_session(theme, call());
+    press(&mut model, &[KeyCode::Char('n')]);
+    views.push(("session_number", model.clone()));
+    let lines = ["Bo does not reach Cy", "Cy does not reach Bo"].map(str::to_owned).to_vec();
+    let session_number = SessionNumber { number: None, members: 4, incomplete: lines, changed: None };
+    show(&mut model, View { session_number, ..call() });
+    views.push(("session_number_incomplete", model));
+    views.push(("identity_changed", in_session(theme, alarmed())));
+    views.push(("lan_call", in_session(theme, View { invite: Invite::Lan { room: "den".into() }, ..call() })));
+
     let mut full = call();
     full.me.deafened = true;
     full.problems = problems;
@@ -156,6 +166,7 @@ fn hostile_texts_are_harmless() {
     view.invite = Invite::Lan { room: evil.into() };
     view.reach = evil.into();
     view.problems = vec![evil.into(), evil.into()];
+    view.session_number.changed = Some(evil.into());
     (view.me.name, view.me.input) = (evil.into(), evil.into());
     for peer in &mut view.peers {
         (peer.name, peer.safety_number, peer.id) = (evil.into(), evil.into(), peer.id.clone());
@@ -165,7 +176,7 @@ fn hostile_texts_are_harmless() {
     }
     let mut model = in_session(UNICODE, view.clone());
     update(&mut model, Msg::Warning { message: evil.into(), hint: evil.into() });
-    for key in ['i', 's', 'v', 'n'] {
+    for key in ['i', 's', 'n', 'v', 'n'] {
         for (columns, rows) in [(80, 24), (120, 40)] {
             let cells = buffer(&mut model, columns, rows);
             let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -57,6 +57,13 @@ fn random_view(random: &mut StdRng) -> View {
         (peer.speaking, peer.muted) = (random.random(), random.random());
         view.peers.push(peer);
     }
+    if random.random_range(0..4) == 0 {
+        view.alarms = vec![alarm(); random.random_range(1..4)];
+    }
+    if random.random() {
+        view.session_number.number = None;
+        view.session_number.incomplete = vec![CHARACTERS.to_owned(); random.random_range(0..40)];
+    }
     for _ in 0..random.random_range(0..View::MAX_TALK - 3) {
         view.talk.push(TalkLine {
             at: Duration::from_secs(random.random_range(0..100_000)),

@@ -24,6 +24,7 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
         Deed::Mute => return mute(model),
         Deed::Deafen => return deafen(model),
         Deed::Verify => super::verify::open(model),
+        Deed::Number => model.mode = if model.mode == Mode::Number { Mode::Call } else { Mode::Number },
         Deed::Write if model.alone() => model.tell(Tone::Fine, "nobody is here yet who could read it"),
         Deed::Write => model.mode = Mode::Write,
         Deed::CommandLine => model.mode = Mode::CommandLine(CommandLine::new()),
@@ -59,7 +60,7 @@ pub(super) fn quit(model: &mut Model) -> Vec<Action> {
     Vec::new()
 }
 
-fn mute(model: &mut Model) -> Vec<Action> {
+pub(super) fn mute(model: &mut Model) -> Vec<Action> {
     let Some(view) = &mut model.view else { return Vec::new() };
     view.me.muted = !view.me.muted;
     vec![Action::Command(if view.me.muted { Command::Mute } else { Command::Unmute })]

@@ -1,5 +1,6 @@
 //! What happens to the model: one message in, what is asked of the program out.
 
+mod alarm;
 mod call;
 mod mouse;
 mod start;
@@ -17,6 +18,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
         Msg::View(view) => take_view(model, view),
         Msg::Key(event) if event.kind == KeyEventKind::Release => {}
         Msg::Key(event) => return key(model, event),
+        Msg::Mouse(_) if model.standing_alarm().is_some() => {}
         Msg::Mouse(event) => return mouse::mouse(model, event),
         Msg::Paste(text) => return typing::paste(model, &text),
         Msg::Resize { columns, rows } => {
@@ -70,6 +72,7 @@ fn take_view(model: &mut Model, mut view: Box<View>) {
 }
 
 fn tick(model: &mut Model, now: Instant) {
+    alarm::tick(model, now);
     if let Some(notice) = &mut model.notice
         && now >= *notice.until.get_or_insert(now + NOTICE_TIME)
     {
@@ -81,13 +84,16 @@ fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
     if event.code == KeyCode::Char('c') && event.modifiers.contains(KeyModifiers::CONTROL) {
         return interrupt(model);
     }
+    if alarm::takes_keys(model) {
+        return alarm::key(model, event);
+    }
     match &model.mode {
         Mode::Start => start::key(model, event),
         Mode::Opening(_) => match event.code {
             KeyCode::Esc | KeyCode::Char('q') => vec![Action::Quit],
             _ => Vec::new(),
         },
-        Mode::Call | Mode::Invite | Mode::Stats => call::key(model, event),
+        Mode::Call | Mode::Invite | Mode::Stats | Mode::Number => call::key(model, event),
         Mode::Verify(_) => verify::key(model, event),
         Mode::Help { scroll } => {
             let scroll = *scroll;

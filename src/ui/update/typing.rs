@@ -160,7 +160,11 @@ fn enter(model: &mut Model) -> Vec<Action> {
     }
     model.mode = Mode::Call;
     match command {
-        Command::Safety(_) => {
+        Command::Safety(None) => {
+            model.mode = Mode::Number;
+            Vec::new()
+        }
+        Command::Safety(Some(_)) => {
             if person.is_some() {
                 model.selected = person;
             }

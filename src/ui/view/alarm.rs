@@ -1,7 +1,9 @@
-//! It did not work, or it is over: what happened, why, what to do.
+//! It did not work, or it is over, or only a person can answer it: what happened, why, what to do.
 
+use super::page::Page;
 use super::{panel, put_all};
-use crate::ui::model::Failure;
+use crate::session::view::{Alarm, Trust};
+use crate::ui::model::{Failure, Model};
 use crate::ui::text;
 use crate::ui::theme::Theme;
 use ratatui::Frame;
@@ -22,4 +24,24 @@ pub(super) fn draw(theme: Theme, frame: &mut Frame, area: Rect, failure: &Failur
         lines.push(Line::default());
     }
     put_all(frame, inside, lines);
+}
+
+/// An alarm in a session; `more` wait behind it.
+pub(super) fn standing(model: &Model, frame: &mut Frame, area: Rect, alarm: &Alarm, more: usize) {
+    let theme = model.theme;
+    let heading = if more == 0 { "⚠ ALARM".to_owned() } else { format!("⚠ ALARM · {more} more behind it") };
+    let inside = panel(frame, theme, area, &heading);
+    let name = text::cut(&alarm.name, 24);
+    let page = Page::new(theme, inside).warn(&format!("⚠ {}", alarm.what)).gap().say(&alarm.why).gap();
+    let mut page = page.say(&alarm.hint).gap();
+    let here = alarm.peer.as_ref().and_then(|id| model.peer(id));
+    if here.is_some() {
+        page = page.key("v", &format!("compare the safety number with {name}"));
+    }
+    let then = match here.map(|peer| peer.trust) {
+        Some(Trust::Changed) => format!("I have read this: go on, and let {name} hear me"),
+        _ => "I have read this: go on".to_owned(),
+    };
+    page = page.key("d", &then).key("q", "leave the session");
+    put_all(frame, inside, page.lines);
 }

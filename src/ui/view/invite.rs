@@ -50,7 +50,7 @@ fn invitation(theme: Theme, invite: &Invite, cells: usize) -> Vec<Line<'static>>
             ]));
         }
         Invite::Lan { room } => {
-            lines.extend(indented("Everybody on this network can come in by the name of the room:"));
+            lines.extend(indented("Open to everyone on this network, by the name of the room:"));
             lines.push(Line::default());
             lines.push(Line::styled(format!("  {}", text::cut(room, cells.saturating_sub(4))), theme.hero()));
             lines.push(Line::default());

@@ -5,7 +5,10 @@ mod details;
 pub(super) mod help;
 mod invite;
 mod meter;
+mod number;
+mod page;
 mod people;
+mod qr;
 mod room;
 mod start;
 mod stats;
@@ -54,8 +57,12 @@ fn draw(model: &Model, frame: &mut Frame, areas: &Areas) {
 }
 
 fn session(model: &Model, view: &View, frame: &mut Frame, areas: &Areas) {
+    if let Some(alarm) = model.standing_alarm() {
+        return alarm::standing(model, frame, areas.body, alarm, view.alarms.len() - 1);
+    }
     match &model.mode {
         Mode::Verify(state) => verify::draw(model, frame, areas.body, state),
+        Mode::Number => number::draw(model.theme, view, frame, areas.body),
         Mode::Stats => stats::draw(model.theme, view, frame, areas.body),
         Mode::Invite => invite::draw(model, view, frame, areas.body),
         _ if view.peers.is_empty() => invite::draw(model, view, frame, areas.body),

@@ -1,7 +1,7 @@
 //! The room from above.
 
 use super::{panel, put};
-use crate::session::view::View;
+use crate::session::view::{Invite, View};
 use crate::ui::layout::inside;
 use crate::ui::map::{Projection, YOU, labels};
 use crate::ui::model::Model;
@@ -13,7 +13,12 @@ use ratatui::widgets::Clear;
 
 pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
-    panel(frame, theme, area, "Room");
+    // Who can come in must not be forgotten while one talks.
+    let heading = match view.invite {
+        Invite::Link(_) => "Room",
+        Invite::Lan { .. } => "Room: open to everyone on this network",
+    };
+    panel(frame, theme, area, heading);
     let map = match &model.drag {
         Some(drag) => drag.projection,
         None => Projection::fit(inside(area), view),

@@ -26,6 +26,9 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
             others => format!("{} people", others + 1),
         };
         left.push(Span::raw(format!(" · {people}")));
+        if let Some(number) = session_number(view) {
+            left.push(Span::raw(format!(" · {number}")));
+        }
         if let Some(concern) = concern(view) {
             left.push(Span::raw(" · "));
             left.push(Span::styled(concern, theme.warning()));
@@ -41,8 +44,19 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
     );
 }
 
-/// What is to be kept in mind: who is not verified.
+/// The first digits of the session's number: enough to notice that it has changed.
+fn session_number(view: &View) -> Option<String> {
+    match &view.session_number.number {
+        Some(number) => Some(format!("session {} …", text::cut(number.get(..11)?, 11))),
+        None => (!view.session_number.incomplete.is_empty()).then(|| "session incomplete (n)".to_owned()),
+    }
+}
+
+/// What is to be kept in mind: who has changed, or is not verified.
 fn concern(view: &View) -> Option<String> {
+    if let Some(peer) = view.peers.iter().find(|peer| peer.trust == Trust::Changed) {
+        return Some(format!("⚠ {} CHANGED", text::cut(&peer.name, 16)));
+    }
     let mut strangers = view.peers.iter().filter(|peer| peer.trust == Trust::NotVerified);
     let name = text::cut(&strangers.next()?.name, 16);
     Some(match strangers.count() {
@@ -207,7 +221,11 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
             vec![hint(theme.either("↑↓", "Up/Down"), "scroll"), hint("PgDn", "further"), hint("Esc", "back")]
         }
         Mode::Leave => vec![hint("q", "leave the others"), hint("Esc", "stay")],
+        Mode::Call | Mode::Invite | Mode::Stats | Mode::Number if model.standing_alarm().is_some() => {
+            vec![hint("v", "compare"), hint("d", "go on"), mute, hint("q", "leave")]
+        }
         Mode::Verify(state) => verify_keys(model, &state.page),
+        Mode::Number => vec![mute, hint("v", "compare with one person"), hint("Esc", "back")],
         Mode::Stats => vec![mute, hint("Esc", "back")],
         Mode::Invite => copy.chain([mute, hint("Esc", "back")]).collect(),
         _ if model.alone() => {
@@ -216,7 +234,7 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
         }
         _ => {
             let number = match model.chosen() {
-                Some((_, peer)) if peer.trust == Trust::NotVerified => format!("verify {}", text::cut(&peer.name, 12)),
+                Some((_, peer)) if peer.trust != Trust::Verified => format!("verify {}", text::cut(&peer.name, 12)),
                 _ => "safety number".to_owned(),
             };
             vec![

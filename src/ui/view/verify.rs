@@ -1,23 +1,21 @@
 //! Comparing the safety number with somebody, and what to do when it differs.
 
-use super::{panel, put_all, words};
+use super::page::Page;
+use super::{panel, put_all, qr, words};
 use crate::session::view::Trust;
 use crate::ui::model::{Model, Verify, VerifyPage};
 use crate::ui::text;
-use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
-
-/// Groups of five digits in a row.
-const GROUPS: usize = 4;
+use ratatui::text::Line;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, state: &Verify) {
     let theme = model.theme;
     let name = text::cut(&state.name, 24);
     let inside = panel(frame, theme, area, &format!("Verify {name}"));
-    let cells = usize::from(inside.width.saturating_sub(4));
-    let page = Page { theme, cells, lines: vec![Line::default()] };
+    let comparing = model.peer(&state.peer).is_some() && state.page == VerifyPage::Compare;
+    let left = if comparing { qr::beside(theme, frame, inside, &state.number) } else { inside };
+    let page = Page::new(theme, left);
     let page = match (model.peer(&state.peer), &state.page) {
         (None, _) => page.say(&format!("{name} has left: nothing was marked.")),
         (Some(peer), VerifyPage::Compare) => {
@@ -26,53 +24,18 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, state: &Verify)
         }
         (Some(_), VerifyPage::Differ(precaution)) => differ(page, &name, precaution.closed_microphone),
     };
-    put_all(frame, inside, page.lines);
-}
-
-/// Lines in the making.
-struct Page {
-    theme: Theme,
-    cells: usize,
-    lines: Vec<Line<'static>>,
-}
-
-impl Page {
-    fn say(mut self, words: &str) -> Self {
-        self.lines.extend(text::wrap(words, self.cells).into_iter().map(|line| Line::raw(format!("  {line}"))));
-        self
-    }
-
-    fn gap(mut self) -> Self {
-        self.lines.push(Line::default());
-        self
-    }
-
-    fn warn(mut self, words: &str) -> Self {
-        let style = self.theme.alarm();
-        self.lines
-            .extend(text::wrap(words, self.cells).into_iter().map(|line| Line::styled(format!("  {line}"), style)));
-        self
-    }
-
-    fn key(mut self, key: &'static str, words: &str) -> Self {
-        let words = text::cut(words, self.cells.saturating_sub(3));
-        self.lines.push(Line::from_iter([
-            Span::styled(format!("  {key}"), self.theme.key()),
-            Span::raw(format!("  {words}")),
-        ]));
-        self
-    }
+    put_all(frame, left, page.lines);
 }
 
 fn compare(page: Page, name: &str, number: &str, trust: Trust, changed: bool) -> Page {
     let theme = page.theme;
-    let mut page = page.say(&format!("Ask {name} to press v on your name. Read the numbers to each other.")).gap();
-    let number = text::plain(number);
-    let groups: Vec<&str> = number.split_whitespace().collect();
-    for groups in groups.chunks(GROUPS) {
-        page.lines.push(Line::styled(format!("        {}", groups.join(" ")), theme.hero()));
-    }
-    page = page.gap().say("They are the same for both of you, or somebody is between you.").gap();
+    let mut page = page
+        .say(&format!("Ask {name} to press v on your name. Read the numbers to each other, or scan the code."))
+        .gap()
+        .number(number)
+        .gap()
+        .say("They are the same for both of you, or somebody is between you.")
+        .gap();
     if changed {
         page = page.warn("⚠ The number has changed since you opened this page. Go back and begin again.").gap();
     }

@@ -43,6 +43,7 @@ pub struct Launch {
     input: OsString,
     output: OsString,
     host: Option<Host>,
+    data: Option<PathBuf>,
 }
 
 impl Launch {
@@ -54,6 +55,7 @@ impl Launch {
             input: "silence".into(),
             output: "null".into(),
             host: None,
+            data: None,
         }
     }
 
@@ -125,6 +127,12 @@ impl Launch {
         self
     }
 
+    /// With this folder for what is kept between sessions, instead of one of its own.
+    pub fn keeps_in(mut self, folder: &Path) -> Self {
+        self.data = Some(folder.to_owned());
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Resonance {
         let data = tempfile::tempdir().expect("a temporary folder");
@@ -133,7 +141,13 @@ impl Launch {
             None => Command::new(BINARY),
         };
         command.args(&self.arguments).args(["--headless", "--name", &self.name]);
-        command.arg("--input").arg(&self.input).arg("--output").arg(&self.output).arg("--data-dir").arg(data.path());
+        command
+            .arg("--input")
+            .arg(&self.input)
+            .arg("--output")
+            .arg(&self.output)
+            .arg("--data-dir")
+            .arg(self.data.as_deref().unwrap_or(data.path()));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let started = Instant::now();
         let mut child = command
