@@ -74,15 +74,16 @@ pub fn confirm(question: &str) -> Option<bool> {
 }
 
 /// One line, without its end; never read further than a passphrase goes.
-fn first_line(source: impl Read) -> Result<Zeroizing<String>, PromptError> {
+fn first_line(mut source: impl Read) -> Result<Zeroizing<String>, PromptError> {
     let mut line = Zeroizing::new(String::with_capacity(MAX_PASSPHRASE + 2));
     // Byte by byte: what stands behind the line is left for others to read.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE + 2));
-    for byte in source.take(MAX_PASSPHRASE as u64 + 2).bytes() {
-        match byte.map_err(PromptError::Unreadable)? {
-            b'\n' => break,
-            byte => bytes.push(byte),
+    let mut byte = Zeroizing::new([0]);
+    while bytes.len() < MAX_PASSPHRASE + 2 && source.read(&mut *byte).map_err(PromptError::Unreadable)? == 1 {
+        if byte[0] == b'\n' {
+            break;
         }
+        bytes.push(byte[0]);
     }
     if bytes.last() == Some(&b'\r') {
         bytes.pop();

@@ -1,7 +1,8 @@
 //! Kept identities as a person and a script use them: made, used, recognised, and refused in words.
 
-use crate::support::alone;
 use crate::support::process::{BINARY, Launch, Resonance};
+use crate::support::terminal::Terminals;
+use crate::support::{alone, has_tool, skip};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -113,4 +114,52 @@ fn those_who_were_verified_are_recognised_and_others_under_their_name_are_not() 
         ada.command("safety Bo");
         ada.wait_for("no mark", PATIENCE, |event| event.kind() == "safety_number" && event.json["verified"] == false);
     });
+}
+
+/// At a terminal the passphrase is asked for twice when it is new, shown never, and the terminal is given back however it ends.
+#[test]
+fn a_passphrase_is_typed_without_being_shown() {
+    let test = "identities::a_passphrase_is_typed_without_being_shown";
+    let _alone = alone();
+    if !has_tool("tmux") {
+        return skip(test, "tmux is missing");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().display();
+    let terminals = Terminals::of(120, 40);
+    let terminal = terminals.open("ada");
+    let answers = |words: &str| {
+        terminal.types(words);
+        terminal.presses("Enter");
+    };
+    terminal.runs(&format!("'{BINARY}' identity create --name Ada --data-dir '{data}'"));
+    terminal.shows("New passphrase:", PATIENCE);
+    answers("correct horse");
+    terminal.shows("The same again:", PATIENCE);
+    answers("correct house");
+    terminal.shows("not the same", PATIENCE);
+    terminal.is_restored();
+    terminal.runs(&format!("clear; '{BINARY}' identity create --name Ada --data-dir '{data}'"));
+    terminal.shows("New passphrase:", PATIENCE);
+    answers("correct horse");
+    terminal.shows("The same again:", PATIENCE);
+    answers("correct horse");
+    terminal.shows("You are Ada", PATIENCE);
+
+    let session = format!("clear; '{BINARY}' create --no-mdns --input silence --output null --data-dir '{data}'");
+    terminal.runs(&session);
+    terminal.shows("Passphrase of your identity", PATIENCE);
+    terminal.presses("C-c");
+    terminal.shows("Given up", PATIENCE);
+    terminal.is_restored();
+    terminal.runs(&session);
+    terminal.shows("Passphrase of your identity", PATIENCE);
+    answers("wrong horse");
+    terminal.shows("does not open", PATIENCE);
+    assert!(!terminal.screen().contains("horse"), "{}", terminal.screen());
+    answers("correct horse");
+    terminal.shows("Send this link", PATIENCE);
+    assert!(terminal.screen().contains("Ada"), "the identity's own name: {}", terminal.screen());
+    terminal.types("q");
+    terminal.is_restored();
 }

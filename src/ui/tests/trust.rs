@@ -96,7 +96,7 @@ fn read_code(model: &mut Model) -> Option<String> {
     let dark = |x: usize, y: usize| match rows.get(y / 2).and_then(|row| row.get(x)) {
         Some('█') | None => false,
         Some('▀') => y % 2 == 1,
-        Some('▄') => y % 2 == 0,
+        Some('▄') => y.is_multiple_of(2),
         Some(_) => true,
     };
     // Eight pixels to a module, as a detector wants them.
