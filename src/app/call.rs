@@ -119,7 +119,7 @@ impl Call {
         let identity = keeper.as_ref().map_or_else(|| IdentityKey::generate(&mut rng), |keeper| keeper.key());
         let contacts = keeper.as_ref().map(|keeper| keeper.contacts());
         let name = name.to_owned();
-        let config = Config { entry, keys, me, identity, contacts, unix_now: unix_now(), name, bootstrap };
+        let config = Config { entry, keys, me, identity, contacts, unix_time: unix_now(), name, bootstrap };
         let session = Session::new(config, Instant::now(), rng);
         let leave_at = common.duration.map(|duration| Instant::now() + duration);
         let mut call = Self {

@@ -79,8 +79,8 @@ pub struct Config {
     pub identity: IdentityKey,
     /// Who is known under it, if it is a kept one; `None` for an identity of this session only.
     pub contacts: Option<ContactBook>,
-    /// Unix seconds now.
-    pub unix_now: u64,
+    /// Seconds since 1970 at the start.
+    pub unix_time: u64,
     /// Our name, as others will see it.
     pub name: String,
     /// Where members may be found besides the link's hints.
@@ -127,7 +127,7 @@ struct Leaving {
 impl<R: CryptoRng> Session<R> {
     /// Starts a session now.
     pub fn new(config: Config, now: Instant, rng: R) -> Self {
-        let Config { entry, keys, me, identity, contacts, unix_now, name, bootstrap } = config;
+        let Config { entry, keys, me, identity, contacts, unix_time, name, bootstrap } = config;
         let mut session = Self {
             keys,
             me,
@@ -140,7 +140,7 @@ impl<R: CryptoRng> Session<R> {
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
             sender_keys: SenderKeys::default(),
-            acquaintances: Acquaintances::new(contacts, unix_now),
+            acquaintances: Acquaintances::new(contacts, unix_time),
             numbers: Numbers::default(),
             addresses: Vec::new(),
             joined: !matches!(entry, Entry::Join { .. }),

@@ -111,7 +111,7 @@ fn nothing_enters_the_network_room_in_the_clear() {
         me: ada_id,
         identity,
         contacts: None,
-        unix_now: 0,
+        unix_time: 0,
         name: NAME.to_owned(),
         bootstrap: vec![],
     };

@@ -94,7 +94,7 @@ impl World {
         };
         let bootstrap = bootstrap.into_iter().map(|address| (None, address)).collect();
         let config =
-            Config { entry, keys, me: id, identity, contacts, unix_now: Self::UNIX, name: name.to_owned(), bootstrap };
+            Config { entry, keys, me: id, identity, contacts, unix_time: Self::UNIX, name: name.to_owned(), bootstrap };
         let index = self.people.len();
         self.people.push(Person {
             session: Session::new(config, self.now, rng),
