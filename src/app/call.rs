@@ -1,6 +1,6 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
-use super::{Failure, translate};
+use super::{Failure, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -13,7 +13,7 @@ use crate::{audio, network};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
-use resonance_protocol::link::{Link, SessionKeys};
+use resonance_protocol::link::Link;
 use resonance_protocol::peer::{Address, TransportId};
 use std::collections::VecDeque;
 use std::io::BufRead;
@@ -34,6 +34,8 @@ pub enum Goal {
     Create {
         /// Put our addresses into the link.
         hints: bool,
+        /// How long the link takes people in; `None`: for ever.
+        expires_in: Option<Duration>,
     },
     /// Join one.
     Join(Box<Link>),
@@ -82,24 +84,18 @@ impl Call {
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
         let mut early = Vec::new();
-        let (entry, keys) = match goal {
-            Goal::Lan(room) => {
-                let keys = SessionKeys::for_lan_room(&room);
-                (Entry::Lan(room), keys)
-            }
-            Goal::Join(link) => {
-                let keys = link.keys();
-                (Entry::Join { link: link.to_text(), host: link.host, hints: link.hints.clone() }, keys)
-            }
-            Goal::Create { hints } => {
+        let entry = match goal {
+            Goal::Lan(room) => Entry::Lan(room),
+            Goal::Join(link) => Entry::Join(link),
+            Goal::Create { hints, expires_in } => {
                 while let Ok(Some(event)) = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()).await {
                     early.push(event);
                 }
                 let hints = if hints { own_addresses(&early) } else { Vec::new() };
-                let authority = AuthorityKey::generate(&mut rng);
-                let link = Link::create(me, authority.hash(), 0, hints, &mut rng);
-                let keys = link.keys();
-                (Entry::Create(link.to_text()), keys)
+                let authority = Box::new(AuthorityKey::generate(&mut rng));
+                let expires = expires_in.map_or(0, |span| unix_now().saturating_add(span.as_secs()));
+                let link = Box::new(Link::create(me, authority.hash(), expires, hints, &mut rng));
+                Entry::Create { link, authority }
             }
         };
         let engine = match engine.await {
@@ -108,7 +104,7 @@ impl Call {
             Err(error) => return Err(Failure::Other(format!("The audio room failed to start: {error}."))),
         };
         let identity = IdentityKey::generate(&mut rng);
-        let config = Config { entry, keys, me, identity, name: name.to_owned(), bootstrap };
+        let config = Config { entry, unix_time: unix_now(), me, identity, name: name.to_owned(), bootstrap };
         let session = Session::new(config, Instant::now(), rng);
         let leave_at = common.duration.map(|duration| Instant::now() + duration);
         let mut call = Self {

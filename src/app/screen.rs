@@ -143,7 +143,7 @@ impl Screen {
     async fn start(&mut self, name: &str, choice: StartChoice) {
         self.settings.keep_name(name);
         let goal = match choice {
-            StartChoice::Create => Goal::Create { hints: true },
+            StartChoice::Create => Goal::Create { hints: true, expires_in: None },
             StartChoice::Lan(room) => Goal::Lan(room),
             StartChoice::Join(text) => {
                 let checked = Link::find(&text).and_then(|link| link.check_expiry(unix_now()).map(|()| link));

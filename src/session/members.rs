@@ -14,7 +14,7 @@ use resonance_protocol::identity::IdentityPublic;
 use resonance_protocol::media::sender_key::SenderKey;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::safety_number::SafetyNumber;
-use resonance_protocol::signal::{MediaKey, RosterEntry, Signal};
+use resonance_protocol::signal::{ByeReason, MediaKey, RosterEntry, Signal};
 use std::time::{Duration, Instant};
 
 /// Pings keep the channel's liveness known when no sound flows; every so often by the handshake's initiator.
@@ -48,11 +48,11 @@ impl<R: CryptoRng> Session<R> {
             }
             self.welcome(now, id, channel, identity, name, ping_at);
         }
-        if let Entry::Join { link, .. } = &self.entry
+        if let Entry::Join(link) = &self.entry
             && !self.joined
         {
             self.joined = true;
-            let link = link.clone();
+            let link = link.to_text();
             self.notice(Notice::Joined { link });
         }
         self.announce_member(now, id);
@@ -101,6 +101,7 @@ impl<R: CryptoRng> Session<R> {
             lane_before: None,
             speaking: false,
         }));
+        self.admission.remember(identity);
         self.audio(AudioEffect::AddLane(id));
         self.audio(AudioEffect::Place { peer: id, position });
         self.talk(now, None, format!("{name} joined"));
@@ -115,6 +116,7 @@ impl<R: CryptoRng> Session<R> {
         for member in self.member_ids() {
             self.tell(now, member, &roster);
         }
+        self.tell_admission(now, id);
         if self.offers_to(id) {
             self.do_this(Effect::OpenMedia(id));
         }
@@ -125,6 +127,7 @@ impl<R: CryptoRng> Session<R> {
         let state = Signal::State { muted: self.muted, deafened: self.deafened };
         let roster = Signal::Roster(self.roster());
         self.tell(now, id, &state);
+        self.tell_admission(now, id);
         self.tell(now, id, &roster);
         self.hand_over_key(now, id);
     }
@@ -134,7 +137,7 @@ impl<R: CryptoRng> Session<R> {
         self.me < id
     }
 
-    fn roster(&self) -> Vec<RosterEntry> {
+    pub(super) fn roster(&self) -> Vec<RosterEntry> {
         let addresses = |known: &[Address]| known.iter().take(MAX_ROSTER_ADDRESSES).copied().collect();
         let mine =
             RosterEntry { transport: self.me, identity: self.identity.public(), addresses: addresses(&self.addresses) };
@@ -215,7 +218,11 @@ impl<R: CryptoRng> Session<R> {
             }
             Signal::Text { body } => self.hear_text(now, from, &body),
             Signal::Ping { id } => self.tell(now, from, &Signal::Pong { id }),
+            Signal::Bye { reason: ByeReason::Kicked } => self.sent_away(now, from),
             Signal::Bye { .. } => self.remove_member(now, from, "bye"),
+            Signal::Ruling(ruling) => self.hear_ruling(now, from, &ruling),
+            Signal::Knock { transport, identity, name } => self.hear_knock(now, from, transport, identity, &name),
+            Signal::Admit { identity, verdict } => self.hear_verdict(now, from, identity, verdict),
             Signal::Offer { .. } | Signal::Answer { .. } | Signal::Pong { .. } | Signal::Unknown => {}
         }
     }
@@ -238,9 +245,10 @@ impl<R: CryptoRng> Session<R> {
         let mut news = false;
         for entry in entries {
             let id = entry.transport;
-            if id == self.me {
+            if id == self.me || self.is_removed(&entry.identity) {
                 continue;
             }
+            self.admission.remember(entry.identity);
             if id == from {
                 news |= self.learn_addresses(id, entry.addresses);
                 continue;
@@ -342,7 +350,11 @@ impl<R: CryptoRng> Session<R> {
         }
         self.do_this(Effect::CloseMedia(id));
         self.audio(AudioEffect::RemoveLane(id));
-        let how = if reason == "bye" { "left" } else { "left (connection lost)" };
+        let how = match reason {
+            "bye" => "left",
+            "kicked" => "was removed",
+            _ => "left (connection lost)",
+        };
         self.talk(now, None, format!("{} {how}", member.name));
         self.notice(Notice::PeerLeft { peer: id.short(), reason });
         self.sender_keys.forget(id);

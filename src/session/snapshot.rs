@@ -16,9 +16,10 @@ impl<R: CryptoRng> Session<R> {
         View {
             elapsed: now.saturating_duration_since(self.started),
             invite: match &self.entry {
-                Entry::Create(link) | Entry::Join { link, .. } => Invite::Link(link.clone()),
+                Entry::Create { link, .. } | Entry::Join(link) => Invite::Link(link.to_text()),
                 Entry::Lan(room) => Invite::Lan { room: room.clone() },
             },
+            admission: self.admission_view(now),
             me: Me {
                 id: self.me.short(),
                 name: self.name.clone(),
@@ -38,7 +39,11 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn reach(&self) -> String {
-        let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none()).count();
+        let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none() && peer.door.is_none());
+        let connecting = connecting.count();
+        if self.waits() {
+            return "You knocked: waiting to be let in…".to_owned();
+        }
         match (self.joined, self.members().next().is_some(), connecting) {
             (false, _, _) => "Looking for the others…".to_owned(),
             (true, false, 0) => "Waiting for somebody to join.".to_owned(),

@@ -8,7 +8,7 @@ use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
 use super::{Action, Failure, Model, Msg, Theme, update, view};
-use crate::session::view::{Connection, Invite, Me, PeerView, TalkLine, Trust, View};
+use crate::session::view::{Admission, Connection, Invite, Me, PeerView, TalkLine, Trust, View};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -25,6 +25,7 @@ fn alone() -> View {
     View {
         elapsed: Duration::from_secs(7),
         invite: Invite::Link(LINK.into()),
+        admission: Admission::default(),
         me: Me {
             id: "adaadaad".into(),
             name: "Ada".into(),
