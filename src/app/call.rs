@@ -140,6 +140,11 @@ impl Call {
         self.session.joined()
     }
 
+    /// We knock at a locked session.
+    pub fn waits(&self) -> bool {
+        self.session.waits()
+    }
+
     /// What to tell the person next.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()

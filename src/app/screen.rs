@@ -98,6 +98,8 @@ impl Screen {
         ui::update(&mut self.model, Msg::Tick(Instant::now()));
         if let Some(call) = self.call.as_ref().filter(|call| call.joined()) {
             ui::update(&mut self.model, Msg::View(Box::new(call.view())));
+        } else if self.call.as_ref().is_some_and(Call::waits) {
+            ui::update(&mut self.model, Msg::Knocking);
         }
     }
 

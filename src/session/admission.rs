@@ -2,7 +2,7 @@
 
 use super::effect::Ending;
 use super::notice::Notice;
-use super::peer::{Attempt, Entrance, Stage};
+use super::peer::{Attempt, Entrance, Side, Stage};
 use super::view::{self, KnockView};
 use super::{Entry, MAX_PEOPLE, Session};
 use rand::CryptoRng;
@@ -176,8 +176,10 @@ impl<R: CryptoRng> Session<R> {
         if !self.host_only() {
             return;
         }
+        // Also whom we do not reach ourselves: a member's roster names it.
+        let introduced = self.members().flat_map(|(_, member)| member.introduced.iter().copied());
         let members = self.members().map(|(_, member)| member.identity);
-        let here: Vec<_> = members.chain([self.identity.public()]).collect();
+        let here: Vec<_> = introduced.chain(members).chain([self.identity.public()]).collect();
         self.rule(now, |state| state.lock(here), None, None);
     }
 
@@ -284,6 +286,7 @@ impl<R: CryptoRng> Session<R> {
             return;
         }
         self.remove_the_removed(now);
+        self.put_out_the_unlisted(now);
         let changed = secret.is_some_and(|secret| self.change_secret(now, secret));
         for id in self.member_ids().into_iter().filter(|id| Some(*id) != from) {
             if let Some(ruling) = self.ruling() {
@@ -332,6 +335,22 @@ impl<R: CryptoRng> Session<R> {
         }
     }
 
+    /// The newest word is the whole truth: who came in elsewhere while a lock was on its way has to knock.
+    fn put_out_the_unlisted(&mut self, now: Instant) {
+        if !self.admission.is_locked() {
+            return;
+        }
+        let i_am_out = !self.i_am_authority() && !self.admission.is_admitted(&self.identity.public());
+        for id in self.member_ids() {
+            let Some(identity) = self.member_mut(id).map(|member| member.identity) else { continue };
+            if i_am_out {
+                self.put_out(now, id, Side::Theirs);
+            } else if !self.admission.is_admitted(&identity) && !self.is_authority(id, &identity) {
+                self.put_out(now, id, Side::Ours);
+            }
+        }
+    }
+
     /// The old link opens nothing from now on; true.
     fn change_secret(&mut self, now: Instant, secret: SessionSecret) -> bool {
         let (Entry::Create { link, .. } | Entry::Join(link)) = &mut self.entry else { return false };
@@ -339,8 +358,9 @@ impl<R: CryptoRng> Session<R> {
         self.keys = link.keys();
         let link = Some(link.to_text());
         for peer in self.peers.values_mut() {
-            // A handshake under way was begun with the old secret.
-            if peer.attempt.take().is_some() && peer.wanted {
+            // A handshake with the old secret goes no further; where keys stand already, the other side may count us as a member.
+            let begun = |attempt: &mut Attempt| !matches!(attempt.stage, Stage::Confirming { .. });
+            if peer.attempt.take_if(begun).is_some() && peer.wanted {
                 peer.retry_at = Some(now + Duration::from_millis(500));
             }
             peer.refusals = 0;

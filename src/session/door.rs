@@ -2,7 +2,7 @@
 
 use super::effect::{Effect, Ending};
 use super::notice::Notice;
-use super::peer::{Door, Entrance, Side};
+use super::peer::{Door, Entrance, Member, Side};
 use super::{MAX_PEOPLE, Session, admission, text};
 use rand::CryptoRng;
 use resonance_protocol::identity::IdentityPublic;
@@ -36,14 +36,14 @@ impl<R: CryptoRng> Session<R> {
     }
 
     /// We knock somewhere and wait.
-    pub(super) fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         let theirs = |door: &Door| door.side == Side::Theirs;
-        !self.joined && self.peers.values().any(|peer| peer.door.as_deref().is_some_and(theirs))
+        self.members().next().is_none() && self.peers.values().any(|peer| peer.door.as_deref().is_some_and(theirs))
     }
 
     /// Whoever knocks may be let in from here: by the host, or while the host is gone by any member.
     pub(super) fn i_decide(&self) -> bool {
-        self.link().is_some() && self.joined && (self.i_am_authority() || !self.authority_is_here())
+        self.link().is_some() && self.joined && !self.waits() && (self.i_am_authority() || !self.authority_is_here())
     }
 
     /// Keys stand, but one side has to let the other in first.
@@ -53,11 +53,13 @@ impl<R: CryptoRng> Session<R> {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.door = Some(Box::new(door));
         match side {
-            Side::Theirs if !self.joined && !waited => {
+            Side::Theirs if !waited && self.waits() => {
                 let name = self.name.clone();
                 self.notice(Notice::Knock { peer: "me".to_owned(), name });
             }
             Side::Theirs => {}
+            // Several may have come at once while there was room for one.
+            Side::Ours if !self.may_knock(&identity) => self.close_door(now, id, ByeReason::Refused),
             Side::Ours => {
                 self.note_knock(now, id, identity, &name);
                 let knock = Signal::Knock { transport: id, identity, name };
@@ -98,12 +100,15 @@ impl<R: CryptoRng> Session<R> {
             (Side::Ours, _) => return None,
             (Side::Theirs, Signal::Knock { .. }) => {}
             (Side::Theirs, Signal::Bye { reason }) => {
+                let waited = self.waits();
                 let peer = self.peers.get_mut(&from)?;
                 (peer.door, peer.wanted) = (None, false);
-                self.turned_away(reason);
+                if waited && !self.waits() {
+                    self.turned_away(reason);
+                }
             }
             (Side::Theirs, signal) => {
-                if !self.joined {
+                if self.waits() {
                     let name = self.name.clone();
                     self.notice(Notice::Admitted { peer: "me".to_owned(), name });
                 }
@@ -112,6 +117,21 @@ impl<R: CryptoRng> Session<R> {
             }
         }
         Some(())
+    }
+
+    /// From inside to outside: who came in while a lock was on its way.
+    pub(super) fn put_out(&mut self, now: Instant, id: TransportId, side: Side) {
+        let connected = self.peers.get(&id).is_some_and(|peer| peer.connected);
+        if side == Side::Ours
+            && let Some(member) = self.member_mut(id)
+        {
+            let (identity, name) = (member.identity, member.name.clone());
+            self.tell(now, id, &Signal::Knock { transport: id, identity, name });
+        }
+        let Some(member) = self.take_member(now, id, "locked").filter(|_| connected) else { return };
+        let initiated = member.ping_at.is_some();
+        let Member { channel, identity, name, .. } = *member;
+        self.stand_at_door(now, id, Door { channel, identity, name, initiated, side, since: now });
     }
 
     /// From outside to inside, through the channel that stands already.
@@ -202,7 +222,11 @@ impl<R: CryptoRng> Session<R> {
         identity: IdentityPublic,
         name: &str,
     ) {
-        if self.link().is_none() || transport == self.me || self.is_removed(&identity) {
+        if transport == self.me {
+            self.put_out(now, from, Side::Theirs);
+            return;
+        }
+        if self.link().is_none() || self.is_removed(&identity) {
             return;
         }
         let is_in = self.admission.let_in.contains(&identity)
@@ -310,9 +334,6 @@ impl<R: CryptoRng> Session<R> {
 
     /// We may not come in.
     pub(super) fn turned_away(&mut self, reason: ByeReason) {
-        if self.joined {
-            return;
-        }
         let why = match reason {
             ByeReason::Full => format!(
                 "The session is full: it holds {MAX_PEOPLE} people. Ask somebody to leave, or make a session of your own."

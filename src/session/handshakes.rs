@@ -278,7 +278,9 @@ impl<R: CryptoRng> Session<R> {
                 peer.attempt = None;
                 peer.wanted = false;
             }
-            self.turned_away(reason);
+            if !self.joined {
+                self.turned_away(reason);
+            }
             return;
         }
         self.greet(now, from);
@@ -297,8 +299,12 @@ impl<R: CryptoRng> Session<R> {
             (_, Signal::Knock { .. }) => Side::Theirs,
             _ => {
                 peer.wanted = true;
+                let locked_meanwhile = self.entrance(now, from, &identity) == Entrance::Knock;
                 self.admit(now, from, channel, identity, &name, initiated);
                 self.signal(now, from, first);
+                if locked_meanwhile {
+                    self.put_out(now, from, Side::Ours);
+                }
                 return;
             }
         };

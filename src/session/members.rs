@@ -86,6 +86,7 @@ impl<R: CryptoRng> Session<R> {
             muted: false,
             deafened: false,
             media: Media::Negotiating(now),
+            introduced: Vec::new(),
             generation: 0,
             withheld: false,
             resend_at: None,
@@ -243,6 +244,9 @@ impl<R: CryptoRng> Session<R> {
     /// Members introduce members: whoever knows one of us soon knows all.
     fn introductions(&mut self, now: Instant, from: TransportId, entries: Vec<RosterEntry>) {
         let mut news = false;
+        if let Some(member) = self.member_mut(from) {
+            member.introduced = entries.iter().map(|entry| entry.identity).collect();
+        }
         for entry in entries {
             let id = entry.transport;
             if id == self.me || self.is_removed(&entry.identity) {
@@ -341,8 +345,13 @@ impl<R: CryptoRng> Session<R> {
 
     /// A member is gone for good.
     pub(super) fn remove_member(&mut self, now: Instant, id: TransportId, reason: &'static str) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(member) = peer.member.take() else { return };
+        let _ = self.take_member(now, id, reason);
+    }
+
+    /// Ends somebody's membership, and gives back what it was.
+    pub(super) fn take_member(&mut self, now: Instant, id: TransportId, reason: &'static str) -> Option<Box<Member>> {
+        let peer = self.peers.get_mut(&id)?;
+        let member = peer.member.take()?;
         peer.wanted = false;
         peer.retry_at = None;
         if peer.is_forgettable() {
@@ -353,11 +362,13 @@ impl<R: CryptoRng> Session<R> {
         let how = match reason {
             "bye" => "left",
             "kicked" => "was removed",
+            "locked" => "has to knock",
             _ => "left (connection lost)",
         };
         self.talk(now, None, format!("{} {how}", member.name));
         self.notice(Notice::PeerLeft { peer: id.short(), reason });
         self.sender_keys.forget(id);
         self.rotate_sender_key(now, Reason::Leave);
+        Some(member)
     }
 }

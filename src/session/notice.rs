@@ -155,7 +155,7 @@ pub enum Notice {
     PeerLeft {
         /// Who.
         peer: String,
-        /// `bye`, `timeout`, `kicked`.
+        /// `bye`, `timeout`, `kicked`, or `locked`: it came in while a lock was on its way here, and has to knock now.
         reason: &'static str,
     },
     /// Something is not as it should be, and the session goes on.

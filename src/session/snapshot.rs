@@ -31,7 +31,10 @@ impl<R: CryptoRng> Session<R> {
                 input: device(&self.devices.0),
                 output: device(&self.devices.1),
             },
-            peers: members.into_iter().map(|(id, member)| peer_view(id, member, now)).collect(),
+            peers: members
+                .into_iter()
+                .map(|(id, member)| PeerView { host: self.is_authority(id, &member.identity), ..peer_view(id, member, now) })
+                .collect(),
             talk: self.talk.iter().cloned().collect(),
             reach: self.reach(),
             problems: self.problem.iter().cloned().collect(),
@@ -59,6 +62,7 @@ fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
     PeerView {
         id: id.short(),
         name: member.name.clone(),
+        host: false,
         level_db: lane.map_or(-90.0, |lane| lane.level_db),
         speaking: member.speaking && member.lost_since.is_none(),
         muted: member.muted,

@@ -95,6 +95,8 @@ pub struct PeerView {
     pub id: String,
     /// Sanitised, made unique among those here ("Bo", "Bo (2)").
     pub name: String,
+    /// Decides who may come in.
+    pub host: bool,
     /// Voice level in dBFS, −90 when silent.
     pub level_db: f32,
     /// Speaks now.

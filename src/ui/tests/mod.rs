@@ -8,7 +8,7 @@ use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
 use super::{Action, Failure, Model, Msg, Theme, update, view};
-use crate::session::view::{Admission, Connection, Invite, Me, PeerView, TalkLine, Trust, View};
+use crate::session::view::{Admission, Connection, Invite, KnockView, Me, PeerView, TalkLine, Trust, View};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -48,6 +48,7 @@ pub(super) fn peer(id: &str, name: &str, azimuth_deg: f32) -> PeerView {
     PeerView {
         id: id.into(),
         name: name.into(),
+        host: false,
         level_db: -90.0,
         speaking: false,
         muted: false,
