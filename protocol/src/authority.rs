@@ -214,14 +214,8 @@ impl Mark {
     /// "resonance/v1/authority" ‖ session id ‖ sequence ‖ successor or zeros ‖ SHA-256(state).
     fn message(&self, session: &SessionId) -> Vec<u8> {
         let successor = self.successor.map_or([0; 32], |key| *key.as_bytes());
-        [
-            b"resonance/v1/authority",
-            &session.as_bytes()[..],
-            &self.sequence.to_be_bytes(),
-            &successor,
-            &self.state_hash,
-        ]
-        .concat()
+        [b"resonance/v1/authority", &session.as_bytes()[..], &self.sequence.to_be_bytes(), &successor, &self.state_hash]
+            .concat()
     }
 }
 

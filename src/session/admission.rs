@@ -153,7 +153,8 @@ impl<R: CryptoRng> Session<R> {
     /// Whether we may do what only the host may; says so when not.
     fn host_only(&mut self) -> bool {
         if self.link().is_none() {
-            let message = "This room is open to everyone on this network: nobody can lock it or remove others.".to_owned();
+            let message =
+                "This room is open to everyone on this network: nobody can lock it or remove others.".to_owned();
             let hint = "Make a session with a link for that: `resonance create`.".to_owned();
             self.notice(Notice::Error { code: "open_room", message, hint });
             return false;
@@ -271,13 +272,7 @@ impl<R: CryptoRng> Session<R> {
     }
 
     /// Acts on the authority's new word, and hands it to all but the member who brought it.
-    fn adopt(
-        &mut self,
-        now: Instant,
-        statement: Statement,
-        secret: Option<SessionSecret>,
-        from: Option<TransportId>,
-    ) {
+    fn adopt(&mut self, now: Instant, statement: Statement, secret: Option<SessionSecret>, from: Option<TransportId>) {
         let (was_locked, was_host) = (self.admission.is_locked(), self.host());
         self.admission.statement = Some(statement);
         self.admission.let_in.clear();

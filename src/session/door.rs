@@ -229,8 +229,8 @@ impl<R: CryptoRng> Session<R> {
         if self.link().is_none() || self.is_removed(&identity) {
             return;
         }
-        let is_in = self.admission.let_in.contains(&identity)
-            || self.members().any(|(_, member)| member.identity == identity);
+        let is_in =
+            self.admission.let_in.contains(&identity) || self.members().any(|(_, member)| member.identity == identity);
         if is_in && !self.authority_is_here() {
             // It was let in while that member was away.
             self.tell(now, from, &Signal::Admit { identity, verdict: Verdict::Admitted });

@@ -196,8 +196,7 @@ impl<R: CryptoRng> Session<R> {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
-                let stage =
-                    Stage::Confirming { established, message3: Some(message3), greeted: None, initiated: true };
+                let stage = Stage::Confirming { established, message3: Some(message3), greeted: None, initiated: true };
                 self.set_attempt(now, from, stage);
                 Some(())
             }
@@ -214,11 +213,7 @@ impl<R: CryptoRng> Session<R> {
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let established = Box::new(responder.finish(&local, message).ok()?);
-        self.set_attempt(
-            now,
-            from,
-            Stage::Confirming { established, message3: None, greeted: None, initiated: false },
-        );
+        self.set_attempt(now, from, Stage::Confirming { established, message3: None, greeted: None, initiated: false });
         self.greet(now, from);
         Some(())
     }
@@ -286,7 +281,8 @@ impl<R: CryptoRng> Session<R> {
         self.greet(now, from);
         let Some(peer) = self.peers.get_mut(&from) else { return };
         // `greet` has ended the attempt if it may not come in.
-        let Some(Attempt { stage: Stage::Confirming { established, initiated, greeted, .. }, .. }) = peer.attempt.take()
+        let Some(Attempt { stage: Stage::Confirming { established, initiated, greeted, .. }, .. }) =
+            peer.attempt.take()
         else {
             return;
         };

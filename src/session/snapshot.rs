@@ -33,7 +33,10 @@ impl<R: CryptoRng> Session<R> {
             },
             peers: members
                 .into_iter()
-                .map(|(id, member)| PeerView { host: self.is_authority(id, &member.identity), ..peer_view(id, member, now) })
+                .map(|(id, member)| PeerView {
+                    host: self.is_authority(id, &member.identity),
+                    ..peer_view(id, member, now)
+                })
                 .collect(),
             talk: self.talk.iter().cloned().collect(),
             reach: self.reach(),

@@ -6,8 +6,8 @@ use crate::command::Command;
 use crate::session::effect::Ending;
 use crate::session::event::Event;
 use crate::session::notice::Notice;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use resonance_protocol::authority::{SecretCommitment, Signer, State, Statement};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::{Link, SessionSecret};
@@ -15,7 +15,7 @@ use resonance_protocol::signal::{ByeReason, Ruling, Signal, Verdict};
 use std::time::Duration;
 
 /// Ada, the host, Bo and Cy, all connected.
-fn three() -> (World, Link, [usize; 3]) {
+pub fn three() -> (World, Link, [usize; 3]) {
     let mut world = World::new();
     let (ada, link) = world.create("Ada");
     let (bo, cy) = (world.join("Bo", &link, &[]), world.join("Cy", &link, &[]));
@@ -29,7 +29,7 @@ fn knocks(world: &World, index: usize) -> Vec<String> {
     view.admission.knocks.into_iter().map(|knock| knock.name).collect()
 }
 
-fn knows(world: &World, index: usize, other: usize) -> bool {
+pub fn knows(world: &World, index: usize, other: usize) -> bool {
     let id = world.people[other].id.short();
     world.people[index].session.view(world.now).peers.iter().any(|peer| peer.id == id)
 }
@@ -43,7 +43,7 @@ fn locked(world: &World, index: usize) -> bool {
 }
 
 /// The link as somebody's program shows it now.
-fn link_of(world: &World, index: usize) -> Link {
+pub fn link_of(world: &World, index: usize) -> Link {
     Link::find(&world.people[index].session.link().expect("a link").to_text()).expect("a link")
 }
 
@@ -326,7 +326,10 @@ fn forged_and_rolled_back_statements_change_nothing() {
     let (key, me) = (AuthorityKey::generate(&mut StdRng::seed_from_u64(5)), world.people[cy].session.identity.public());
     let mut state = State::default();
     let secret = SessionSecret::generate(&mut StdRng::seed_from_u64(6));
-    state.remove(IdentityKey::generate(&mut StdRng::seed_from_u64(1_000)).public(), SecretCommitment::of(&session, &secret));
+    state.remove(
+        IdentityKey::generate(&mut StdRng::seed_from_u64(1_000)).public(),
+        SecretCommitment::of(&session, &secret),
+    );
     let forged = Statement::sign(None, Signer::Creator(&key), &session, state, Some(me)).expect("signed");
     let forged = Signal::Ruling(Ruling { statement: forged.to_bytes(), secret: Some(secret) });
     say(&mut world, cy, bo, &forged);
@@ -360,8 +363,12 @@ fn a_new_secret_is_taken_only_with_the_word_that_commits_to_it() {
     let authority = world.authority_of(ada);
     let true_secret = SessionSecret::generate(&mut StdRng::seed_from_u64(6));
     let mut state = State::default();
-    state.remove(IdentityKey::generate(&mut StdRng::seed_from_u64(99)).public(), SecretCommitment::of(&session, &true_secret));
-    let statement = Statement::sign(None, Signer::Creator(&authority), &session, state, None).expect("signed").to_bytes();
+    state.remove(
+        IdentityKey::generate(&mut StdRng::seed_from_u64(99)).public(),
+        SecretCommitment::of(&session, &true_secret),
+    );
+    let statement =
+        Statement::sign(None, Signer::Creator(&authority), &session, state, None).expect("signed").to_bytes();
     let false_secret = SessionSecret::generate(&mut StdRng::seed_from_u64(7));
     for secret in [None, Some(false_secret)] {
         say(&mut world, cy, bo, &Signal::Ruling(Ruling { statement: statement.clone(), secret }));
@@ -437,70 +444,13 @@ fn a_room_without_a_link_is_open_and_says_so() {
     let found = world.people[bo].id;
     world.happen(ada, Duration::ZERO, Event::Discovered(found));
     world.run(2 * SECOND);
-    let commands: [fn(String) -> Command; 6] = [
-        |_| Command::Lock,
-        |_| Command::Unlock,
-        Command::Admit,
-        Command::Refuse,
-        Command::Kick,
-        Command::Handover,
-    ];
+    let commands: [fn(String) -> Command; 6] =
+        [|_| Command::Lock, |_| Command::Unlock, Command::Admit, Command::Refuse, Command::Kick, Command::Handover];
     for command in commands {
         world.people[ada].notices.clear();
         world.command(ada, command("Bo".into()));
         world.run(Duration::from_millis(100));
         assert!(error(&world, ada, "open_room"));
         assert!(knows(&world, ada, bo) && knows(&world, bo, ada) && !locked(&world, bo));
-    }
-}
-
-/// Whatever happens in between: a second after all are connected again nobody has a removed person as a member.
-#[test]
-fn a_removed_person_is_nobodys_member_a_second_after_all_are_connected() {
-    for seed in 0..600 {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let (mut world, _, [ada, bo, cy]) = three();
-        let (mut host, mut people, mut removed) = (ada, vec![ada, bo, cy], Vec::new());
-        for step in 0..14 {
-            match rng.random_range(0..7) {
-                0 | 1 if people.len() > 2 => {
-                    let victim = people[rng.random_range(0..people.len())];
-                    let name = world.people[victim].id.short();
-                    if victim != host && knows(&world, host, victim) {
-                        world.command(host, Command::Kick(name));
-                        people.retain(|index| *index != victim);
-                        removed.push(victim);
-                    }
-                }
-                2 if people.len() < 6 => {
-                    let link = link_of(&world, host);
-                    let door = people[rng.random_range(0..people.len())];
-                    people.push(world.join(&format!("P{step}"), &link, &[door]));
-                }
-                3 => {
-                    let island: Vec<_> = people.iter().copied().filter(|_| rng.random()).collect();
-                    world.part(&[island, removed.clone()].concat());
-                }
-                4 => world.heal(),
-                5 => {
-                    let heir = people[rng.random_range(0..people.len())];
-                    let name = world.people[heir].id.short();
-                    if heir != host && knows(&world, host, heir) && world.cut.is_empty() {
-                        world.command(host, Command::Handover(name));
-                        world.run(SECOND);
-                        host = heir;
-                    }
-                }
-                _ => world.command(host, if rng.random() { Command::Lock } else { Command::Unlock }),
-            }
-            world.run(Duration::from_millis(rng.random_range(0..4_000)));
-        }
-        world.heal();
-        world.run(SECOND);
-        for index in people.iter().filter(|index| world.people[**index].alive) {
-            for gone in &removed {
-                assert!(!knows(&world, *index, *gone), "seed {seed}: {gone} is still a member of {index}");
-            }
-        }
     }
 }

@@ -99,7 +99,14 @@ impl World {
     ) -> usize {
         let rng = self.rng();
         let bootstrap = bootstrap.into_iter().map(|address| (None, address)).collect();
-        let config = Config { entry, unix_time: UNIX_TIME + self.now.duration_since(self.began).as_secs(), me: id, identity, name: name.to_owned(), bootstrap };
+        let config = Config {
+            entry,
+            unix_time: UNIX_TIME + self.now.duration_since(self.began).as_secs(),
+            me: id,
+            identity,
+            name: name.to_owned(),
+            bootstrap,
+        };
         let index = self.people.len();
         self.people.push(Person {
             session: Session::new(config, self.now, rng),

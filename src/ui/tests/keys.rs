@@ -274,7 +274,7 @@ fn tab_completes_verbs_and_people() {
     assert_eq!(typed(":vo", 2), "volume Bo ");
     assert_eq!(typed(":verify d", 1), "verify Di");
     assert_eq!(typed(":un", 2), "undeafen");
-    assert_eq!(typed(":un", 4), "unmute", "round and round");
+    assert_eq!(typed(":un", 5), "unmute", "round and round");
     assert_eq!(typed(":safety ", 2), "safety Cy");
     assert_eq!(typed(":xyz", 1), "xyz");
 }
