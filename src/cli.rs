@@ -32,6 +32,9 @@ pub enum Action {
         /// Put no addresses into the link: only people on this network, or with --bootstrap, will find it
         #[arg(long)]
         no_hints: bool,
+        /// How long the link takes new people in: 30m, 2h, 1d … [default: for ever]
+        #[arg(long, value_name = "TIME", value_parser = lifetime)]
+        expires: Option<Duration>,
         /// Options that every session takes.
         #[command(flatten)]
         common: Common,
@@ -193,6 +196,25 @@ pub struct Common {
     pub duration: Option<Duration>,
 }
 
+/// A number and its unit: s, m, h, d.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    /// Longer than any call: beyond that a link may as well last for ever.
+    const MAX: u64 = 10 * 365 * 86_400;
+    let usage = || "not a time such as 30m, 2h or 1d".to_owned();
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        _ => return Err(usage()),
+    };
+    let count: u64 = text[..text.len() - 1].parse().map_err(|_| usage())?;
+    match count.checked_mul(unit) {
+        Some(seconds @ 1..=MAX) => Ok(Duration::from_secs(seconds)),
+        _ => Err("must be between 1s and ten years".to_owned()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "must be between 0 and a few centuries of seconds".to_owned())
@@ -231,6 +253,11 @@ mod tests {
         let Some(Action::Lan { room, common }) = cli.ok().and_then(|cli| cli.action) else { panic!("lan") };
         assert_eq!((room.as_str(), common.duration), ("den", Some(Duration::from_millis(2_500))));
         assert!(Cli::try_parse_from(["resonance", "join"]).is_err(), "join wants a link");
+        let lives = |text: &str| lifetime(text).ok().map(|span| span.as_secs());
+        assert_eq!(["90s", "30m", "2h", "1d"].map(lives), [90, 1_800, 7_200, 86_400].map(Some));
+        for wrong in ["", "2", "h", "0m", "-1h", "2 h", "1w", "2µ", "99999999999999999999d", "9999999d"] {
+            assert_eq!(lives(wrong), None, "{wrong}");
+        }
         assert!(Cli::try_parse_from(["resonance", "lan", "--duration", "-1"]).is_err());
     }
 }

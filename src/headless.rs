@@ -77,6 +77,11 @@ impl Headless {
                 ("session_safety_number", json!({ "number": number, "members": members, "incomplete": incomplete }))
             }
             Notice::Link { link } => ("link", json!({ "link": link })),
+            Notice::Knock { peer, name } => ("knock", json!({ "peer": peer, "name": name })),
+            Notice::Admitted { peer, name } => ("admitted", json!({ "peer": peer, "name": name })),
+            Notice::Refused { peer, name } => ("refused", json!({ "peer": peer, "name": name })),
+            Notice::Kicked { peer, name } => ("kicked", json!({ "peer": peer, "name": name })),
+            Notice::Locked { peer, name, on } => ("locked", json!({ "peer": peer, "name": name, "on": on })),
             Notice::Stats(stats) => ("stats", stats_fields(stats)),
             Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (
                 "audio",

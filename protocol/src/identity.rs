@@ -115,9 +115,18 @@ impl AuthorityKey {
     pub fn hash(&self) -> [u8; 16] {
         self.public().hash()
     }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
 }
 
 impl AuthorityPublic {
+    /// Wraps 32 bytes that somebody claims to be an authority key; only the link's hash and a signature prove them.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The Ed25519 public key.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -20,6 +20,7 @@
     )
 )]
 
+pub mod authority;
 pub mod channel;
 pub mod contacts;
 pub mod handshake;

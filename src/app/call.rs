@@ -14,7 +14,7 @@ use crate::{audio, network};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
-use resonance_protocol::link::{Link, SessionKeys};
+use resonance_protocol::link::Link;
 use resonance_protocol::peer::{Address, TransportId};
 use std::collections::VecDeque;
 use std::io::BufRead;
@@ -36,6 +36,8 @@ pub enum Goal {
     Create {
         /// Put our addresses into the link.
         hints: bool,
+        /// How long the link takes people in; `None`: for ever.
+        expires_in: Option<Duration>,
     },
     /// Join one.
     Join(Box<Link>),
@@ -91,24 +93,18 @@ impl Call {
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
         let mut early = Vec::new();
-        let (entry, keys) = match goal {
-            Goal::Lan(room) => {
-                let keys = SessionKeys::for_lan_room(&room);
-                (Entry::Lan(room), keys)
-            }
-            Goal::Join(link) => {
-                let keys = link.keys();
-                (Entry::Join { link: link.to_text(), host: link.host, hints: link.hints.clone() }, keys)
-            }
-            Goal::Create { hints } => {
+        let entry = match goal {
+            Goal::Lan(room) => Entry::Lan(room),
+            Goal::Join(link) => Entry::Join(link),
+            Goal::Create { hints, expires_in } => {
                 while let Ok(Some(event)) = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()).await {
                     early.push(event);
                 }
                 let hints = if hints { own_addresses(&early) } else { Vec::new() };
-                let authority = AuthorityKey::generate(&mut rng);
-                let link = Link::create(me, authority.hash(), 0, hints, &mut rng);
-                let keys = link.keys();
-                (Entry::Create(link.to_text()), keys)
+                let authority = Box::new(AuthorityKey::generate(&mut rng));
+                let expires = expires_in.map_or(0, |span| unix_now().saturating_add(span.as_secs()));
+                let link = Box::new(Link::create(me, authority.hash(), expires, hints, &mut rng));
+                Entry::Create { link, authority }
             }
         };
         let engine = match engine.await {
@@ -119,7 +115,7 @@ impl Call {
         let identity = keeper.as_ref().map_or_else(|| IdentityKey::generate(&mut rng), |keeper| keeper.key());
         let contacts = keeper.as_ref().map(|keeper| keeper.contacts());
         let name = name.to_owned();
-        let config = Config { entry, keys, me, identity, contacts, unix_time: unix_now(), name, bootstrap };
+        let config = Config { entry, me, identity, contacts, unix_time: unix_now(), name, bootstrap };
         let session = Session::new(config, Instant::now(), rng);
         let leave_at = common.duration.map(|duration| Instant::now() + duration);
         let mut call = Self {
@@ -154,6 +150,11 @@ impl Call {
     /// Somebody has let us in, or nobody needs to.
     pub fn joined(&self) -> bool {
         self.session.joined()
+    }
+
+    /// We knock at a locked session.
+    pub fn waits(&self) -> bool {
+        self.session.waits()
     }
 
     /// What to tell the person next.

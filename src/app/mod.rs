@@ -94,7 +94,9 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
         Some(Action::Devices) => return inspect::devices(),
         Some(Action::Identity { what }) => return identity::run(&what),
         Some(Action::Link { what: LinkAction::Inspect { link } }) => return inspect::link(&read_link(&link)?),
-        Some(Action::Create { no_hints, common }) => (common, Some(Goal::Create { hints: !no_hints })),
+        Some(Action::Create { no_hints, expires, common }) => {
+            (common, Some(Goal::Create { hints: !no_hints, expires_in: expires }))
+        }
         Some(Action::Join { link, common }) => {
             let link = read_link(&link)?;
             link.check_expiry(unix_now())?;

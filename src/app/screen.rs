@@ -109,6 +109,8 @@ impl Screen {
         ui::update(&mut self.model, Msg::Tick(Instant::now()));
         if let Some(call) = self.call.as_ref().filter(|call| call.joined()) {
             ui::update(&mut self.model, Msg::View(Box::new(call.view())));
+        } else if self.call.as_ref().is_some_and(Call::waits) {
+            ui::update(&mut self.model, Msg::Knocking);
         }
     }
 
@@ -154,7 +156,7 @@ impl Screen {
     async fn start(&mut self, name: &str, choice: StartChoice) {
         self.settings.keep_name(name);
         let goal = match choice {
-            StartChoice::Create => Goal::Create { hints: true },
+            StartChoice::Create => Goal::Create { hints: true, expires_in: None },
             StartChoice::Lan(room) => Goal::Lan(room),
             StartChoice::Join(text) => {
                 let checked = Link::find(&text).and_then(|link| link.check_expiry(unix_now()).map(|()| link));

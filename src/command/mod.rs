@@ -51,6 +51,18 @@ pub enum Command {
     Stats,
     /// Show the link.
     Link,
+    /// Newcomers have to knock from now on.
+    Lock,
+    /// Everyone with the link may come in again.
+    Unlock,
+    /// Let in somebody who knocks.
+    Admit(String),
+    /// Turn away somebody who knocks.
+    Refuse(String),
+    /// Remove somebody, and change the link.
+    Kick(String),
+    /// Make somebody else the host.
+    Handover(String),
     /// Leave.
     Quit,
 }
@@ -157,6 +169,42 @@ pub const VERBS: &[Verb] = &[
         help: "show the link that invites people",
         parse: |a| none("link", a, Command::Link),
     },
+    Verb {
+        name: "lock",
+        arguments: "",
+        help: "whoever comes has to knock (host only)",
+        parse: |a| none("lock", a, Command::Lock),
+    },
+    Verb {
+        name: "unlock",
+        arguments: "",
+        help: "everyone with the link may come in again (host only)",
+        parse: |a| none("unlock", a, Command::Unlock),
+    },
+    Verb {
+        name: "admit",
+        arguments: "PEER",
+        help: "let in somebody who knocks",
+        parse: |a| rest("admit", "PEER", a, Command::Admit),
+    },
+    Verb {
+        name: "refuse",
+        arguments: "PEER",
+        help: "turn away somebody who knocks",
+        parse: |a| rest("refuse", "PEER", a, Command::Refuse),
+    },
+    Verb {
+        name: "kick",
+        arguments: "PEER",
+        help: "remove somebody and change the link (host only)",
+        parse: |a| rest("kick", "PEER", a, Command::Kick),
+    },
+    Verb {
+        name: "handover",
+        arguments: "PEER",
+        help: "make somebody else the host, for good (host only)",
+        parse: |a| rest("handover", "PEER", a, Command::Handover),
+    },
     Verb { name: "quit", arguments: "", help: "leave the session", parse: |a| none("quit", a, Command::Quit) },
 ];
 
@@ -260,6 +308,9 @@ mod tests {
             parse("/move Bo 90 2"),
             Ok(Command::Move { peer: "Bo".into(), azimuth_deg: 90.0, distance_m: Some(2.0), elevation_deg: None })
         );
+        assert_eq!(parse("lock"), Ok(Command::Lock));
+        assert_eq!(parse("kick Bo Smith"), Ok(Command::Kick("Bo Smith".into())));
+        assert!(matches!(parse("admit"), Err(CommandError::Usage("admit", "PEER"))));
         assert_eq!(parse("safety"), Ok(Command::Safety(None)));
         assert_eq!(parse("safety Cy"), Ok(Command::Safety(Some("Cy".into()))));
     }

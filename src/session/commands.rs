@@ -6,6 +6,7 @@ use super::view::Trust;
 use super::{Entry, Session, text};
 use crate::command::{Command, MAX_TEXT_BYTES};
 use rand::CryptoRng;
+use resonance_protocol::link::Link;
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use resonance_protocol::signal::Signal;
@@ -57,16 +58,22 @@ impl<R: CryptoRng> Session<R> {
                 self.notice_audio();
             }
             Command::Link => {
-                let link = self.link().map(str::to_owned);
+                let link = self.link().map(Link::to_text);
                 self.notice(Notice::Link { link });
             }
+            Command::Lock => self.lock(now),
+            Command::Unlock => self.unlock(now),
+            Command::Admit(peer) => self.admit_by_name(now, &peer),
+            Command::Refuse(peer) => self.refuse_by_name(now, &peer),
+            Command::Kick(peer) => self.kick(now, &peer),
+            Command::Handover(peer) => self.hand_over(now, &peer),
             Command::Quit => self.leave(now),
         }
     }
 
-    pub(super) fn link(&self) -> Option<&str> {
+    pub(super) fn link(&self) -> Option<&Link> {
         match &self.entry {
-            Entry::Create(link) | Entry::Join { link, .. } => Some(link),
+            Entry::Create { link, .. } | Entry::Join(link) => Some(link),
             Entry::Lan(_) => None,
         }
     }
@@ -113,29 +120,40 @@ impl<R: CryptoRng> Session<R> {
         }
     }
 
-    /// Finds who is meant by an id or an unambiguous name; says so when nobody or several are.
+    /// Finds the member who is meant by an id or an unambiguous name; says so when nobody or several are.
     pub(super) fn resolve(&mut self, peer: &str) -> Option<TransportId> {
-        if let Some((id, _)) = self.members().find(|(id, _)| id.short() == peer) {
-            return Some(id);
+        let here = self.members().map(|(id, member)| (id, member.name.clone())).collect();
+        self.resolve_among(peer, here, "You are alone in this session.")
+    }
+
+    /// The same among others; `nobody` is said when there are none.
+    pub(super) fn resolve_among(
+        &mut self,
+        peer: &str,
+        here: Vec<(TransportId, String)>,
+        nobody: &str,
+    ) -> Option<TransportId> {
+        if let Some((id, _)) = here.iter().find(|(id, _)| id.short() == peer) {
+            return Some(*id);
         }
         let lower = peer.to_lowercase();
         let exact = |name: &str| name.to_lowercase() == lower;
         let starts = |name: &str| name.to_lowercase().starts_with(&lower);
-        let mut found: Vec<_> = self.members().filter(|(_, member)| exact(&member.name)).map(|(id, _)| id).collect();
+        let mut found: Vec<_> = here.iter().filter(|(_, name)| exact(name)).map(|(id, _)| *id).collect();
         if found.is_empty() {
-            found = self.members().filter(|(_, member)| starts(&member.name)).map(|(id, _)| id).collect();
+            found = here.iter().filter(|(_, name)| starts(name)).map(|(id, _)| *id).collect();
         }
         if let [id] = found[..] {
             return Some(id);
         }
-        let names: Vec<_> = self.members().map(|(_, member)| member.name.clone()).collect();
         let shown = text::name(peer, "?");
         let (code, message) = match found.len() {
             0 => ("unknown_peer", format!("There is nobody called `{shown}` here.")),
             several => ("ambiguous_peer", format!("{several} people match `{shown}`.")),
         };
+        let names: Vec<_> = here.into_iter().map(|(_, name)| name).collect();
         let hint = match names.is_empty() {
-            true => "You are alone in this session.".to_owned(),
+            true => nobody.to_owned(),
             false => format!("Here are: {}.", names.join(", ")),
         };
         self.notice(Notice::Error { code, message, hint });

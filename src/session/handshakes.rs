@@ -3,13 +3,13 @@
 use super::effect::{Effect, Ending};
 use super::event::Undelivered;
 use super::notice::Notice;
-use super::peer::{Attempt, Peer, Stage};
-use super::{Entry, JOIN_PATIENCE, MAX_PEERS, MAX_PEOPLE, Session};
+use super::peer::{Attempt, Door, Entrance, Peer, Side, Stage};
+use super::{Entry, JOIN_PATIENCE, MAX_PEERS, Session};
 use rand::CryptoRng;
 use resonance_protocol::handshake::{Established, Initiator, LocalPeer, Responder};
 use resonance_protocol::message::MessageKind;
 use resonance_protocol::peer::{Address, TransportId};
-use resonance_protocol::signal::{ByeReason, Signal};
+use resonance_protocol::signal::Signal;
 use std::time::{Duration, Instant};
 
 /// A handshake must be done by then.
@@ -27,9 +27,9 @@ impl<R: CryptoRng> Session<R> {
         let mut dials: Vec<(Option<TransportId>, Vec<Address>)> =
             self.bootstrap.iter().map(|(peer, address)| (*peer, vec![*address])).collect();
         match &self.entry {
-            Entry::Create(link) => self.notice(Notice::Created { link: Some(link.clone()), room: None }),
+            Entry::Create { link, .. } => self.notice(Notice::Created { link: Some(link.to_text()), room: None }),
             Entry::Lan(room) => self.notice(Notice::Created { link: None, room: Some(room.clone()) }),
-            Entry::Join { host, hints, .. } => dials.push((Some(*host), hints.clone())),
+            Entry::Join(link) => dials.push((Some(link.host), link.hints.clone())),
         }
         for (peer, addresses) in dials {
             match peer {
@@ -95,7 +95,7 @@ impl<R: CryptoRng> Session<R> {
             member.resend_at = Some(now);
             return;
         }
-        let wanted = peer.wanted;
+        let wanted = peer.wanted && peer.door.is_none();
         if found {
             self.notice(Notice::PeerFound { peer: id.short(), via: "hint" });
         }
@@ -108,6 +108,8 @@ impl<R: CryptoRng> Session<R> {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.connected = false;
         peer.attempt = None;
+        self.door_lost(now, id);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.wanted || peer.member.is_some() {
             peer.retry_at = Some(now + Duration::from_millis(500));
         }
@@ -194,8 +196,7 @@ impl<R: CryptoRng> Session<R> {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
-                let stage =
-                    Stage::Confirming { established, message3: Some(message3), greeted: false, initiated: true };
+                let stage = Stage::Confirming { established, message3: Some(message3), greeted: None, initiated: true };
                 self.set_attempt(now, from, stage);
                 Some(())
             }
@@ -212,36 +213,36 @@ impl<R: CryptoRng> Session<R> {
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let established = Box::new(responder.finish(&local, message).ok()?);
-        self.set_attempt(
-            now,
-            from,
-            Stage::Confirming { established, message3: None, greeted: false, initiated: false },
-        );
-        self.greet(from);
+        self.set_attempt(now, from, Stage::Confirming { established, message3: None, greeted: None, initiated: false });
+        self.greet(now, from);
         Some(())
     }
 
-    /// Sends the first message through a new channel: it proves our keys. To a ninth person it says that the session is full.
-    pub(super) fn greet(&mut self, id: TransportId) {
-        let returning = self.peers.get(&id).is_some_and(|peer| peer.member.is_some());
-        let full = !returning && self.members().count() + 1 >= MAX_PEOPLE;
-        let hello = Signal::State { muted: self.muted, deafened: self.deafened };
+    /// Sends the first message through a new channel: it proves our keys, and tells who may not come in that it may not, or has to wait.
+    pub(super) fn greet(&mut self, now: Instant, id: TransportId) {
+        let confirming = |peer: &Peer| match &peer.attempt {
+            Some(Attempt { stage: Stage::Confirming { established, greeted: None, .. }, .. }) => {
+                Some((established.identity, established.name.clone()))
+            }
+            _ => None,
+        };
+        let Some((identity, name)) = self.peers.get(&id).and_then(confirming) else { return };
+        let entrance = self.entrance(now, id, &identity);
+        let signal = match entrance {
+            Entrance::Open => Signal::State { muted: self.muted, deafened: self.deafened },
+            Entrance::Knock => Signal::Knock { transport: id, identity, name: name.clone() },
+            Entrance::TurnedAway(reason) => Signal::Bye { reason },
+        };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(Attempt { stage: Stage::Confirming { established, greeted, .. }, .. }) = &mut peer.attempt else {
             return;
         };
-        if std::mem::replace(greeted, true) {
-            return;
-        }
-        let signal = if full { Signal::Bye { reason: ByeReason::Full } } else { hello };
+        *greeted = Some(entrance);
         let Ok(sealed) = established.channel.seal(&signal) else { return };
-        let name = established.name.clone();
-        if full {
+        if let Entrance::TurnedAway(reason) = entrance {
             peer.attempt = None;
             peer.wanted = false;
-            let message = format!("{} was turned away: the session is full.", super::text::name(&name, &id.short()));
-            let hint = format!("A session holds {MAX_PEOPLE} people: somebody has to leave first.");
-            self.notice(Notice::Warning { code: "session_full", message, hint });
+            self.tell_of_turning_away(id, &name, reason);
         }
         self.post(id, sealed);
     }
@@ -255,6 +256,11 @@ impl<R: CryptoRng> Session<R> {
             self.confirmed(now, from, signal);
             return Some(());
         }
+        if let Some(door) = &mut peer.door
+            && let Ok(signal) = door.channel.open(message)
+        {
+            return self.at_the_door(now, from, signal);
+        }
         let signal = self.member_mut(from)?.channel.open(message).ok()?;
         self.signal(now, from, signal);
         Some(())
@@ -267,35 +273,38 @@ impl<R: CryptoRng> Session<R> {
                 peer.attempt = None;
                 peer.wanted = false;
             }
-            self.turned_away(reason);
+            if !self.joined {
+                self.turned_away(reason);
+            }
             return;
         }
-        self.greet(from);
+        self.greet(now, from);
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        // `greet` has ended the attempt if there is no room.
-        let Some(Attempt { stage: Stage::Confirming { established, initiated, .. }, .. }) = peer.attempt.take() else {
+        // `greet` has ended the attempt if it may not come in.
+        let Some(Attempt { stage: Stage::Confirming { established, initiated, greeted, .. }, .. }) =
+            peer.attempt.take()
+        else {
             return;
         };
         peer.failures = 0;
         peer.refusals = 0;
         peer.retry_at = None;
-        peer.wanted = true;
         let Established { channel, identity, name, .. } = *established;
-        self.admit(now, from, channel, identity, &name, initiated);
-        self.signal(now, from, first);
-    }
-
-    fn turned_away(&mut self, reason: ByeReason) {
-        if self.joined {
-            return;
-        }
-        let why = match reason {
-            ByeReason::Full => format!(
-                "The session is full: it holds {MAX_PEOPLE} people. Ask somebody to leave, or make a session of your own."
-            ),
-            _ => "The session would not have you. Ask the person who sent the link.".to_owned(),
+        let side = match (greeted, &first) {
+            (Some(Entrance::Knock), _) => Side::Ours,
+            (_, Signal::Knock { .. }) => Side::Theirs,
+            _ => {
+                peer.wanted = true;
+                let locked_meanwhile = self.entrance(now, from, &identity) == Entrance::Knock;
+                self.admit(now, from, channel, identity, &name, initiated);
+                self.signal(now, from, first);
+                if locked_meanwhile {
+                    self.put_out(now, from, Side::Ours);
+                }
+                return;
+            }
         };
-        self.end(Ending::Refused(why));
+        self.stand_at_door(now, from, Door { channel, identity, name, initiated, side, since: now });
     }
 
     fn attempt_failed(&mut self, now: Instant, id: TransportId) {
@@ -310,7 +319,7 @@ impl<R: CryptoRng> Session<R> {
             && let Some(Attempt { stage: Stage::Confirming { message3, .. }, .. }) = &peer.attempt
             && *message3 == Some(id)
         {
-            self.greet(to);
+            self.greet(now, to);
         }
         self.bye_settled(now, id);
     }
@@ -395,7 +404,11 @@ impl<R: CryptoRng> Session<R> {
                 }
             }
         }
-        if !self.joined && now.saturating_duration_since(self.started) >= JOIN_PATIENCE {
+        if self.waits() {
+            // Somebody has answered and may take their time.
+            self.join_until = now + JOIN_PATIENCE;
+        }
+        if !self.joined && self.join_until <= now {
             let tried = self.peers.values().map(|peer| peer.addresses.len()).sum::<usize>() + self.bootstrap.len();
             self.end(Ending::Unreachable(format!(
                 "Nobody answered within {} seconds (tried {tried} addresses and this network). \

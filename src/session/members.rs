@@ -15,7 +15,7 @@ use resonance_protocol::identity::IdentityPublic;
 use resonance_protocol::media::sender_key::SenderKey;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::safety_number::SafetyNumber;
-use resonance_protocol::signal::{MediaKey, RosterEntry, Signal};
+use resonance_protocol::signal::{ByeReason, MediaKey, RosterEntry, Signal};
 use std::time::{Duration, Instant};
 
 /// Pings keep the channel's liveness known when no sound flows; every so often by the handshake's initiator.
@@ -54,11 +54,11 @@ impl<R: CryptoRng> Session<R> {
                 self.changed_in_session(now, id, before, identity);
             }
         }
-        if let Entry::Join { link, .. } = &self.entry
+        if let Entry::Join(link) = &self.entry
             && !self.joined
         {
             self.joined = true;
-            let link = link.clone();
+            let link = link.to_text();
             self.notice(Notice::Joined { link });
         }
         self.announce_member(now, id);
@@ -95,6 +95,7 @@ impl<R: CryptoRng> Session<R> {
             muted: false,
             deafened: false,
             media: Media::Negotiating(now),
+            introduced: Vec::new(),
             generation: 0,
             withheld: false,
             resend_at: None,
@@ -110,6 +111,7 @@ impl<R: CryptoRng> Session<R> {
             lane_before: None,
             speaking: false,
         }));
+        self.admission.remember(identity);
         self.audio(AudioEffect::AddLane(id));
         self.audio(AudioEffect::Place { peer: id, position });
         self.talk(now, None, format!("{name} joined"));
@@ -126,6 +128,7 @@ impl<R: CryptoRng> Session<R> {
         for member in self.member_ids() {
             self.tell(now, member, &roster);
         }
+        self.tell_admission(now, id);
         if self.offers_to(id) {
             self.do_this(Effect::OpenMedia(id));
         }
@@ -136,6 +139,7 @@ impl<R: CryptoRng> Session<R> {
         let state = Signal::State { muted: self.muted, deafened: self.deafened };
         let roster = Signal::Roster(self.roster());
         self.tell(now, id, &state);
+        self.tell_admission(now, id);
         self.tell(now, id, &roster);
         self.tell_kept(now, id);
         self.hand_over_key(now, id);
@@ -146,7 +150,7 @@ impl<R: CryptoRng> Session<R> {
         self.me < id
     }
 
-    fn roster(&self) -> Vec<RosterEntry> {
+    pub(super) fn roster(&self) -> Vec<RosterEntry> {
         let addresses = |known: &[Address]| known.iter().take(MAX_ROSTER_ADDRESSES).copied().collect();
         let mine =
             RosterEntry { transport: self.me, identity: self.identity.public(), addresses: addresses(&self.addresses) };
@@ -237,7 +241,11 @@ impl<R: CryptoRng> Session<R> {
             }
             Signal::Text { body } => self.hear_text(now, from, &body),
             Signal::Ping { id } => self.tell(now, from, &Signal::Pong { id }),
+            Signal::Bye { reason: ByeReason::Kicked } => self.sent_away(now, from),
             Signal::Bye { .. } => self.remove_member(now, from, "bye"),
+            Signal::Ruling(ruling) => self.hear_ruling(now, from, &ruling),
+            Signal::Knock { transport, identity, name } => self.hear_knock(now, from, transport, identity, &name),
+            Signal::Admit { identity, verdict } => self.hear_verdict(now, from, identity, verdict),
             Signal::Offer { .. } | Signal::Answer { .. } | Signal::Pong { .. } | Signal::Unknown => {}
         }
     }
@@ -258,11 +266,15 @@ impl<R: CryptoRng> Session<R> {
     /// Members introduce members: whoever knows one of us soon knows all.
     fn introductions(&mut self, now: Instant, from: TransportId, entries: Vec<RosterEntry>) {
         let mut news = false;
+        if let Some(member) = self.member_mut(from) {
+            member.introduced = entries.iter().map(|entry| entry.identity).collect();
+        }
         for entry in entries {
             let id = entry.transport;
-            if id == self.me {
+            if id == self.me || self.is_removed(&entry.identity) {
                 continue;
             }
+            self.admission.remember(entry.identity);
             if id == from {
                 news |= self.learn_addresses(id, entry.addresses);
                 continue;
@@ -355,8 +367,13 @@ impl<R: CryptoRng> Session<R> {
 
     /// A member is gone for good.
     pub(super) fn remove_member(&mut self, now: Instant, id: TransportId, reason: &'static str) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(member) = peer.member.take() else { return };
+        let _ = self.take_member(now, id, reason);
+    }
+
+    /// Ends somebody's membership, and gives back what it was.
+    pub(super) fn take_member(&mut self, now: Instant, id: TransportId, reason: &'static str) -> Option<Box<Member>> {
+        let peer = self.peers.get_mut(&id)?;
+        let member = peer.member.take()?;
         peer.wanted = false;
         peer.retry_at = None;
         if peer.is_forgettable() {
@@ -364,10 +381,16 @@ impl<R: CryptoRng> Session<R> {
         }
         self.do_this(Effect::CloseMedia(id));
         self.audio(AudioEffect::RemoveLane(id));
-        let how = if reason == "bye" { "left" } else { "left (connection lost)" };
+        let how = match reason {
+            "bye" => "left",
+            "kicked" => "was removed",
+            "locked" => "has to knock",
+            _ => "left (connection lost)",
+        };
         self.talk(now, None, format!("{} {how}", member.name));
         self.notice(Notice::PeerLeft { peer: id.short(), reason });
         self.sender_keys.forget(id);
         self.rotate_sender_key(now, Reason::Leave);
+        Some(member)
     }
 }

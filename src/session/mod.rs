@@ -1,9 +1,12 @@
 //! The call as a pure machine: events in, effects out; time and chance are inputs.
 //!
-//! `handshakes` finds peers and gets acquainted · `members` keeps the conversation with those who are in ·
-//! `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks · `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
+//! `handshakes` finds peers and gets acquainted · `admission` and `door` say who comes in · `members` keeps the conversation with those
+//! who are in · `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks ·
+//! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
 
+mod admission;
 mod commands;
+mod door;
 pub mod effect;
 pub mod event;
 mod handshakes;
@@ -21,6 +24,7 @@ mod trust;
 mod upkeep;
 pub mod view;
 
+use admission::Admission;
 use effect::{AudioEffect, Effect, Ending};
 use event::{AudioReport, Event};
 use notice::Notice;
@@ -28,8 +32,8 @@ use numbers::Numbers;
 use peer::{Member, Peers};
 use rand::CryptoRng;
 use resonance_protocol::contacts::ContactBook;
-use resonance_protocol::identity::IdentityKey;
-use resonance_protocol::link::SessionKeys;
+use resonance_protocol::identity::{AuthorityKey, IdentityKey};
+use resonance_protocol::link::{Link, SessionKeys};
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::signal::Signal;
 use sender_key::SenderKeys;
@@ -52,17 +56,15 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How the session is entered.
 pub enum Entry {
-    /// We made it; the link's text.
-    Create(String),
-    /// By a link: its text, and the peer that it names.
-    Join {
-        /// The link's text.
-        link: String,
-        /// The peer that made the session.
-        host: TransportId,
-        /// Where that may be.
-        hints: Vec<Address>,
+    /// We made it.
+    Create {
+        /// How others find it.
+        link: Box<Link>,
+        /// The key that the link names: with it we say who may come in.
+        authority: Box<AuthorityKey>,
     },
+    /// By a link.
+    Join(Box<Link>),
     /// The room of this name on this network.
     Lan(String),
 }
@@ -71,16 +73,14 @@ pub enum Entry {
 pub struct Config {
     /// How it is entered.
     pub entry: Entry,
-    /// From the link or the room's name.
-    pub keys: SessionKeys,
+    /// Seconds since 1970 at the start, as links count their expiry.
+    pub unix_time: u64,
     /// Our transport identity.
     pub me: TransportId,
     /// Our identity.
     pub identity: IdentityKey,
     /// Who is known under it, if it is a kept one; `None` for an identity of this session only.
     pub contacts: Option<ContactBook>,
-    /// Seconds since 1970 at the start.
-    pub unix_time: u64,
     /// Our name, as others will see it.
     pub name: String,
     /// Where members may be found besides the link's hints.
@@ -97,9 +97,13 @@ pub struct Session<R> {
     bootstrap: Vec<(Option<TransportId>, Address)>,
     rng: R,
     started: Instant,
+    unix_time: u64,
+    /// Joining is given up then.
+    join_until: Instant,
     next_tick: Instant,
     next_second: Instant,
     peers: Peers,
+    admission: Admission,
     sender_keys: SenderKeys,
     acquaintances: Acquaintances,
     numbers: Numbers,
@@ -127,7 +131,11 @@ struct Leaving {
 impl<R: CryptoRng> Session<R> {
     /// Starts a session now.
     pub fn new(config: Config, now: Instant, rng: R) -> Self {
-        let Config { entry, keys, me, identity, contacts, unix_time, name, bootstrap } = config;
+        let Config { entry, me, identity, contacts, unix_time, name, bootstrap } = config;
+        let keys = match &entry {
+            Entry::Create { link, .. } | Entry::Join(link) => link.keys(),
+            Entry::Lan(room) => SessionKeys::for_lan_room(room),
+        };
         let mut session = Self {
             keys,
             me,
@@ -136,14 +144,17 @@ impl<R: CryptoRng> Session<R> {
             bootstrap,
             rng,
             started: now,
+            unix_time,
+            join_until: now + JOIN_PATIENCE,
             next_tick: now + TICK,
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
+            admission: Admission::default(),
             sender_keys: SenderKeys::default(),
             acquaintances: Acquaintances::new(contacts, unix_time),
             numbers: Numbers::default(),
             addresses: Vec::new(),
-            joined: !matches!(entry, Entry::Join { .. }),
+            joined: !matches!(entry, Entry::Join(_)),
             muted: false,
             deafened: false,
             facing_deg: 0.0,

@@ -106,6 +106,43 @@ pub enum Notice {
         /// The link; `None` in a LAN room.
         link: Option<String>,
     },
+    /// Somebody wants to come in; `me`: we do.
+    Knock {
+        /// Who.
+        peer: String,
+        /// The name it gives itself.
+        name: String,
+    },
+    /// Somebody who knocked is let in.
+    Admitted {
+        /// Who.
+        peer: String,
+        /// The name it gives itself.
+        name: String,
+    },
+    /// Somebody who wanted to come in is not let in, or has given up.
+    Refused {
+        /// Who.
+        peer: String,
+        /// The name it gives itself.
+        name: String,
+    },
+    /// Somebody is removed from the session.
+    Kicked {
+        /// Who.
+        peer: String,
+        /// Its name.
+        name: String,
+    },
+    /// The session was locked or unlocked.
+    Locked {
+        /// By whom; `me`: by us.
+        peer: String,
+        /// Their name; empty when they are not here.
+        name: String,
+        /// Locked now.
+        on: bool,
+    },
     /// Measurements of one peer, every second.
     Stats(Stats),
     /// Measurements of the sound here, every second.
@@ -127,7 +164,7 @@ pub enum Notice {
     PeerLeft {
         /// Who.
         peer: String,
-        /// `bye`, `timeout`.
+        /// `bye`, `timeout`, `kicked`, or `locked`: it came in while a lock was on its way here, and has to knock now.
         reason: &'static str,
     },
     /// Something is not as it should be, and the session goes on.

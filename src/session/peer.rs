@@ -8,6 +8,7 @@ use resonance_protocol::handshake::{Established, Initiator, Responder};
 use resonance_protocol::identity::IdentityPublic;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
+use resonance_protocol::signal::ByeReason;
 use std::time::{Duration, Instant};
 
 /// A peer that we know of; a member once the handshake is done.
@@ -28,7 +29,9 @@ pub struct Peer {
     pub refusals: u32,
     /// A handshake under way.
     pub attempt: Option<Attempt>,
-    /// Set once the handshake is done and one channel message has opened.
+    /// Keys stand, but it has not been let in here, or has not let us in.
+    pub door: Option<Box<Door>>,
+    /// Set once the handshake is done, one channel message has opened, and it was let in.
     pub member: Option<Box<Member>>,
 }
 
@@ -47,6 +50,7 @@ impl Peer {
             failures: 0,
             refusals: 0,
             attempt: None,
+            door: None,
             member: None,
         }
     }
@@ -70,7 +74,7 @@ impl Peer {
 
     /// Nothing here is worth keeping.
     pub fn is_forgettable(&self) -> bool {
-        !self.connected && !self.wanted && self.member.is_none() && self.attempt.is_none()
+        !self.connected && !self.wanted && self.member.is_none() && self.attempt.is_none() && self.door.is_none()
     }
 }
 
@@ -99,14 +103,50 @@ pub enum Stage {
         established: Box<Established>,
         /// Number of the `Send` that carried message 3; our greeting follows its delivery, as messages have no order.
         message3: Option<u64>,
-        /// Our first channel message is out.
-        greeted: bool,
+        /// What our first channel message said, once it is out.
+        greeted: Option<Entrance>,
         /// We sent message 1: then the pings are ours.
         initiated: bool,
     },
 }
 
-/// A peer that has completed the handshake.
+/// May a peer that has proven its identity come in?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// At once.
+    Open,
+    /// When somebody lets it in.
+    Knock,
+    /// No.
+    TurnedAway(ByeReason),
+}
+
+/// A channel to somebody who is not a member yet.
+pub struct Door {
+    /// The secure conversation, once it is one.
+    pub channel: SecureChannel,
+    /// Its identity key.
+    pub identity: IdentityPublic,
+    /// The name it gave itself; not sanitised.
+    pub name: String,
+    /// We sent message 1.
+    pub initiated: bool,
+    /// Who waits for whom.
+    pub side: Side,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// The sides of a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It wants to come in to us.
+    Ours,
+    /// We want to come in to it.
+    Theirs,
+}
+
+/// A peer that has completed the handshake and was let in.
 pub struct Member {
     /// The secure conversation.
     pub channel: SecureChannel,
@@ -132,6 +172,8 @@ pub struct Member {
     pub deafened: bool,
     /// The media connection.
     pub media: Media,
+    /// Whom its newest roster named: at most a full session.
+    pub introduced: Vec<IdentityPublic>,
     /// Generation of the newest sender key that it gave us.
     pub generation: u64,
     /// Our sender keys are withheld until it shows a sign of life.

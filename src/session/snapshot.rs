@@ -16,9 +16,10 @@ impl<R: CryptoRng> Session<R> {
         View {
             elapsed: now.saturating_duration_since(self.started),
             invite: match &self.entry {
-                Entry::Create(link) | Entry::Join { link, .. } => Invite::Link(link.clone()),
+                Entry::Create { link, .. } | Entry::Join(link) => Invite::Link(link.to_text()),
                 Entry::Lan(room) => Invite::Lan { room: room.clone() },
             },
+            admission: self.admission_view(now),
             me: Me {
                 id: self.me.short(),
                 name: self.name.clone(),
@@ -32,7 +33,13 @@ impl<R: CryptoRng> Session<R> {
             },
             session_number: self.numbers.view(),
             alarms: self.acquaintances.alarms(),
-            peers: members.into_iter().map(|(id, member)| peer_view(id, member, now)).collect(),
+            peers: members
+                .into_iter()
+                .map(|(id, member)| PeerView {
+                    host: self.is_authority(id, &member.identity),
+                    ..peer_view(id, member, now)
+                })
+                .collect(),
             talk: self.talk.iter().cloned().collect(),
             reach: self.reach(),
             problems: self.problem.iter().cloned().collect(),
@@ -40,7 +47,11 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn reach(&self) -> String {
-        let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none()).count();
+        let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none() && peer.door.is_none());
+        let connecting = connecting.count();
+        if self.waits() {
+            return "You knocked: waiting to be let in…".to_owned();
+        }
         match (self.joined, self.members().next().is_some(), connecting) {
             (false, _, _) => "Looking for the others…".to_owned(),
             (true, false, 0) => "Waiting for somebody to join.".to_owned(),
@@ -56,6 +67,7 @@ fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
     PeerView {
         id: id.short(),
         name: member.name.clone(),
+        host: false,
         level_db: lane.map_or(-90.0, |lane| lane.level_db),
         speaking: member.speaking && member.lost_since.is_none(),
         muted: member.muted,

@@ -24,6 +24,7 @@ impl<R: CryptoRng> Session<R> {
     /// Ten times a second.
     pub(super) fn tick(&mut self, now: Instant) {
         self.tick_acquaintance(now);
+        self.tick_doors(now);
         for id in self.member_ids() {
             self.tick_member(now, id);
         }

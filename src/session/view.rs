@@ -10,6 +10,8 @@ pub struct View {
     pub elapsed: Duration,
     /// How people come in.
     pub invite: Invite,
+    /// Who may come in.
+    pub admission: Admission,
     /// This side.
     pub me: Me,
     /// The safety number of all.
@@ -43,6 +45,30 @@ pub enum Invite {
     },
 }
 
+/// Who may come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Newcomers have to knock.
+    pub locked: bool,
+    /// Id of the host, if it is here; one's own when one is the host.
+    pub host: Option<String>,
+    /// Whoever knocks may be let in or refused from here.
+    pub i_decide: bool,
+    /// Who knocks, the first one first.
+    pub knocks: Vec<KnockView>,
+    /// Until the link takes nobody in any more; `None`: for ever, or a room without a link.
+    pub expires_in: Option<Duration>,
+}
+
+/// Somebody who wants to come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnockView {
+    /// Short stable id.
+    pub id: String,
+    /// Sanitised, made unique among those here and those who knock.
+    pub name: String,
+}
+
 /// This side of the session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Me {
@@ -73,6 +99,8 @@ pub struct PeerView {
     pub id: String,
     /// Sanitised, made unique among those here ("Bo", "Bo (2)").
     pub name: String,
+    /// Decides who may come in.
+    pub host: bool,
     /// Voice level in dBFS, −90 when silent.
     pub level_db: f32,
     /// Speaks now.

@@ -27,6 +27,8 @@ pub(super) enum Deed {
     TurnRight,
     ScrollUp,
     ScrollDown,
+    Admit,
+    Refuse,
     Quit,
 }
 
@@ -116,6 +118,8 @@ pub(super) const CALL: &[Binding] = &[
     Binding { deed: Deed::Stats, keys: &[key('s')], shown: ("s", "s"), help: "show measurements" },
     Binding { deed: Deed::ScrollUp, keys: &[KeyCode::PageUp], shown: ("PgUp", "PgUp"), help: "older talk" },
     Binding { deed: Deed::ScrollDown, keys: &[KeyCode::PageDown], shown: ("PgDn", "PgDn"), help: "newer talk" },
+    Binding { deed: Deed::Admit, keys: &[key('a')], shown: ("a", "a"), help: "let in who knocks" },
+    Binding { deed: Deed::Refuse, keys: &[key('x')], shown: ("x", "x"), help: "turn away who knocks" },
     Binding {
         deed: Deed::CommandLine,
         keys: &[key(':'), key('/')],

@@ -51,6 +51,8 @@ pub enum Msg {
         /// What to do; may be empty.
         hint: String,
     },
+    /// Somebody has answered; we wait to be let in.
+    Knocking,
     /// The session could not begin, or is over, for a reason to be told.
     Failed(Failure),
     /// The terminal is gone: nothing can be typed any more.

@@ -13,7 +13,7 @@ use resonance::session::event::{Description, Event};
 use resonance::session::{Config, Entry, Session};
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::handshake::{Initiator, LocalPeer};
-use resonance_protocol::identity::IdentityKey;
+use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
 use resonance_protocol::media::{Frame, Opener, SenderKey};
 use resonance_protocol::peer::TransportId;
@@ -102,16 +102,16 @@ fn nothing_enters_the_network_room_in_the_clear() {
     let mut rng = StdRng::seed_from_u64(5);
     // Of each pair the one with the smaller transport identity offers media: Ada, here.
     let (ada_id, bo_id) = (TransportId::from_bytes([1; 32]), TransportId::from_bytes([2; 32]));
-    let link = Link::create(ada_id, [0; 16], 0, vec![], &mut rng);
+    let authority = Box::new(AuthorityKey::generate(&mut rng));
+    let link = Link::create(ada_id, authority.hash(), 0, vec![], &mut rng);
     let identity = IdentityKey::generate(&mut rng);
     let ada_identity = identity.public();
     let config = Config {
-        entry: Entry::Create(link.to_text()),
-        keys: link.keys(),
+        entry: Entry::Create { link: Box::new(link.clone()), authority },
+        unix_time: 1_800_000_000,
         me: ada_id,
         identity,
         contacts: None,
-        unix_time: 0,
         name: NAME.to_owned(),
         bootstrap: vec![],
     };

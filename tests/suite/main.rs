@@ -2,6 +2,7 @@
 //!
 //! One test binary, because each one more costs a link of the whole program. `make test` installs what these tests use.
 
+mod admission;
 mod allocator;
 mod boundary;
 mod call;

@@ -21,6 +21,26 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SessionSecret([u8; 16]);
 
+impl SessionSecret {
+    /// Bytes of a secret.
+    pub const LEN: usize = 16;
+
+    /// A fresh secret.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut secret = Self([0; Self::LEN]);
+        rng.fill_bytes(&mut secret.0);
+        secret
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
 /// An invitation to one session.
 #[derive(Clone)]
 pub struct Link {
@@ -97,8 +117,7 @@ impl Link {
         mut hints: Vec<Address>,
         rng: &mut impl CryptoRng,
     ) -> Link {
-        let mut secret = SessionSecret([0; 16]);
-        rng.fill_bytes(&mut secret.0);
+        let secret = SessionSecret::generate(rng);
         hints.truncate(Self::MAX_HINTS);
         Link {
             flags: 0,
@@ -108,6 +127,16 @@ impl Link {
             secret,
             hints,
         }
+    }
+
+    /// The secret that its holders share.
+    pub fn secret(&self) -> &SessionSecret {
+        &self.secret
+    }
+
+    /// A link to the same session, with the same name, by another secret: what remains after somebody was removed.
+    pub fn with_secret(&self, secret: SessionSecret) -> Link {
+        Link { secret, ..self.clone() }
     }
 
     /// The text to share. It holds the secret.

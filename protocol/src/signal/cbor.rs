@@ -1,7 +1,10 @@
 //! Signals as CBOR maps with small integer keys: 0 is the kind, 1… are its fields. Later versions may add fields and kinds.
 
-use super::{ByeReason, MediaKey, RosterEntry, Signal};
+use super::{ByeReason, MediaKey, RosterEntry, Ruling, Signal, Verdict};
+use crate::authority::Statement;
+use crate::handshake::MAX_NAME;
 use crate::identity::IdentityPublic;
+use crate::link::SessionSecret;
 use crate::media::SenderKey;
 use crate::peer::{Address, TransportId};
 use minicbor::data::Type;
@@ -22,6 +25,9 @@ mod kind {
     pub const PING: u32 = 10;
     pub const PONG: u32 = 11;
     pub const BYE: u32 = 12;
+    pub const RULING: u32 = 13;
+    pub const KNOCK: u32 = 14;
+    pub const ADMIT: u32 = 15;
     pub const KEPT: u32 = 32;
 }
 
@@ -56,6 +62,8 @@ fn in_bounds(signal: &Signal) -> bool {
                 && entries.iter().all(|entry| entry.addresses.len() <= Signal::MAX_ADDRESSES)
         }
         Signal::Text { body } => body.len() <= Signal::MAX_TEXT,
+        Signal::Ruling(ruling) => ruling.statement.len() <= Statement::MAX_LEN,
+        Signal::Knock { name, .. } => name.len() <= MAX_NAME,
         Signal::Unknown => false,
         _ => true,
     }
@@ -119,7 +127,28 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
                 ByeReason::Leaving => 0,
                 ByeReason::Full => 1,
                 ByeReason::Kicked => 2,
+                ByeReason::Refused => 3,
+                ByeReason::Expired => 4,
                 ByeReason::Other => 255,
+            })?;
+        }
+        Signal::Ruling(Ruling { statement, secret }) => {
+            start(out, 1_u64.saturating_add(u64::from(secret.is_some())), kind::RULING)?;
+            out.u8(1)?.bytes(statement)?;
+            if let Some(secret) = secret {
+                out.u8(2)?.bytes(secret.as_bytes())?;
+            }
+        }
+        Signal::Knock { transport, identity, name } => {
+            start(out, 3, kind::KNOCK)?;
+            out.u8(1)?.bytes(transport.as_bytes())?.u8(2)?.bytes(identity.as_bytes())?.u8(3)?.str(name)?;
+        }
+        Signal::Admit { identity, verdict } => {
+            start(out, 2, kind::ADMIT)?;
+            out.u8(1)?.bytes(identity.as_bytes())?.u8(2)?.u8(match verdict {
+                Verdict::Refused => 0,
+                Verdict::Admitted => 1,
+                Verdict::Gone => 2,
             })?;
         }
         Signal::Kept => start(out, 0, kind::KEPT)?,
@@ -177,7 +206,30 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
                 0 => ByeReason::Leaving,
                 1 => ByeReason::Full,
                 2 => ByeReason::Kicked,
+                3 => ByeReason::Refused,
+                4 => ByeReason::Expired,
                 _ => ByeReason::Other,
+            },
+        },
+        kind::RULING => Signal::Ruling(Ruling {
+            statement: fields.long_bytes(1, Statement::MAX_LEN)?,
+            secret: match fields.at(2) {
+                Some(_) => Some(SessionSecret::from_bytes(fields.bytes(2)?)),
+                None => None,
+            },
+        }),
+        kind::KNOCK => Signal::Knock {
+            transport: TransportId::from_bytes(fields.bytes(1)?),
+            identity: IdentityPublic::from_bytes(fields.bytes(2)?),
+            name: fields.text(3, MAX_NAME)?,
+        },
+        kind::ADMIT => Signal::Admit {
+            identity: IdentityPublic::from_bytes(fields.bytes(1)?),
+            verdict: match fields.number(2)? {
+                0 => Verdict::Refused,
+                1 => Verdict::Admitted,
+                2 => Verdict::Gone,
+                _ => return None,
             },
         },
         kind::KEPT => Signal::Kept,
@@ -252,6 +304,11 @@ impl<'a> Fields<'a> {
 
     fn bytes<const LEN: usize>(&self, key: usize) -> Option<[u8; LEN]> {
         self.at(key)?.bytes().ok()?.try_into().ok()
+    }
+
+    fn long_bytes(&self, key: usize, max: usize) -> Option<Vec<u8>> {
+        let bytes = self.at(key)?.bytes().ok()?;
+        (bytes.len() <= max).then(|| bytes.to_vec())
     }
 
     fn text(&self, key: usize, max: usize) -> Option<String> {

@@ -3,6 +3,7 @@
 mod cbor;
 
 use crate::identity::IdentityPublic;
+use crate::link::SessionSecret;
 use crate::peer::{Address, TransportId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -75,6 +76,24 @@ pub enum Signal {
         /// Why.
         reason: ByeReason,
     },
+    /// The newest word of the session's authority.
+    Ruling(Ruling),
+    /// Somebody waits to be let in: said to the members, and to the one who waits.
+    Knock {
+        /// Transport identity of who waits.
+        transport: TransportId,
+        /// Its identity key, proven to the sender of this.
+        identity: IdentityPublic,
+        /// The name it gave itself, at most [`MAX_NAME`](crate::handshake::MAX_NAME) bytes; not yet sanitised for a screen.
+        name: String,
+    },
+    /// What becomes of somebody who waits. Not signed: see [`Verdict`] for when it counts.
+    Admit {
+        /// Who waits.
+        identity: IdentityPublic,
+        /// What becomes of it.
+        verdict: Verdict,
+    },
     /// The sender's identity is a kept one: whoever keeps contacts may remember it.
     Kept,
     /// Of a kind that this version does not know: to be counted and otherwise ignored. Cannot be written.
@@ -105,6 +124,26 @@ pub struct RosterEntry {
     pub addresses: Vec<Address>,
 }
 
+/// A [`Statement`](crate::authority::Statement), and the session secret that it commits to.
+#[derive(Clone)]
+pub struct Ruling {
+    /// The statement's bytes, not yet verified.
+    pub statement: Vec<u8>,
+    /// For members only; `None` while the link's own secret is in use.
+    pub secret: Option<SessionSecret>,
+}
+
+/// What becomes of somebody who waits to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Turned away. Counts from the authority; while it is gone, from any member.
+    Refused,
+    /// Let in. Counts while the authority is gone, from any member: the authority says it by a statement.
+    Admitted,
+    /// It went away by itself.
+    Gone,
+}
+
 /// Why somebody goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByeReason {
@@ -114,6 +153,10 @@ pub enum ByeReason {
     Full,
     /// Sent away by the host.
     Kicked,
+    /// Not let in.
+    Refused,
+    /// The link's time is over.
+    Expired,
     /// A reason that this version does not know.
     Other,
 }
@@ -193,6 +236,23 @@ impl MediaKey {
         hash.update([u8::try_from(sorted.len()).unwrap_or(u8::MAX)]);
         sorted.iter().for_each(|identity| hash.update(identity.as_bytes()));
         hash.finalize().into()
+    }
+}
+
+impl PartialEq for Ruling {
+    fn eq(&self, other: &Self) -> bool {
+        let same_secret = match (&self.secret, &other.secret) {
+            (Some(mine), Some(theirs)) => bool::from(mine.as_bytes().ct_eq(theirs.as_bytes())),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        };
+        same_secret && self.statement == other.statement
+    }
+}
+
+impl fmt::Debug for Ruling {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ruling").field("statement", &self.statement.len()).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Signals as bytes: what was written is read, what is out of bounds is not, what is unknown is ignored.
 
 use super::*;
+use crate::authority::Statement;
+use crate::handshake::MAX_NAME;
 use crate::peer::Transport;
 use minicbor::Encoder;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -17,6 +19,15 @@ fn entry(seed: u8, addresses: usize) -> RosterEntry {
 
 fn media_key(generation: u64, step: u8) -> Signal {
     Signal::MediaKey(MediaKey { generation, step, secret: Zeroizing::new([3; 32]), recipients_hash: [4; 32] })
+}
+
+fn ruling(len: usize, secret: Option<[u8; 16]>) -> Signal {
+    Signal::Ruling(Ruling { statement: vec![7; len], secret: secret.map(SessionSecret::from_bytes) })
+}
+
+fn knock(name: usize) -> Signal {
+    let (transport, identity) = (TransportId::from_bytes([1; 32]), IdentityPublic::from_bytes([2; 32]));
+    Signal::Knock { transport, identity, name: "x".repeat(name) }
 }
 
 /// One of each kind, at its bounds where it has some.
@@ -37,7 +48,15 @@ fn every_kind() -> Vec<Signal> {
         Signal::Bye { reason: ByeReason::Leaving },
         Signal::Bye { reason: ByeReason::Full },
         Signal::Bye { reason: ByeReason::Kicked },
+        Signal::Bye { reason: ByeReason::Refused },
+        Signal::Bye { reason: ByeReason::Expired },
         Signal::Bye { reason: ByeReason::Other },
+        ruling(0, None),
+        ruling(Statement::MAX_LEN, Some([9; 16])),
+        knock(MAX_NAME),
+        Signal::Admit { identity: IdentityPublic::from_bytes([5; 32]), verdict: Verdict::Refused },
+        Signal::Admit { identity: IdentityPublic::from_bytes([5; 32]), verdict: Verdict::Admitted },
+        Signal::Admit { identity: IdentityPublic::from_bytes([5; 32]), verdict: Verdict::Gone },
         Signal::Kept,
     ]
 }
@@ -84,6 +103,8 @@ fn what_is_out_of_bounds_is_not_written() {
         Signal::Roster((0..9).map(|seed| entry(seed, 0)).collect()),
         Signal::Roster(vec![entry(0, 9)]),
         Signal::Text { body: "x".repeat(Signal::MAX_TEXT + 1) },
+        ruling(Statement::MAX_LEN + 1, None),
+        knock(MAX_NAME + 1),
         Signal::Unknown,
     ];
     for signal in too_much {
@@ -101,6 +122,8 @@ fn what_is_out_of_bounds_is_not_read_either() {
     assert_eq!(Signal::parse(&padded(roster.writer())), Err(Unreadable), "a list that claims to be endless");
     for cbor in [
         &[][..],
+        &[0xA3, 0, 13, 1, 0x41, 1, 2, 0x41, 1],   // a secret of one byte
+        &[0xA1, 0, 13],                           // a ruling without its statement
         &[0xA0],                                  // no kind
         &[0xA1, 0, 9],                            // a text without its body
         &[0xA2, 0, 9, 1, 0x41, b'x'],             // bytes where a text belongs
@@ -161,6 +184,10 @@ fn quality_is_always_within_its_bounds() {
 fn a_key_is_compared_but_not_shown() {
     let shown = format!("{:?}", media_key(9, 2));
     assert_eq!(shown, "MediaKey(MediaKey { generation: 9, step: 2, .. })");
+    assert_eq!(format!("{:?}", ruling(3, Some([9; 16]))), "Ruling(Ruling { statement: 3, .. })");
+    assert_eq!(ruling(3, Some([9; 16])), ruling(3, Some([9; 16])));
+    assert_ne!(ruling(3, Some([9; 16])), ruling(3, Some([8; 16])));
+    assert_ne!(ruling(3, Some([9; 16])), ruling(3, None));
     assert_eq!(media_key(9, 2), media_key(9, 2));
     assert_ne!(media_key(9, 2), media_key(9, 3));
 }

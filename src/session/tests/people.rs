@@ -1,6 +1,6 @@
 //! Whom to trust, over sessions and within one: contacts, alarms, the session's safety number, members who lie.
 
-use super::world::World;
+use super::world::{UNIX_TIME, World};
 use super::{SECOND, has, members};
 use crate::command::Command;
 use crate::session::notice::Notice;
@@ -62,7 +62,7 @@ fn verified_once_is_verified_the_next_time() {
     world.command(ada, Command::Verify("Bo".into()));
     let book = world.people[ada].contacts.clone().expect("contacts are kept");
     let bo = book.get(&key(2)).expect("Bo").clone();
-    assert!(bo.verified && bo.name == "Bo" && bo.first_met == World::UNIX);
+    assert!(bo.verified && bo.name == "Bo" && bo.first_met == UNIX_TIME);
 
     let (mut world, ada, _, _) = meeting(book, 2);
     assert_eq!(view(&world, ada).peers[0].trust, Trust::Verified);

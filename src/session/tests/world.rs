@@ -8,8 +8,8 @@ use crate::session::{Config, Entry, Session};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use resonance_protocol::contacts::ContactBook;
-use resonance_protocol::identity::IdentityKey;
-use resonance_protocol::link::{Link, SessionKeys};
+use resonance_protocol::identity::{AuthorityKey, IdentityKey};
+use resonance_protocol::link::Link;
 use resonance_protocol::media::opener::Opener;
 use resonance_protocol::media::packet::SealedPacket;
 use resonance_protocol::media::sealer::Sealer;
@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// One way through the virtual network.
 const DELAY: Duration = Duration::from_millis(5);
+
+/// Seconds since 1970 when the world begins.
+pub const UNIX_TIME: u64 = 1_800_000_000;
 
 pub struct Person {
     pub session: Session<StdRng>,
@@ -44,11 +47,14 @@ struct Ear {
 
 pub struct World {
     pub now: Instant,
+    began: Instant,
     pub people: Vec<Person>,
     /// Pairs that cannot reach each other, by number.
     pub cut: Vec<(usize, usize)>,
     /// Every byte of signalling that travelled.
     pub wire: Vec<u8>,
+    /// Of every message who sent it, and its kind.
+    pub wire_log: Vec<(usize, u8)>,
     queue: BTreeMap<(Instant, u64), (usize, Event)>,
     receipts: BTreeMap<u64, (usize, usize, u64)>,
     /// The next person's kept identity: the seed of its key, and whom it knows.
@@ -58,16 +64,15 @@ pub struct World {
 }
 
 impl World {
-    /// Unix seconds when each person's session begins.
-    pub const UNIX: u64 = 1_795_484_800;
-
     pub fn new() -> Self {
         let now = Instant::now();
         Self {
             now,
+            began: now,
             people: Vec::new(),
             cut: Vec::new(),
             wire: Vec::new(),
+            wire_log: Vec::new(),
             queue: BTreeMap::new(),
             receipts: BTreeMap::new(),
             next: None,
@@ -85,16 +90,35 @@ impl World {
         StdRng::seed_from_u64(1_000 + self.people.len() as u64)
     }
 
-    fn add(&mut self, name: &str, entry: Entry, keys: SessionKeys, id: TransportId, bootstrap: Vec<Address>) -> usize {
-        let mut rng = self.rng();
+    fn add(&mut self, name: &str, entry: Entry, id: TransportId, bootstrap: Vec<Address>) -> usize {
         let (seed, contacts) = self.next.take().unzip();
         let identity = match seed {
             Some(seed) => IdentityKey::generate(&mut StdRng::seed_from_u64(seed)),
-            None => IdentityKey::generate(&mut rng),
+            None => IdentityKey::generate(&mut self.rng()),
         };
+        self.add_as(identity, contacts, name, entry, id, bootstrap)
+    }
+
+    fn add_as(
+        &mut self,
+        identity: IdentityKey,
+        contacts: Option<ContactBook>,
+        name: &str,
+        entry: Entry,
+        id: TransportId,
+        bootstrap: Vec<Address>,
+    ) -> usize {
+        let rng = self.rng();
         let bootstrap = bootstrap.into_iter().map(|address| (None, address)).collect();
-        let config =
-            Config { entry, keys, me: id, identity, contacts, unix_time: Self::UNIX, name: name.to_owned(), bootstrap };
+        let config = Config {
+            entry,
+            contacts,
+            unix_time: UNIX_TIME + self.now.duration_since(self.began).as_secs(),
+            me: id,
+            identity,
+            name: name.to_owned(),
+            bootstrap,
+        };
         let index = self.people.len();
         self.people.push(Person {
             session: Session::new(config, self.now, rng),
@@ -119,20 +143,62 @@ impl World {
     }
 
     pub fn create(&mut self, name: &str) -> (usize, Link) {
+        self.create_for_a_time(name, 0)
+    }
+
+    pub fn create_for_a_time(&mut self, name: &str, expires: u64) -> (usize, Link) {
         let (id, mut rng) = (self.fresh_id(), self.rng());
-        let link = Link::create(id, [7; 16], 0, vec![Self::address(self.people.len())], &mut rng);
-        let index = self.add(name, Entry::Create(link.to_text()), link.keys(), id, vec![]);
+        let authority = Box::new(AuthorityKey::generate(&mut rng));
+        let link = Link::create(id, authority.hash(), expires, vec![Self::address(self.people.len())], &mut rng);
+        let index = self.add(name, Entry::Create { link: Box::new(link.clone()), authority }, id, vec![]);
         (index, link)
     }
 
     pub fn join(&mut self, name: &str, link: &Link, bootstrap: &[usize]) -> usize {
-        let entry = Entry::Join { link: link.to_text(), host: link.host, hints: link.hints.clone() };
+        let entry = Entry::Join(Box::new(link.clone()));
         let bootstrap = bootstrap.iter().map(|index| Self::address(*index)).collect();
-        self.add(name, entry, link.keys(), self.fresh_id(), bootstrap)
+        self.add(name, entry, self.fresh_id(), bootstrap)
+    }
+
+    /// Joins by the identity of somebody who is or was here, from another process.
+    pub fn join_again(&mut self, name: &str, link: &Link, who: usize) -> usize {
+        let identity = IdentityKey::generate(&mut StdRng::seed_from_u64(1_000 + who as u64));
+        self.add_as(identity, None, name, Entry::Join(Box::new(link.clone())), self.fresh_id(), vec![])
+    }
+
+    /// The authority key of somebody who made a session.
+    pub fn authority_of(&self, index: usize) -> AuthorityKey {
+        AuthorityKey::generate(&mut StdRng::seed_from_u64(1_000 + index as u64))
+    }
+
+    /// These reach only each other from now on.
+    pub fn part(&mut self, island: &[usize]) {
+        for (a, b) in self.pairs() {
+            if island.contains(&a) != island.contains(&b) && !self.is_cut(a, b) {
+                self.cut.push((a, b));
+                let (of_a, of_b) = (self.people[a].id, self.people[b].id);
+                self.happen(a, DELAY, Event::Disconnected(of_b));
+                self.happen(b, DELAY, Event::Disconnected(of_a));
+            }
+        }
+    }
+
+    /// Everyone who was cut off from somebody is connected again.
+    pub fn heal(&mut self) {
+        for (a, b) in std::mem::take(&mut self.cut) {
+            let (of_a, of_b) = (self.people[a].id, self.people[b].id);
+            self.happen(a, Duration::ZERO, Event::Connected { peer: of_b, remote: None });
+            self.happen(b, Duration::ZERO, Event::Connected { peer: of_a, remote: None });
+        }
+    }
+
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let alive: Vec<_> = (0..self.people.len()).filter(|index| self.people[*index].alive).collect();
+        alive.iter().flat_map(|a| alive.iter().filter(move |b| a < b).map(move |b| (*a, *b))).collect()
     }
 
     pub fn lan(&mut self, name: &str, room: &str) -> usize {
-        self.add(name, Entry::Lan(room.to_owned()), SessionKeys::for_lan_room(room), self.fresh_id(), vec![])
+        self.add(name, Entry::Lan(room.to_owned()), self.fresh_id(), vec![])
     }
 
     pub fn happen(&mut self, index: usize, after: Duration, event: Event) {
@@ -254,6 +320,7 @@ impl World {
             }
             Effect::Send { to, bytes, id } => {
                 self.wire.extend_from_slice(&bytes);
+                self.wire_log.push((index, bytes[0]));
                 match self.find(to).filter(|target| !self.is_cut(index, *target)) {
                     Some(target) => {
                         self.serial += 1;

@@ -274,7 +274,7 @@ fn tab_completes_verbs_and_people() {
     assert_eq!(typed(":vo", 2), "volume Bo ");
     assert_eq!(typed(":verify d", 1), "verify Di");
     assert_eq!(typed(":un", 2), "undeafen");
-    assert_eq!(typed(":un", 4), "unmute", "round and round");
+    assert_eq!(typed(":un", 5), "unmute", "round and round");
     assert_eq!(typed(":safety ", 2), "safety Cy");
     assert_eq!(typed(":xyz", 1), "xyz");
 }
@@ -395,4 +395,23 @@ fn the_talk_rolls() {
 fn a_terminal_that_is_gone_ends_the_program() {
     let mut model = in_session(UNICODE, call());
     assert_eq!(update(&mut model, Msg::InputEnded), [Action::Quit]);
+}
+
+#[test]
+fn who_knocks_is_let_in_or_refused_by_a_key_and_never_while_typing() {
+    let knock = |id: &str, name: &str| KnockView { id: id.into(), name: name.into() };
+    let mut view = call();
+    let mut model = in_session(UNICODE, view.clone());
+    assert_eq!(press(&mut model, &[KeyCode::Char('a')]), [], "nobody knocks");
+    view.admission.knocks = vec![knock("e4e4e4e4", "Eve"), knock("f4f4f4f4", "Finn")];
+    view.admission.i_decide = true;
+    show(&mut model, view);
+    assert_eq!(press(&mut model, &[KeyCode::Char('a')]), command(Command::Admit("e4e4e4e4".into())));
+    assert_eq!(press(&mut model, &[KeyCode::Char('x')]), command(Command::Refuse("e4e4e4e4".into())));
+    press(&mut model, &[KeyCode::Enter]);
+    assert_eq!(type_in(&mut model, "ax"), [], "letters of a text are letters");
+    press(&mut model, &[KeyCode::Esc]);
+    type_in(&mut model, ":admit f");
+    press(&mut model, &[KeyCode::Tab]);
+    assert_eq!(press(&mut model, &[KeyCode::Enter]), command(Command::Admit("Finn".into())), "Tab knows who knocks");
 }

@@ -9,7 +9,9 @@ use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
 use super::{Action, Failure, Model, Msg, Theme, update, view};
-use crate::session::view::{Alarm, Connection, Invite, Me, PeerView, SessionNumber, TalkLine, Trust, View};
+use crate::session::view::{
+    Admission, Alarm, Connection, Invite, KnockView, Me, PeerView, SessionNumber, TalkLine, Trust, View,
+};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -27,6 +29,7 @@ fn alone() -> View {
     View {
         elapsed: Duration::from_secs(7),
         invite: Invite::Link(LINK.into()),
+        admission: Admission::default(),
         me: Me {
             id: "adaadaad".into(),
             name: "Ada".into(),
@@ -51,6 +54,7 @@ pub(super) fn peer(id: &str, name: &str, azimuth_deg: f32) -> PeerView {
     PeerView {
         id: id.into(),
         name: name.into(),
+        host: false,
         level_db: -90.0,
         speaking: false,
         muted: false,

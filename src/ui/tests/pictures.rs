@@ -69,6 +69,29 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("identity_changed", in_session(theme, alarmed())));
     views.push(("lan_call", in_session(theme, View { invite: Invite::Lan { room: "den".into() }, ..call() })));
 
+    let knock = |id: &str, name: &str| KnockView { id: id.into(), name: name.into() };
+    let mut locked = call();
+    locked.peers[0].host = true;
+    locked.admission = Admission {
+        locked: true,
+        host: Some("b0b0b0b0".into()),
+        knocks: vec![knock("e4e4e4e4", "Eve"), knock("f4f4f4f4", "Finn")],
+        ..Admission::default()
+    };
+    views.push(("knock_of_others", in_session(theme, locked.clone())));
+    locked.peers[0].host = false;
+    locked.admission.host = Some("adaadaad".into());
+    locked.admission.i_decide = true;
+    views.push(("knock", in_session(theme, locked.clone())));
+    locked.admission.knocks.clear();
+    locked.admission.expires_in = Some(Duration::from_secs(7_200));
+    let mut model = in_session(theme, locked);
+    press(&mut model, &[KeyCode::Char('i')]);
+    views.push(("invite_locked", model));
+    let mut model = Model::opening(theme, "Eve", "Joining the session…");
+    update(&mut model, Msg::Knocking);
+    views.push(("knocking", model));
+
     let mut full = call();
     full.me.deafened = true;
     full.problems = problems;

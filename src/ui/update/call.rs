@@ -46,6 +46,8 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
         Deed::TurnRight => return turn(model, TURN_DEG),
         Deed::ScrollUp => scroll_talk(model, 5),
         Deed::ScrollDown => scroll_talk(model, -5),
+        Deed::Admit => return answer_knock(model, Command::Admit),
+        Deed::Refuse => return answer_knock(model, Command::Refuse),
         Deed::Quit => return quit(model),
     }
     Vec::new()
@@ -85,6 +87,16 @@ fn copy(model: &mut Model) -> Vec<Action> {
             Vec::new()
         }
     }
+}
+
+/// Lets in or turns away who has knocked longest.
+fn answer_knock(model: &mut Model, answer: fn(String) -> Command) -> Vec<Action> {
+    let first = model.view.as_ref().and_then(|view| view.admission.knocks.first());
+    let Some(id) = first.map(|knock| knock.id.clone()) else {
+        model.tell(Tone::Fine, "nobody knocks");
+        return Vec::new();
+    };
+    vec![Action::Command(answer(id))]
 }
 
 fn choose(model: &mut Model, next: impl Fn(usize, usize) -> usize) {

@@ -30,6 +30,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             let text = if hint.is_empty() { message } else { format!("{message}: {hint}") };
             model.tell(Tone::Trouble, text);
         }
+        Msg::Knocking if matches!(model.mode, Mode::Opening(_)) => {
+            model.mode = Mode::Opening("The session is locked. You knocked: waiting to be let in…".to_owned());
+        }
+        Msg::Knocking => {}
         Msg::Failed(failure) => {
             model.mode = Mode::Alarm(failure);
             model.view = None;

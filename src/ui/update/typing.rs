@@ -204,10 +204,13 @@ fn candidates(text: &str, view: Option<&View>) -> Vec<String> {
     let arguments = VERBS.iter().find(|row| row.name == verb).map_or("", |row| row.arguments);
     let wants_more = arguments.contains(' ');
     let rest = rest.trim_start().to_lowercase();
-    let peers = view.map_or(&[][..], |view| &view.peers);
-    let wanted = arguments.trim_start_matches('[').starts_with("PEER");
-    let fitting = peers.iter().filter(|peer| wanted && peer.name.to_lowercase().starts_with(&rest));
-    fitting.map(|peer| format!("{verb} {}{}", peer.name, if wants_more { " " } else { "" })).collect()
+    let Some(view) = view.filter(|_| arguments.trim_start_matches('[').starts_with("PEER")) else { return Vec::new() };
+    let names: Vec<&String> = match verb {
+        "admit" | "refuse" => view.admission.knocks.iter().map(|knock| &knock.name).collect(),
+        _ => view.peers.iter().map(|peer| &peer.name).collect(),
+    };
+    let fitting = names.into_iter().filter(|name| name.to_lowercase().starts_with(&rest));
+    fitting.map(|name| format!("{verb} {name}{}", if wants_more { " " } else { "" })).collect()
 }
 
 fn complete(state: &mut CommandLine, view: Option<&View>, code: KeyCode) {

@@ -1,6 +1,6 @@
 //! How people come in: while alone the link is what the screen is about.
 
-use super::{put, put_all, rule, status, talk};
+use super::{put, put_all, rule, status, talk, words};
 use crate::session::view::{Invite, View};
 use crate::ui::model::Model;
 use crate::ui::text;
@@ -8,12 +8,13 @@ use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use std::time::Duration;
 
 pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
     // No frame at the sides: whoever selects the link with the mouse gets the link and nothing else.
     rule(frame, theme, area, "Invite");
-    let invitation = invitation(theme, &view.invite, usize::from(area.width));
+    let invitation = invitation(theme, view, usize::from(area.width));
     let rows = (invitation.len() as u16).min(area.height.saturating_sub(1));
     put_all(frame, Rect { y: area.y + 1, height: rows, ..area }, invitation);
     let mut rest = below(area, 1 + rows);
@@ -32,18 +33,26 @@ fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
-fn invitation(theme: Theme, invite: &Invite, cells: usize) -> Vec<Line<'static>> {
+fn invitation(theme: Theme, view: &View, cells: usize) -> Vec<Line<'static>> {
     let indented =
         |words: &str| text::wrap(words, cells.saturating_sub(4)).into_iter().map(|line| Line::raw(format!("  {line}")));
     let mut lines = Vec::new();
-    match invite {
+    match &view.invite {
         Invite::Link(link) => {
             lines.extend(indented("Send this link to the people you want to talk to:"));
             lines.push(Line::default());
             let link = text::wrap(link, cells.saturating_sub(4));
             lines.extend(link.into_iter().map(|part| Line::styled(format!("  {part}"), theme.hero())));
             lines.push(Line::default());
-            lines.extend(indented("Whoever has it can come in: send it only to them, and compare safety numbers."));
+            lines.extend(indented(match view.admission.locked {
+                false => "Whoever has it can come in: send it only to them, and compare safety numbers.",
+                true => "The session is locked: whoever has it has to knock, and is let in or refused.",
+            }));
+            match view.admission.expires_in {
+                Some(Duration::ZERO) => lines.extend(indented("It has expired: nobody new can come in by it.")),
+                Some(left) => lines.extend(indented(&format!("It expires in {}.", words::span(left)))),
+                None => {}
+            }
             lines.push(Line::from_iter([
                 Span::styled("  c", theme.key()),
                 Span::raw(" copy (or select it with Shift and the mouse)"),

@@ -81,7 +81,7 @@ fn card(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize, detail: De
     let trust_cells = 14.min(cells / 2);
     let path_cells = cells.saturating_sub(2 + trust_cells + 1);
     let loss = peer.loss_up.max(peer.loss_down);
-    let mut path = words::path(&peer.connection);
+    let mut path = format!("{}{}", host(peer), words::path(&peer.connection));
     let mut path_style = connection(theme, peer);
     if detail == Detail::Tight && has_problem(peer) && loss >= BAD_LOSS {
         (path, path_style) = (format!("{} lost", words::percent(loss)), theme.warning());
@@ -101,6 +101,11 @@ fn card(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize, detail: De
         lines.push(Line::styled(format!("    {}", text::cut(&problem(peer), cells.saturating_sub(4))), style));
     }
     lines
+}
+
+/// Who decides about coming in is marked where a name cannot get to.
+fn host(peer: &PeerView) -> &'static str {
+    if peer.host { "host · " } else { "" }
 }
 
 fn problem(peer: &PeerView) -> String {
@@ -126,7 +131,7 @@ fn row(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize) -> Line<'st
         Connection::Direct if loss >= BAD_LOSS => (format!("{} lost", words::percent(loss)), theme.warning()),
         Connection::Direct => {
             let round_trip = words::round_trip(peer).unwrap_or_default();
-            (format!("direct {round_trip}"), Style::new())
+            (format!("{}direct {round_trip}", host(peer)), Style::new())
         }
         other => (words::path(other), connection(theme, peer)),
     };

@@ -26,6 +26,10 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
             others => format!("{} people", others + 1),
         };
         left.push(Span::raw(format!(" · {people}")));
+        if view.admission.locked {
+            left.push(Span::raw(" · "));
+            left.push(Span::styled("locked", theme.strong()));
+        }
         if let Some(number) = session_number(view) {
             left.push(Span::raw(format!(" · {number}")));
         }
@@ -168,6 +172,9 @@ fn message(model: &Model) -> Option<(String, Style)> {
     if model.mode == Mode::Leave {
         return Some(("Leave the session? The others go on without you.".to_owned(), theme.strong()));
     }
+    if let Some(knocking) = model.view.as_ref().and_then(|view| knocking(view)) {
+        return Some((knocking, theme.strong()));
+    }
     if matches!(model.mode, Mode::Invite | Mode::Stats) || model.alone() {
         // These pages list all of them.
         return None;
@@ -179,6 +186,20 @@ fn message(model: &Model) -> Option<(String, Style)> {
         several => format!(" (and {} more: s)", several - 1),
     };
     Some((format!("⚠ {first}{more}"), theme.warning()))
+}
+
+/// Who knocks, and what to do about it.
+fn knocking(view: &View) -> Option<String> {
+    let (first, more) = view.admission.knocks.split_first()?;
+    let name = text::cut(&first.name, 24);
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" ({more} more)"),
+    };
+    Some(match view.admission.i_decide {
+        true => format!("{name} wants to come in{more} · a admit · x refuse"),
+        false => format!("{name} knocks{more}: the host lets in or refuses"),
+    })
 }
 
 /// What helps with the command that is being typed: the error, what Tab goes through, or the verb's row of the table.

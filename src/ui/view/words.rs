@@ -30,6 +30,16 @@ pub(super) fn round_trip(peer: &PeerView) -> Option<String> {
     }
 }
 
+/// A span in its largest unit, rounded up: `2 h`.
+pub(super) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds.div_ceil(60)),
+        seconds @ 7_200..172_800 => format!("{} h", seconds.div_ceil(3_600)),
+        seconds => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
 /// Whole per cent of a share.
 pub(super) fn percent(share: f32) -> String {
     format!("{} %", (share.clamp(0.0, 1.0) * 100.0).round() as u8)
