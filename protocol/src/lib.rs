@@ -23,10 +23,13 @@
 pub mod channel;
 pub mod handshake;
 pub mod identity;
+mod kem;
 pub mod link;
 pub mod media;
 pub mod message;
 pub mod peer;
 pub mod position;
+mod ratchet;
 pub mod safety_number;
 pub mod signal;
+mod x25519;
