@@ -89,6 +89,7 @@ impl<R: CryptoRng> Session<R> {
         }
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.connected = true;
+        peer.seen_at = remote.map(|address| address.ip).or(peer.seen_at);
         let found = peer.wanted && peer.via == "hint" && peer.member.is_none();
         if let Some(member) = peer.member.as_deref_mut() {
             // What was sent while the connection was gone may be lost.
@@ -174,6 +175,10 @@ impl<R: CryptoRng> Session<R> {
         if (ours_goes_on && self.me < from) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
             return None;
         }
+        let seen_at = self.peers.get(&from)?.seen_at;
+        if !self.allowance.take(now, from, seen_at) {
+            return None;
+        }
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let (responder, message2) = Responder::answer(&self.keys, &local, from, message, &mut self.rng).ok()?;
         self.post(from, message2);
@@ -217,65 +222,94 @@ impl<R: CryptoRng> Session<R> {
             from,
             Stage::Confirming { established, message3: None, greeted: false, initiated: false },
         );
-        self.greet(from);
+        self.greet(now, from);
         Some(())
     }
 
-    /// Sends the first message through a new channel: it proves our keys. To a ninth person it says that the session is full.
-    pub(super) fn greet(&mut self, id: TransportId) {
-        let returning = self.peers.get(&id).is_some_and(|peer| peer.member.is_some());
-        let full = !returning && self.members().count() + 1 >= MAX_PEOPLE;
-        let hello = Signal::State { muted: self.muted, deafened: self.deafened };
+    /// Sends the first message through a new channel, to be answered: that proves the keys. A ninth person hears that the
+    /// session is full.
+    pub(super) fn greet(&mut self, now: Instant, id: TransportId) {
+        if self.is_full_for(id) {
+            self.turn_away(now, id);
+            return;
+        }
+        let ping = Signal::Ping { id: self.next_message };
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(Attempt { stage: Stage::Confirming { established, greeted, .. }, .. }) = &mut peer.attempt else {
-            return;
-        };
-        if std::mem::replace(greeted, true) {
-            return;
+        if let Some(Attempt { stage: Stage::Confirming { greeted, .. }, .. }) = &mut peer.attempt
+            && !std::mem::replace(greeted, true)
+        {
+            self.whisper(now, id, &ping);
         }
-        let signal = if full { Signal::Bye { reason: ByeReason::Full } } else { hello };
-        let Ok(sealed) = established.channel.seal(&signal) else { return };
-        let name = established.name.clone();
-        if full {
-            peer.attempt = None;
-            peer.wanted = false;
-            let message = format!("{} was turned away: the session is full.", super::text::name(&name, &id.short()));
-            let hint = format!("A session holds {MAX_PEOPLE} people: somebody has to leave first.");
-            self.notice(Notice::Warning { code: "session_full", message, hint });
+    }
+
+    /// Sends a signal through a channel that is not proved yet.
+    fn whisper(&mut self, now: Instant, id: TransportId, signal: &Signal) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt
+            && let Ok(sealed) = established.channel.seal(now, signal, &mut self.rng)
+        {
+            self.post(id, sealed);
         }
-        self.post(id, sealed);
+    }
+
+    fn is_full_for(&self, id: TransportId) -> bool {
+        let returning = self.peers.get(&id).is_some_and(|peer| peer.member.is_some());
+        !returning && self.members().count() + 1 >= MAX_PEOPLE
+    }
+
+    fn turn_away(&mut self, now: Instant, id: TransportId) {
+        self.whisper(now, id, &Signal::Bye { reason: ByeReason::Full });
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.wanted = false;
+        let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = peer.attempt.take() else { return };
+        let name = super::text::name(&established.name, &id.short());
+        let message = format!("{name} was turned away: the session is full.");
+        let hint = format!("A session holds {MAX_PEOPLE} people: somebody has to leave first.");
+        self.notice(Notice::Warning { code: "session_full", message, hint });
     }
 
     /// A channel message: proves a new channel, or belongs to a member's.
     fn channel_message(&mut self, now: Instant, from: TransportId, message: &[u8]) -> Option<()> {
         let peer = self.peers.get_mut(&from)?;
         if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt
-            && let Ok(signal) = established.channel.open(message)
+            && let Ok(signal) = established.channel.open(now, message)
         {
-            self.confirmed(now, from, signal);
+            self.confirm(now, from, signal);
             return Some(());
         }
-        let signal = self.member_mut(from)?.channel.open(message).ok()?;
+        let signal = self.member_mut(from)?.channel.open(now, message).ok()?;
         self.signal(now, from, signal);
         Some(())
     }
 
-    /// The first message has come through a new channel: both sides hold the same keys.
-    fn confirmed(&mut self, now: Instant, from: TransportId, first: Signal) {
-        if let Signal::Bye { reason } = first {
-            if let Some(peer) = self.peers.get_mut(&from) {
-                peer.attempt = None;
-                peer.wanted = false;
+    /// A message has come through a new channel. A ping says that theirs open here; anything else is said only by who has
+    /// opened one of ours: then the keys are the same on both sides.
+    fn confirm(&mut self, now: Instant, from: TransportId, signal: Signal) {
+        match signal {
+            Signal::Bye { reason } => {
+                if let Some(peer) = self.peers.get_mut(&from) {
+                    peer.attempt = None;
+                    peer.wanted = false;
+                }
+                self.turned_away(reason);
             }
-            self.turned_away(reason);
+            Signal::Ping { id } => {
+                self.greet(now, from);
+                self.whisper(now, from, &Signal::Pong { id });
+            }
+            other => self.confirmed(now, from, other),
+        }
+    }
+
+    /// One message has opened in each direction.
+    fn confirmed(&mut self, now: Instant, from: TransportId, first: Signal) {
+        if self.is_full_for(from) {
+            self.turn_away(now, from);
             return;
         }
-        self.greet(from);
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        // `greet` has ended the attempt if there is no room.
-        let Some(Attempt { stage: Stage::Confirming { established, initiated, .. }, .. }) = peer.attempt.take() else {
-            return;
-        };
+        let stage = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Confirming { greeted: true, .. }));
+        let Some(Attempt { stage: Stage::Confirming { established, initiated, .. }, .. }) = stage else { return };
         peer.failures = 0;
         peer.refusals = 0;
         peer.retry_at = None;
@@ -310,7 +344,7 @@ impl<R: CryptoRng> Session<R> {
             && let Some(Attempt { stage: Stage::Confirming { message3, .. }, .. }) = &peer.attempt
             && *message3 == Some(id)
         {
-            self.greet(to);
+            self.greet(now, to);
         }
         self.bye_settled(now, id);
     }

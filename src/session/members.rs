@@ -17,7 +17,8 @@ use resonance_protocol::safety_number::SafetyNumber;
 use resonance_protocol::signal::{MediaKey, RosterEntry, Signal};
 use std::time::{Duration, Instant};
 
-/// Pings keep the channel's liveness known when no sound flows; every so often by the handshake's initiator.
+/// Pings by the handshake's initiator, answered at once, keep the ratchet turning and the channel's liveness known when nothing
+/// else is said: both directions have healed from a theft after two of them.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// Addresses of one peer in a roster.
@@ -110,6 +111,7 @@ impl<R: CryptoRng> Session<R> {
 
     /// Everyone needs to know each other, and gets a fresh sender key of ours that the past does not hold.
     fn announce_member(&mut self, now: Instant, id: TransportId) {
+        self.tell(now, id, &Signal::State { muted: self.muted, deafened: self.deafened });
         self.rotate_sender_key(now, Reason::Join);
         let roster = Signal::Roster(self.roster());
         for member in self.member_ids() {

@@ -3,6 +3,7 @@
 //! `handshakes` finds peers and gets acquainted · `members` keeps the conversation with those who are in ·
 //! `commands` does what the person asks · `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
 
+mod allowance;
 mod commands;
 pub mod effect;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod text;
 mod upkeep;
 pub mod view;
 
+use allowance::Allowance;
 use effect::{AudioEffect, Effect, Ending};
 use event::{AudioReport, Event};
 use notice::Notice;
@@ -91,6 +93,7 @@ pub struct Session<R> {
     next_tick: Instant,
     next_second: Instant,
     peers: Peers,
+    allowance: Allowance,
     sender_keys: SenderKeys,
     addresses: Vec<Address>,
     joined: bool,
@@ -128,6 +131,7 @@ impl<R: CryptoRng> Session<R> {
             next_tick: now + TICK,
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
+            allowance: Allowance::default(),
             sender_keys: SenderKeys::default(),
             addresses: Vec::new(),
             joined: !matches!(entry, Entry::Join { .. }),
@@ -271,7 +275,8 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn tell_numbered(&mut self, now: Instant, peer: TransportId, signal: &Signal) -> Option<u64> {
-        let sealed = match self.member_mut(peer)?.channel.seal(signal) {
+        let member = self.peers.get_mut(&peer)?.member.as_deref_mut()?;
+        let sealed = match member.channel.seal(now, signal, &mut self.rng) {
             Ok(sealed) => sealed,
             Err(error) => {
                 // A channel that cannot seal any more (its counter is used up) is replaced by a new handshake.

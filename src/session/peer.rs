@@ -7,6 +7,7 @@ use resonance_protocol::handshake::{Established, Initiator, Responder};
 use resonance_protocol::identity::IdentityPublic;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// A peer that we know of; a member once the handshake is done.
@@ -17,6 +18,8 @@ pub struct Peer {
     pub addresses: Vec<Address>,
     /// A transport connection stands.
     pub connected: bool,
+    /// Where it was directly seen last.
+    pub seen_at: Option<IpAddr>,
     /// We want it in the session: dial it, start the handshake.
     pub wanted: bool,
     /// Next time to dial, or to start the handshake.
@@ -27,7 +30,7 @@ pub struct Peer {
     pub refusals: u32,
     /// A handshake under way.
     pub attempt: Option<Attempt>,
-    /// Set once the handshake is done and one channel message has opened.
+    /// Set once the handshake is done and one channel message has opened in each direction.
     pub member: Option<Box<Member>>,
 }
 
@@ -41,6 +44,7 @@ impl Peer {
             via,
             addresses: Vec::new(),
             connected: false,
+            seen_at: None,
             wanted: false,
             retry_at: None,
             failures: 0,
@@ -92,7 +96,7 @@ pub enum Stage {
     },
     /// Message 2 is out.
     Responding(Responder),
-    /// Keys stand; the first message through the channel proves them.
+    /// Keys stand; a message through the channel in each direction proves them.
     Confirming {
         /// The outcome.
         established: Box<Established>,
