@@ -199,9 +199,7 @@ impl<R: CryptoRng> Session<R> {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
-                let stage =
-                    Stage::Confirming { established, message3: Some(message3), greeted: false, initiated: true };
-                self.set_attempt(now, from, stage);
+                self.set_attempt(now, from, Stage::confirming(established, Some(message3)));
                 Some(())
             }
             Err(_) => {
@@ -217,55 +215,34 @@ impl<R: CryptoRng> Session<R> {
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let established = Box::new(responder.finish(&local, message).ok()?);
-        self.set_attempt(
-            now,
-            from,
-            Stage::Confirming { established, message3: None, greeted: false, initiated: false },
-        );
+        self.set_attempt(now, from, Stage::confirming(established, None));
         self.greet(now, from);
         Some(())
     }
 
-    /// Sends the first message through a new channel, to be answered: that proves the keys. A ninth person hears that the
-    /// session is full.
+    /// Sends the first message through a new channel: it proves our keys. To a ninth person it says that the session is full.
     pub(super) fn greet(&mut self, now: Instant, id: TransportId) {
-        if self.is_full_for(id) {
-            self.turn_away(now, id);
+        let returning = self.peers.get(&id).is_some_and(|peer| peer.member.is_some());
+        let full = !returning && self.members().count() + 1 >= MAX_PEOPLE;
+        let hello = Signal::State { muted: self.muted, deafened: self.deafened };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(Attempt { stage: Stage::Confirming { established, greeted, .. }, .. }) = &mut peer.attempt else {
+            return;
+        };
+        if std::mem::replace(greeted, true) {
             return;
         }
-        let ping = Signal::Ping { id: self.next_message };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if let Some(Attempt { stage: Stage::Confirming { greeted, .. }, .. }) = &mut peer.attempt
-            && !std::mem::replace(greeted, true)
-        {
-            self.whisper(now, id, &ping);
+        let signal = if full { Signal::Bye { reason: ByeReason::Full } } else { hello };
+        let Ok(sealed) = established.channel.seal(now, &signal, &mut self.rng) else { return };
+        let name = established.name.clone();
+        if full {
+            peer.attempt = None;
+            peer.wanted = false;
+            let message = format!("{} was turned away: the session is full.", super::text::name(&name, &id.short()));
+            let hint = format!("A session holds {MAX_PEOPLE} people: somebody has to leave first.");
+            self.notice(Notice::Warning { code: "session_full", message, hint });
         }
-    }
-
-    /// Sends a signal through a channel that is not proved yet.
-    fn whisper(&mut self, now: Instant, id: TransportId, signal: &Signal) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt
-            && let Ok(sealed) = established.channel.seal(now, signal, &mut self.rng)
-        {
-            self.post(id, sealed);
-        }
-    }
-
-    fn is_full_for(&self, id: TransportId) -> bool {
-        let returning = self.peers.get(&id).is_some_and(|peer| peer.member.is_some());
-        !returning && self.members().count() + 1 >= MAX_PEOPLE
-    }
-
-    fn turn_away(&mut self, now: Instant, id: TransportId) {
-        self.whisper(now, id, &Signal::Bye { reason: ByeReason::Full });
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.wanted = false;
-        let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = peer.attempt.take() else { return };
-        let name = super::text::name(&established.name, &id.short());
-        let message = format!("{name} was turned away: the session is full.");
-        let hint = format!("A session holds {MAX_PEOPLE} people: somebody has to leave first.");
-        self.notice(Notice::Warning { code: "session_full", message, hint });
+        self.post(id, sealed);
     }
 
     /// A channel message: proves a new channel, or belongs to a member's.
@@ -282,34 +259,46 @@ impl<R: CryptoRng> Session<R> {
         Some(())
     }
 
-    /// A message has come through a new channel. A ping says that theirs open here; anything else is said only by who has
-    /// opened one of ours: then the keys are the same on both sides.
+    /// A message has come through a new channel. A greeting shows that theirs open here, and is answered; the answer to ours, or
+    /// whatever is said only after it, shows that ours open there. With both, the two sides hold the same keys.
     fn confirm(&mut self, now: Instant, from: TransportId, signal: Signal) {
+        if let Signal::Bye { reason } = signal {
+            if let Some(peer) = self.peers.get_mut(&from) {
+                peer.attempt = None;
+                peer.wanted = false;
+            }
+            self.turned_away(reason);
+            return;
+        }
+        self.greet(now, from);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        // `greet` has ended the attempt if there is no room.
+        let Some(Attempt { stage: Stage::Confirming { established, greeting, answered, .. }, .. }) = &mut peer.attempt
+        else {
+            return;
+        };
+        let mut answer = None;
         match signal {
-            Signal::Bye { reason } => {
-                if let Some(peer) = self.peers.get_mut(&from) {
-                    peer.attempt = None;
-                    peer.wanted = false;
-                }
-                self.turned_away(reason);
+            Signal::Pong { .. } => *answered = true,
+            Signal::State { .. } => {
+                *greeting = Some(signal);
+                answer = established.channel.seal(now, &Signal::Pong { id: 0 }, &mut self.rng).ok();
             }
-            Signal::Ping { id } => {
-                self.greet(now, from);
-                self.whisper(now, from, &Signal::Pong { id });
-            }
-            other => self.confirmed(now, from, other),
+            other => (*greeting, *answered) = (Some(other), true),
+        }
+        let first = greeting.take_if(|_| *answered);
+        answer.map(|answer| self.post(from, answer));
+        if let Some(first) = first {
+            self.confirmed(now, from, first);
         }
     }
 
-    /// One message has opened in each direction.
+    /// A message has opened in each direction of a new channel.
     fn confirmed(&mut self, now: Instant, from: TransportId, first: Signal) {
-        if self.is_full_for(from) {
-            self.turn_away(now, from);
-            return;
-        }
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        let stage = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Confirming { greeted: true, .. }));
-        let Some(Attempt { stage: Stage::Confirming { established, initiated, .. }, .. }) = stage else { return };
+        let Some(Attempt { stage: Stage::Confirming { established, initiated, .. }, .. }) = peer.attempt.take() else {
+            return;
+        };
         peer.failures = 0;
         peer.refusals = 0;
         peer.retry_at = None;

@@ -111,7 +111,6 @@ impl<R: CryptoRng> Session<R> {
 
     /// Everyone needs to know each other, and gets a fresh sender key of ours that the past does not hold.
     fn announce_member(&mut self, now: Instant, id: TransportId) {
-        self.tell(now, id, &Signal::State { muted: self.muted, deafened: self.deafened });
         self.rotate_sender_key(now, Reason::Join);
         let roster = Signal::Roster(self.roster());
         for member in self.member_ids() {

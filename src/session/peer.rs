@@ -7,6 +7,7 @@ use resonance_protocol::handshake::{Established, Initiator, Responder};
 use resonance_protocol::identity::IdentityPublic;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
+use resonance_protocol::signal::Signal;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -104,9 +105,21 @@ pub enum Stage {
         message3: Option<u64>,
         /// Our first channel message is out.
         greeted: bool,
+        /// Theirs, which has opened here.
+        greeting: Option<Signal>,
+        /// Ours has opened there.
+        answered: bool,
         /// We sent message 1: then the pings are ours.
         initiated: bool,
     },
+}
+
+impl Stage {
+    /// Keys stand. `message3` is the number of the `Send` that carried message 3, if we began.
+    pub fn confirming(established: Box<Established>, message3: Option<u64>) -> Self {
+        let initiated = message3.is_some();
+        Self::Confirming { established, message3, greeted: false, greeting: None, answered: false, initiated }
+    }
 }
 
 /// A peer that has completed the handshake.

@@ -129,10 +129,11 @@ fn nothing_enters_the_network_room_in_the_clear() {
     let message2 = ada.messages.pop_front().expect("message 2");
     let (message3, mut established) = initiator.finish(&bo, &message2, &mut rng).expect("message 3");
     ada.message(bo_id, message3);
-    let ping = ada.messages.pop_front().expect("a ping");
-    let Ok(Signal::Ping { id }) = established.channel.open(Instant::now(), &ping) else { panic!("a ping") };
-    let pong = established.channel.seal(Instant::now(), &Signal::Pong { id }, &mut rng).expect("an answer");
-    ada.message(bo_id, pong);
+    for signal in [Signal::State { muted: false, deafened: false }, Signal::Pong { id: 0 }] {
+        let message =
+            established.channel.seal(Instant::now(), &signal, &mut rng).expect("a greeting, and an answer to Ada's");
+        ada.message(bo_id, message);
+    }
     ada.event(Event::Command(Command::Say(TEXT.to_owned())));
 
     let mut opened = Opened::default();

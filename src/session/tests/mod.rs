@@ -1,5 +1,6 @@
 //! Stories of a few people in virtual time, with real handshakes, channels and sealing.
 
+mod handshakes;
 mod world;
 
 use super::effect::Ending;

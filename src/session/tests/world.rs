@@ -39,6 +39,8 @@ struct Ear {
     last_opened: Option<Instant>,
 }
 
+pub type Middle = Box<dyn FnMut(usize, usize, &mut Vec<u8>)>;
+
 pub struct World {
     pub now: Instant,
     pub people: Vec<Person>,
@@ -46,6 +48,8 @@ pub struct World {
     pub cut: Vec<(usize, usize)>,
     /// Every byte of signalling that travelled.
     pub wire: Vec<u8>,
+    /// Somebody on the way, who sees (from, to, message) and may change it.
+    pub middle: Option<Middle>,
     queue: BTreeMap<(Instant, u64), (usize, Event)>,
     receipts: BTreeMap<u64, (usize, usize, u64)>,
     serial: u64,
@@ -60,6 +64,7 @@ impl World {
             people: Vec::new(),
             cut: Vec::new(),
             wire: Vec::new(),
+            middle: None,
             queue: BTreeMap::new(),
             receipts: BTreeMap::new(),
             serial: 0,
@@ -237,10 +242,13 @@ impl World {
                     None => self.happen(index, DELAY, Event::DialFailed(peer)),
                 }
             }
-            Effect::Send { to, bytes, id } => {
+            Effect::Send { to, mut bytes, id } => {
                 self.wire.extend_from_slice(&bytes);
                 match self.find(to).filter(|target| !self.is_cut(index, *target)) {
                     Some(target) => {
+                        if let Some(middle) = &mut self.middle {
+                            middle(index, target, &mut bytes);
+                        }
                         self.serial += 1;
                         let receipt = self.serial;
                         self.receipts.insert(receipt, (index, target, id));
