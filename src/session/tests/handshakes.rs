@@ -73,7 +73,7 @@ fn an_older_channel_stays_until_a_new_one_is_proved() {
 fn repeated_and_reflected_messages_change_nothing() {
     let mut world = World::new();
     let (ada, link) = world.create("Ada");
-    let tape: Rc<RefCell<Vec<(usize, Vec<u8>)>>> = Rc::default();
+    let tape = Rc::new(RefCell::new(Vec::new()));
     let recorder = Rc::clone(&tape);
     world.middle = Some(Box::new(move |from, _, message| recorder.borrow_mut().push((from, message.clone()))));
     let bo = world.join("Bo", &link, &[]);

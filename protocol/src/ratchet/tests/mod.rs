@@ -9,9 +9,11 @@ use std::collections::HashSet;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+type KeyAndNonce = ([u8; 32], [u8; 12]);
+
 std::thread_local! {
     /// Keys and nonces that this thread has sealed with, where a test asks for it.
-    static USED: RefCell<Option<HashSet<([u8; 32], [u8; 12])>>> = const { RefCell::new(None) };
+    static USED: RefCell<Option<HashSet<KeyAndNonce>>> = const { RefCell::new(None) };
 }
 
 pub(super) fn record(key: &[u8; 32], nonce: &[u8; 12]) {
@@ -37,11 +39,11 @@ impl Pair {
         Self { al, bo: Ratchet::responder(context, &root, &bo, al_key).unwrap(), now: Instant::now(), rng }
     }
 
-    fn from_al(&mut self, text: &[u8]) -> Vec<u8> {
+    fn al_says(&mut self, text: &[u8]) -> Vec<u8> {
         sealed(&mut self.al, self.now, text, &mut self.rng)
     }
 
-    fn from_bo(&mut self, text: &[u8]) -> Vec<u8> {
+    fn bo_says(&mut self, text: &[u8]) -> Vec<u8> {
         sealed(&mut self.bo, self.now, text, &mut self.rng)
     }
 
@@ -55,9 +57,9 @@ impl Pair {
 
     /// Al says something and Bo answers; all of it arrives.
     fn round(&mut self) -> [Vec<u8>; 2] {
-        let ping = self.from_al(b"ping");
+        let ping = self.al_says(b"ping");
         assert_eq!(self.at_bo(&ping).unwrap(), b"ping");
-        let pong = self.from_bo(b"pong");
+        let pong = self.bo_says(b"pong");
         assert_eq!(self.at_al(&pong).unwrap(), b"pong");
         [ping, pong]
     }
@@ -100,7 +102,7 @@ fn both_may_begin() {
     for bo_first in [false, true] {
         let mut pair = Pair::new(1);
         for _ in 0..3 {
-            let (from_al, from_bo) = (pair.from_al(b"from Al"), pair.from_bo(b"from Bo"));
+            let (from_al, from_bo) = (pair.al_says(b"from Al"), pair.bo_says(b"from Bo"));
             if bo_first {
                 assert_eq!(pair.at_al(&from_bo).unwrap(), b"from Bo");
             }
@@ -112,6 +114,15 @@ fn both_may_begin() {
     }
 }
 
+#[derive(Clone)]
+struct Said {
+    to_bo: bool,
+    text: [u8; 4],
+    message: Vec<u8>,
+    at: Instant,
+    delivered: bool,
+}
+
 /// A thousand conversations of 120 messages: each message opens once to what was said, or is cleanly refused because it came twice or too late.
 #[test]
 fn any_order_loss_and_repetition_gives_the_same_texts_or_a_clean_refusal() {
@@ -119,21 +130,20 @@ fn any_order_loss_and_repetition_gives_the_same_texts_or_a_clean_refusal() {
     for seed in 0..1_000 {
         USED.set(Some(HashSet::new()));
         let mut pair = Pair::new(seed);
-        // (to Bo, what, sealed, when, delivered)
-        let mut messages: Vec<(bool, [u8; 4], Vec<u8>, Instant, bool)> = Vec::new();
+        let mut messages: Vec<Said> = Vec::new();
         for number in 0u32..120 {
             pair.now +=
                 if pair.rng.random_ratio(1, 60) { 601 * SECOND } else { SECOND * pair.rng.random_range(0..3) / 2 };
             let (to_bo, text) = (pair.rng.random(), number.to_be_bytes());
-            let message = if to_bo { pair.from_al(&text) } else { pair.from_bo(&text) };
+            let message = if to_bo { pair.al_says(&text) } else { pair.bo_says(&text) };
             mixed += u32::from(part(&message) != KemPart::Nothing);
-            messages.push((to_bo, text, message, pair.now, false));
+            messages.push(Said { to_bo, text, message, at: pair.now, delivered: false });
             for _ in 0..pair.rng.random_range(0..3) {
                 // Mostly one of the last few; a fifth is never tried and so is lost.
                 let reach = if pair.rng.random_ratio(1, 10) { messages.len() } else { messages.len().min(5) };
                 let back = pair.rng.random_range(0..reach);
                 let at = messages.len() - 1 - back;
-                let (to_bo, text, message, sent, delivered) = messages[at].clone();
+                let Said { to_bo, text, message, at: sent, delivered } = messages[at].clone();
                 let state = if to_bo { &pair.bo } else { &pair.al };
                 let mut before = state.clone();
                 before.forget_expired(pair.now);
@@ -142,7 +152,7 @@ fn any_order_loss_and_repetition_gives_the_same_texts_or_a_clean_refusal() {
                     Some(read) => {
                         assert!(!delivered, "seed {seed}: message {at} opened twice");
                         assert_eq!(read, text);
-                        messages[at].4 = true;
+                        messages[at].delivered = true;
                         opened += 1;
                     }
                     None => {
@@ -164,17 +174,17 @@ fn a_flipped_bit_anywhere_is_refused_and_moves_nothing() {
     let mut pair = Pair::new(3);
     // Messages that begin a chain, that do not, that were skipped, and that carry each part of ML-KEM.
     pair.round();
-    let skipped = pair.from_al(b"skipped");
-    let within = pair.from_al(b"within");
+    let skipped = pair.al_says(b"skipped");
+    let within = pair.al_says(b"within");
     assert!(pair.at_bo(&within).is_some());
     check_flips(&mut pair, &skipped, true);
-    let fresh = pair.from_bo(b"fresh");
+    let fresh = pair.bo_says(b"fresh");
     check_flips(&mut pair, &fresh, false);
     pair.now += MIX_EVERY;
-    let with_key = pair.from_al(b"with a key");
+    let with_key = pair.al_says(b"with a key");
     assert!(matches!(part(&with_key), KemPart::Key(_)));
     check_flips(&mut pair, &with_key, true);
-    let with_ciphertext = pair.from_bo(b"with a ciphertext");
+    let with_ciphertext = pair.bo_says(b"with a ciphertext");
     assert!(matches!(part(&with_ciphertext), KemPart::Ciphertext(_)));
     check_flips(&mut pair, &with_ciphertext, false);
     pair.round();
@@ -204,7 +214,7 @@ fn check_flips(pair: &mut Pair, message: &[u8], to_bo: bool) {
 #[test]
 fn skipped_keys_are_few_and_soon_forgotten() {
     let mut pair = Pair::new(4);
-    let messages: Vec<_> = (0..100u8).map(|number| pair.from_al(&[number])).collect();
+    let messages: Vec<_> = (0..100u8).map(|number| pair.al_says(&[number])).collect();
     assert!(pair.at_bo(&messages[99]).is_some());
     assert_eq!(pair.bo.skipped.keys().len(), SkippedKeys::MAX);
     assert!(pair.at_bo(&messages[34]).is_none(), "number 65 before");
@@ -219,8 +229,8 @@ fn skipped_keys_are_few_and_soon_forgotten() {
 #[test]
 fn skipped_keys_go_when_time_passes_and_nothing_comes() {
     let mut pair = Pair::new(5);
-    pair.from_al(b"lost");
-    let message = pair.from_al(b"comes");
+    pair.al_says(b"lost");
+    let message = pair.al_says(b"comes");
     assert!(pair.at_bo(&message).is_some());
     assert_eq!(pair.bo.skipped.keys().len(), 1);
     pair.bo.forget_expired(pair.now + SkippedKeys::MAX_AGE);
@@ -230,7 +240,7 @@ fn skipped_keys_go_when_time_passes_and_nothing_comes() {
 #[test]
 fn a_jump_is_followed_within_bounds() {
     let mut pair = Pair::new(6);
-    let messages: Vec<_> = (0..=MAX_JUMP + 1).map(|_| pair.from_al(b"far ahead")).collect();
+    let messages: Vec<_> = (0..=MAX_JUMP + 1).map(|_| pair.al_says(b"far ahead")).collect();
     let before = snapshot(&pair.bo);
     assert!(pair.at_bo(messages.last().unwrap()).is_none());
     assert!(before == snapshot(&pair.bo));
@@ -242,12 +252,12 @@ fn a_jump_is_followed_within_bounds() {
 #[test]
 fn a_used_up_chain_seals_nothing_until_it_is_answered() {
     let mut pair = Pair::new(7);
-    let first = pair.from_al(b"first");
+    let first = pair.al_says(b"first");
     pair.al.sending.as_mut().unwrap().chain.jump_to(u32::MAX - 1);
-    pair.from_al(b"last");
+    pair.al_says(b"last");
     assert!(pair.al.seal(pair.now, 4, b"one more", &mut pair.rng).is_none());
     assert!(pair.at_bo(&first).is_some());
-    let answer = pair.from_bo(b"answer");
+    let answer = pair.bo_says(b"answer");
     assert!(pair.at_al(&answer).is_some());
     assert!(pair.al.seal(pair.now, 4, b"again", &mut pair.rng).is_some());
 }
@@ -255,11 +265,11 @@ fn a_used_up_chain_seals_nothing_until_it_is_answered() {
 #[test]
 fn what_comes_back_to_its_sender_is_refused() {
     let mut pair = Pair::new(8);
-    let first = pair.from_al(b"to Bo");
+    let first = pair.al_says(b"to Bo");
     assert!(pair.at_al(&first).is_none());
     let [ping, pong] = pair.round();
     assert!(pair.at_al(&ping).is_none() && pair.at_bo(&pong).is_none());
-    let next = pair.from_al(b"to Bo");
+    let next = pair.al_says(b"to Bo");
     assert!(pair.at_al(&next).is_none());
 }
 
@@ -274,7 +284,7 @@ fn a_ratchet_key_of_small_order_is_refused() {
         );
         let mut pair = Pair::new(9);
         pair.round();
-        let mut message = pair.from_al(b"next");
+        let mut message = pair.al_says(b"next");
         message[1..33].copy_from_slice(&point);
         let before = snapshot(&pair.bo);
         assert!(pair.at_bo(&message).is_none());
@@ -290,11 +300,11 @@ fn ml_kem_is_mixed_in_every_ten_minutes_whatever_is_lost() {
     let begin = pair.now;
     let mut mixed_at = Vec::new();
     while pair.now < begin + 35 * 60 * SECOND {
-        let lost = pair.from_al(b"lost");
-        let ping = pair.from_al(b"ping");
+        let lost = pair.al_says(b"lost");
+        let ping = pair.al_says(b"ping");
         assert!(part(&lost) == part(&ping));
         assert!(pair.at_bo(&ping).is_some());
-        let (lost, pong) = (pair.from_bo(b"lost"), pair.from_bo(b"pong"));
+        let (lost, pong) = (pair.bo_says(b"lost"), pair.bo_says(b"pong"));
         assert!(part(&lost) == part(&pong));
         match (part(&ping), part(&pong)) {
             (KemPart::Nothing, KemPart::Nothing) => {}
@@ -316,11 +326,11 @@ fn parts_that_nobody_asked_for_are_refused() {
     // Bo, who may not offer keys and was asked for nothing, sends them all the same.
     for unasked in [KemPart::Key(key.clone()), KemPart::Ciphertext(ciphertext.clone())] {
         let (al, bo) = (pair.al.clone(), pair.bo.clone());
-        let ping = pair.from_al(b"ping");
+        let ping = pair.al_says(b"ping");
         assert!(pair.at_bo(&ping).is_some());
         let fresh = KeyPair::generate(&mut pair.rng);
         pair.bo.begin_sending(fresh, unasked, None).unwrap();
-        let message = pair.from_bo(b"unasked");
+        let message = pair.bo_says(b"unasked");
         let before = snapshot(&pair.al);
         assert!(pair.at_al(&message).is_none());
         assert!(before == snapshot(&pair.al));
@@ -332,7 +342,7 @@ fn parts_that_nobody_asked_for_are_refused() {
         let (al, bo) = (pair.al.clone(), pair.bo.clone());
         let fresh = KeyPair::generate(&mut pair.rng);
         pair.al.begin_sending(fresh, unasked, None).unwrap();
-        let message = pair.from_al(b"unasked");
+        let message = pair.al_says(b"unasked");
         let before = snapshot(&pair.bo);
         assert!(pair.at_bo(&message).is_none());
         assert!(before == snapshot(&pair.bo));
@@ -340,11 +350,11 @@ fn parts_that_nobody_asked_for_are_refused() {
     }
     // An answer without the ciphertext that was asked for.
     pair.now += MIX_EVERY;
-    let ping = pair.from_al(b"ping");
+    let ping = pair.al_says(b"ping");
     assert!(pair.at_bo(&ping).is_some());
     let fresh = KeyPair::generate(&mut pair.rng);
     pair.bo.begin_sending(fresh, KemPart::Nothing, None).unwrap();
-    let message = pair.from_bo(b"downgraded");
+    let message = pair.bo_says(b"downgraded");
     assert!(pair.at_al(&message).is_none());
 }
 

@@ -30,7 +30,7 @@ fn talk(pair: &mut Pair, span: Duration, tape: &mut Tape) {
     let mut lost = [0; 2];
     while pair.now < end {
         for to_bo in [true, false] {
-            let message = if to_bo { pair.from_al(b"text") } else { pair.from_bo(b"text") };
+            let message = if to_bo { pair.al_says(b"text") } else { pair.bo_says(b"text") };
             tape.push((pair.now, message.clone()));
             let lost = &mut lost[usize::from(to_bo)];
             *lost = if *lost < 2 && pair.rng.random_ratio(1, 5) { *lost + 1 } else { 0 };
@@ -116,7 +116,7 @@ fn breaking_x25519_opens_nothing_once_ml_kem_is_mixed_in_again() {
         let (begin, mut last_opened) = (pair.now, Duration::ZERO);
         while pair.now < begin + 15 * 60 * SECOND {
             pair.now += 10 * SECOND;
-            let ping = pair.from_al(b"ping");
+            let ping = pair.al_says(b"ping");
             attacker.follow(&pair.al);
             if let (Mixing::Initiator { offered: theirs, .. }, Mixing::Initiator { offered, .. }) =
                 (&pair.al.mixing, &mut attacker.0.mixing)
@@ -126,7 +126,7 @@ fn breaking_x25519_opens_nothing_once_ml_kem_is_mixed_in_again() {
                 *offered = if knows_the_kem_secret { theirs.clone() } else { guess };
             }
             assert!(pair.at_bo(&ping).is_some());
-            let pong = pair.from_bo(b"pong");
+            let pong = pair.bo_says(b"pong");
             if attacker.0.open(pair.now, &pong).is_some() {
                 last_opened = pair.now - begin;
             }
