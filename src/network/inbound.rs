@@ -9,8 +9,9 @@ use resonance_protocol::peer::TransportId;
 use rtc::rtp;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
-use super::limits::{PACKET_BURST, PACKET_RATE, TokenBucket};
+use super::limits::{PACKET_BURST, PACKET_RATE};
 use super::media_pump::PAYLOAD_TYPE;
+use crate::token_bucket::TokenBucket;
 
 /// Packets that never reached the audio side, since the start.
 #[derive(Default)]

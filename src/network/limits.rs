@@ -1,6 +1,6 @@
 //! Every bound of this room in one place, each with its reason.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// libp2p connections in total: seven members with a connection of each transport and direction, and as many strangers.
 pub(super) const MAX_CONNECTIONS: u32 = 64;
@@ -49,46 +49,3 @@ pub(super) const STRANGER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long libp2p keeps an idle connection: longer than any session, since strangers are shown out above.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A bucket that fills with tokens at a steady rate up to its size; what is done costs one.
-pub(super) struct TokenBucket {
-    tokens: f64,
-    size: f64,
-    per_second: f64,
-    filled: Instant,
-}
-
-impl TokenBucket {
-    /// A full bucket.
-    pub(super) fn new(size: f64, per_second: f64, now: Instant) -> Self {
-        Self { tokens: size, size, per_second, filled: now }
-    }
-
-    /// Takes a token; `false` when there is none.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * self.per_second).min(self.size);
-        self.filled = now;
-        if self.tokens < 1.0 {
-            return false;
-        }
-        self.tokens -= 1.0;
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_allows_a_burst_and_then_its_rate() {
-        let start = Instant::now();
-        let mut bucket = TokenBucket::new(5.0, 10.0, start);
-        assert_eq!((0..9).filter(|_| bucket.take(start)).count(), 5);
-        let later = start + Duration::from_millis(250);
-        assert_eq!((0..9).filter(|_| bucket.take(later)).count(), 2);
-        let much_later = later + Duration::from_secs(3_600);
-        assert_eq!((0..9).filter(|_| bucket.take(much_later)).count(), 5);
-    }
-}

@@ -15,7 +15,8 @@ pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/resonance/sign
 /// What all versions begin with: whoever speaks only others of these is a resonance peer of another version.
 pub(super) const PROTOCOL_FAMILY: &str = "/resonance/signal/";
 
-/// Longest message in bytes: the largest padded signal (16 KiB) with its seal, with room to spare.
+/// Longest message in bytes: the largest padded signal (16 KiB) with its seal and an ML-KEM key before it (1.2 KiB), with
+/// room to spare.
 pub const MAX_MESSAGE: usize = 20 * 1024;
 
 /// The response: nothing but its arrival.

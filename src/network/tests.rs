@@ -1,5 +1,7 @@
 //! Nodes of one process, over loopback, with real sockets.
 
+mod drip;
+
 use std::time::{Duration, Instant};
 
 use libp2p::StreamProtocol;

@@ -98,7 +98,7 @@ impl<R: CryptoRng> Session<R> {
         match (side, signal) {
             (Side::Ours, Signal::Bye { .. }) => self.door_lost(now, from),
             (Side::Ours, _) => return None,
-            (Side::Theirs, Signal::Knock { .. }) => {}
+            (Side::Theirs, Signal::Knock { .. } | Signal::Pong { .. }) => {}
             (Side::Theirs, Signal::Bye { reason }) => {
                 let waited = self.waits();
                 let peer = self.peers.get_mut(&from)?;
@@ -191,7 +191,7 @@ impl<R: CryptoRng> Session<R> {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(mut door) = peer.door.take() else { return };
         peer.wanted = false;
-        let bye = door.channel.seal(&Signal::Bye { reason });
+        let bye = door.channel.seal(now, &Signal::Bye { reason }, &mut self.rng);
         self.forget_knock(&door.identity, |peer, name| Notice::Refused { peer, name });
         self.tell_all_of(now, door.identity, Verdict::Gone);
         if let Ok(sealed) = bye {
@@ -306,6 +306,7 @@ impl<R: CryptoRng> Session<R> {
 
     /// Ten times a second: nobody stands outside for ever.
     pub(super) fn tick_doors(&mut self, now: Instant) {
+        self.peers.values_mut().filter_map(|peer| peer.door.as_mut()).for_each(|door| door.channel.handle_timeout(now));
         let over = |since: Instant| now.saturating_duration_since(since) >= KNOCK_PATIENCE;
         for (id, _) in self.doors() {
             let since = self.peers.get(&id).and_then(|peer| peer.door.as_ref()).map(|door| door.since);

@@ -89,6 +89,7 @@ impl<R: CryptoRng> Session<R> {
         }
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.connected = true;
+        peer.seen_at = remote.map(|address| address.ip).or(peer.seen_at);
         let found = peer.wanted && peer.via == "hint" && peer.member.is_none();
         if let Some(member) = peer.member.as_deref_mut() {
             // What was sent while the connection was gone may be lost.
@@ -176,6 +177,10 @@ impl<R: CryptoRng> Session<R> {
         if (ours_goes_on && self.me < from) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
             return None;
         }
+        let seen_at = self.peers.get(&from)?.seen_at;
+        if !self.allowance.take(now, from, seen_at) {
+            return None;
+        }
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let (responder, message2) = Responder::answer(&self.keys, &local, from, message, &mut self.rng).ok()?;
         self.post(from, message2);
@@ -196,8 +201,7 @@ impl<R: CryptoRng> Session<R> {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
-                let stage = Stage::Confirming { established, message3: Some(message3), greeted: None, initiated: true };
-                self.set_attempt(now, from, stage);
+                self.set_attempt(now, from, Stage::confirming(established, Some(message3)));
                 Some(())
             }
             Err(_) => {
@@ -213,7 +217,7 @@ impl<R: CryptoRng> Session<R> {
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let established = Box::new(responder.finish(&local, message).ok()?);
-        self.set_attempt(now, from, Stage::Confirming { established, message3: None, greeted: None, initiated: false });
+        self.set_attempt(now, from, Stage::confirming(established, None));
         self.greet(now, from);
         Some(())
     }
@@ -238,7 +242,7 @@ impl<R: CryptoRng> Session<R> {
             return;
         };
         *greeted = Some(entrance);
-        let Ok(sealed) = established.channel.seal(&signal) else { return };
+        let Ok(sealed) = established.channel.seal(now, &signal, &mut self.rng) else { return };
         if let Entrance::TurnedAway(reason) = entrance {
             peer.attempt = None;
             peer.wanted = false;
@@ -251,24 +255,25 @@ impl<R: CryptoRng> Session<R> {
     fn channel_message(&mut self, now: Instant, from: TransportId, message: &[u8]) -> Option<()> {
         let peer = self.peers.get_mut(&from)?;
         if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt
-            && let Ok(signal) = established.channel.open(message)
+            && let Ok(signal) = established.channel.open(now, message)
         {
-            self.confirmed(now, from, signal);
+            self.confirm(now, from, signal);
             return Some(());
         }
         if let Some(door) = &mut peer.door
-            && let Ok(signal) = door.channel.open(message)
+            && let Ok(signal) = door.channel.open(now, message)
         {
             return self.at_the_door(now, from, signal);
         }
-        let signal = self.member_mut(from)?.channel.open(message).ok()?;
+        let signal = self.member_mut(from)?.channel.open(now, message).ok()?;
         self.signal(now, from, signal);
         Some(())
     }
 
-    /// The first message has come through a new channel: both sides hold the same keys.
-    fn confirmed(&mut self, now: Instant, from: TransportId, first: Signal) {
-        if let Signal::Bye { reason } = first {
+    /// A message has come through a new channel. A greeting shows that theirs open here, and is answered; the answer to ours, or
+    /// whatever is said only after it, shows that ours open there. With both, the two sides hold the same keys.
+    fn confirm(&mut self, now: Instant, from: TransportId, signal: Signal) {
+        if let Signal::Bye { reason } = signal {
             if let Some(peer) = self.peers.get_mut(&from) {
                 peer.attempt = None;
                 peer.wanted = false;
@@ -281,6 +286,29 @@ impl<R: CryptoRng> Session<R> {
         self.greet(now, from);
         let Some(peer) = self.peers.get_mut(&from) else { return };
         // `greet` has ended the attempt if it may not come in.
+        let Some(Attempt { stage: Stage::Confirming { established, greeting, answered, .. }, .. }) = &mut peer.attempt
+        else {
+            return;
+        };
+        let mut answer = None;
+        match signal {
+            Signal::Pong { .. } => *answered = true,
+            Signal::State { .. } | Signal::Knock { .. } => {
+                *greeting = Some(signal);
+                answer = established.channel.seal(now, &Signal::Pong { id: 0 }, &mut self.rng).ok();
+            }
+            other => (*greeting, *answered) = (Some(other), true),
+        }
+        let first = greeting.take_if(|_| *answered);
+        answer.map(|answer| self.post(from, answer));
+        if let Some(first) = first {
+            self.confirmed(now, from, first);
+        }
+    }
+
+    /// A message has opened in each direction of a new channel.
+    fn confirmed(&mut self, now: Instant, from: TransportId, first: Signal) {
+        let Some(peer) = self.peers.get_mut(&from) else { return };
         let Some(Attempt { stage: Stage::Confirming { established, initiated, greeted, .. }, .. }) =
             peer.attempt.take()
         else {

@@ -18,7 +18,8 @@ use resonance_protocol::safety_number::SafetyNumber;
 use resonance_protocol::signal::{ByeReason, MediaKey, RosterEntry, Signal};
 use std::time::{Duration, Instant};
 
-/// Pings keep the channel's liveness known when no sound flows; every so often by the handshake's initiator.
+/// Pings by the handshake's initiator, answered at once, keep the ratchet turning and the channel's liveness known when nothing
+/// else is said: both directions have healed from a theft after two of them.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// Addresses of one peer in a roster.

@@ -5,6 +5,7 @@
 //! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
 
 mod admission;
+mod allowance;
 mod commands;
 mod door;
 pub mod effect;
@@ -25,6 +26,7 @@ mod upkeep;
 pub mod view;
 
 use admission::Admission;
+use allowance::Allowance;
 use effect::{AudioEffect, Effect, Ending};
 use event::{AudioReport, Event};
 use notice::Notice;
@@ -104,6 +106,7 @@ pub struct Session<R> {
     next_second: Instant,
     peers: Peers,
     admission: Admission,
+    allowance: Allowance,
     sender_keys: SenderKeys,
     acquaintances: Acquaintances,
     numbers: Numbers,
@@ -150,6 +153,7 @@ impl<R: CryptoRng> Session<R> {
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
             admission: Admission::default(),
+            allowance: Allowance::default(),
             sender_keys: SenderKeys::default(),
             acquaintances: Acquaintances::new(contacts, unix_time),
             numbers: Numbers::default(),
@@ -297,7 +301,8 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn tell_numbered(&mut self, now: Instant, peer: TransportId, signal: &Signal) -> Option<u64> {
-        let sealed = match self.member_mut(peer)?.channel.seal(signal) {
+        let member = self.peers.get_mut(&peer)?.member.as_deref_mut()?;
+        let sealed = match member.channel.seal(now, signal, &mut self.rng) {
             Ok(sealed) => sealed,
             Err(error) => {
                 // A channel that cannot seal any more (its counter is used up) is replaced by a new handshake.

@@ -8,7 +8,8 @@ use resonance_protocol::handshake::{Established, Initiator, Responder};
 use resonance_protocol::identity::IdentityPublic;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
-use resonance_protocol::signal::ByeReason;
+use resonance_protocol::signal::{ByeReason, Signal};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// A peer that we know of; a member once the handshake is done.
@@ -19,6 +20,8 @@ pub struct Peer {
     pub addresses: Vec<Address>,
     /// A transport connection stands.
     pub connected: bool,
+    /// Where it was directly seen last.
+    pub seen_at: Option<IpAddr>,
     /// We want it in the session: dial it, start the handshake.
     pub wanted: bool,
     /// Next time to dial, or to start the handshake.
@@ -31,7 +34,7 @@ pub struct Peer {
     pub attempt: Option<Attempt>,
     /// Keys stand, but it has not been let in here, or has not let us in.
     pub door: Option<Box<Door>>,
-    /// Set once the handshake is done, one channel message has opened, and it was let in.
+    /// Set once the handshake is done, one channel message has opened in each direction, and it was let in.
     pub member: Option<Box<Member>>,
 }
 
@@ -45,6 +48,7 @@ impl Peer {
             via,
             addresses: Vec::new(),
             connected: false,
+            seen_at: None,
             wanted: false,
             retry_at: None,
             failures: 0,
@@ -97,7 +101,7 @@ pub enum Stage {
     },
     /// Message 2 is out.
     Responding(Responder),
-    /// Keys stand; the first message through the channel proves them.
+    /// Keys stand; a message through the channel in each direction proves them.
     Confirming {
         /// The outcome.
         established: Box<Established>,
@@ -105,9 +109,21 @@ pub enum Stage {
         message3: Option<u64>,
         /// What our first channel message said, once it is out.
         greeted: Option<Entrance>,
+        /// Theirs, which has opened here.
+        greeting: Option<Signal>,
+        /// Ours has opened there.
+        answered: bool,
         /// We sent message 1: then the pings are ours.
         initiated: bool,
     },
+}
+
+impl Stage {
+    /// Keys stand. `message3` is the number of the `Send` that carried message 3, if we began.
+    pub fn confirming(established: Box<Established>, message3: Option<u64>) -> Self {
+        let initiated = message3.is_some();
+        Self::Confirming { established, message3, greeted: None, greeting: None, answered: false, initiated }
+    }
 }
 
 /// May a peer that has proven its identity come in?

@@ -38,6 +38,7 @@ impl<R: CryptoRng> Session<R> {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let connected = peer.connected;
         let Some(member) = peer.member.as_deref_mut() else { return };
+        member.channel.handle_timeout(now);
         let silent = now.saturating_duration_since(member.last_sound.unwrap_or(member.last_signal));
         let unheard = silent.min(now.saturating_duration_since(member.last_signal));
         if unheard >= LEFT_AFTER {

@@ -131,15 +131,18 @@ fn nothing_enters_the_network_room_in_the_clear() {
     let message2 = ada.messages.pop_front().expect("message 2");
     let (message3, mut established) = initiator.finish(&bo, &message2, &mut rng).expect("message 3");
     ada.message(bo_id, message3);
-    let hello = established.channel.seal(&Signal::State { muted: false, deafened: false }).expect("a greeting");
-    ada.message(bo_id, hello);
+    for signal in [Signal::State { muted: false, deafened: false }, Signal::Pong { id: 0 }] {
+        let message =
+            established.channel.seal(Instant::now(), &signal, &mut rng).expect("a greeting, and an answer to Ada's");
+        ada.message(bo_id, message);
+    }
     ada.event(Event::Command(Command::Say(TEXT.to_owned())));
 
     let mut opened = Opened::default();
     opened.bytes.extend_from_slice(established.name.as_bytes());
     opened.bytes.extend_from_slice(established.identity.as_bytes());
     let mut ears = Opener::new();
-    open_signals(&mut ada, bo_id, &mut established.channel, &mut opened, |key| {
+    open_signals(&mut ada, bo_id, &mut established.channel, &mut rng, &mut opened, |key| {
         ears.install(key.opening_key(&keys.session_id, &ada_identity.fingerprint()));
     });
     for at in 0..100 {
@@ -173,15 +176,17 @@ fn open_signals(
     ada: &mut Ada,
     bo: TransportId,
     channel: &mut SecureChannel,
+    rng: &mut StdRng,
     opened: &mut Opened,
     mut install: impl FnMut(SenderKey),
 ) {
     while let Some(message) = ada.messages.pop_front() {
-        let signal = channel.open(&message).expect("a channel message");
+        let signal = channel.open(Instant::now(), &message).expect("a channel message");
         opened.signal(&signal);
         if let Signal::MediaKey(key) = &signal {
             install(SenderKey::from_signal(key));
-            let ack = channel.seal(&Signal::MediaKeyAck { generation: key.generation }).expect("an acknowledgement");
+            let ack = Signal::MediaKeyAck { generation: key.generation };
+            let ack = channel.seal(Instant::now(), &ack, rng).expect("an acknowledgement");
             ada.message(bo, ack);
         }
     }

@@ -189,10 +189,10 @@ const EVERYTHING: &[&str] = &[""];
 
 /// The arrows. What is not listed here (`app`, `main`, `cli`, …) is the switchboard, which knows all the rooms.
 const ROOMS: [Room; 7] = [
-    Room { files: &["src/session"], crate_paths: &["session", "command"], protocol_paths: EVERYTHING },
+    Room { files: &["src/session"], crate_paths: &["session", "command", "token_bucket"], protocol_paths: EVERYTHING },
     Room {
         files: &["src/network"],
-        crate_paths: &["network"],
+        crate_paths: &["network", "token_bucket"],
         protocol_paths: &["peer", "media::packet", "media::SealedPacket", "media::InboundPacket"],
     },
     Room { files: &["src/audio"], crate_paths: &["audio"], protocol_paths: &["peer", "position", "media"] },

@@ -1,11 +1,15 @@
-//! How two strangers with the same link become a pair: Noise XXpsk0, with a signature that binds each identity to it.
+//! How two strangers with the same link become a pair: Noise XXpsk0 with ML-KEM-768 beside it, and a signature that binds
+//! each identity to it.
 //!
 //! ```text
-//! initiator                                  responder
-//!     │── 1: e                         ────────▶ │  psk0: a stranger's is refused before any Diffie–Hellman, unanswered
-//!     │◀──────── 2: e, ee, s, es, {identity, signature, name} ──│
-//!     │── 3: s, se, {identity, signature, name} ▶ │
+//! initiator                                                    responder
+//!     │── 1: e, {ML-KEM key} ─────────────────────────────────────▶ │  psk0: a stranger's is refused before any
+//!     │◀─ 2: e, ee, s, es, {ciphertext, identity, signature, name, ratchet key} ─│  Diffie–Hellman or ML-KEM, unanswered
+//!     │── 3: s, se, {identity, signature, name, ratchet key} ─────▶ │
 //! ```
+//! The root of the channel depends on both: k1 ‖ k2 of Noise, and the ML-KEM secret ss. A wrong ss shows only when the first
+//! message through the channel does not open: nobody is to be believed before that.
+//!
 //! Sans-IO: bytes in, bytes out. The caller bounds how many are in flight and for how long.
 
 mod noise;
@@ -13,12 +17,17 @@ mod payload;
 
 use crate::channel::SecureChannel;
 use crate::identity::{IdentityKey, IdentityPublic};
+use crate::kem;
 use crate::link::{SessionId, SessionKeys};
 use crate::message::MessageKind;
 use crate::peer::TransportId;
+use crate::ratchet::{Context, Ratchet, Secret};
+use crate::x25519::KeyPair;
+use hkdf::Hkdf;
 use noise::{Drawn, Side};
 use payload::Payload;
 use rand_core::CryptoRng;
+use sha2::Sha256;
 use snow::HandshakeState;
 use zeroize::Zeroizing;
 
@@ -38,8 +47,8 @@ pub const MAX_NAME: usize = 64;
 
 /// Bytes of the three messages, kind included. They never vary, so that they tell nothing.
 pub const MESSAGE_LENGTHS: [usize; 3] = [
-    1 + 32 + TAG_LEN,
-    1 + 32 + (32 + TAG_LEN) + Payload::PADDED + TAG_LEN,
+    1 + 32 + kem::KEY_LEN + TAG_LEN,
+    1 + 32 + (32 + TAG_LEN) + kem::CIPHERTEXT_LEN + Payload::PADDED + TAG_LEN,
     1 + (32 + TAG_LEN) + Payload::PADDED + TAG_LEN,
 ];
 
@@ -60,10 +69,18 @@ pub enum HandshakeError {
 }
 
 /// A handshake that we began, waiting for message 2.
-pub struct Initiator(Pending);
+pub struct Initiator {
+    pending: Pending,
+    kem: kem::DecapsulationKey,
+}
 
 /// A handshake that we answered, waiting for message 3.
-pub struct Responder(Pending);
+pub struct Responder {
+    pending: Pending,
+    /// ss.
+    hybrid: Secret,
+    ratchet: KeyPair,
+}
 
 /// A pair: who the other is, and the channel to it.
 pub struct Established {
@@ -92,13 +109,12 @@ impl Initiator {
         rng: &mut impl CryptoRng,
     ) -> Result<(Initiator, Vec<u8>), HandshakeError> {
         let mut pending = Pending::new(Side::Initiator, keys, local, remote, rng)?;
-        let message = pending.write(MessageKind::Handshake1, &[])?;
-        Ok((Initiator(pending), message))
+        let kem = kem::DecapsulationKey::generate(rng);
+        let message = pending.write(MessageKind::Handshake1, kem.encapsulation_key().as_slice())?;
+        Ok((Initiator { pending, kem }, message))
     }
 
     /// Takes message 2; gives message 3 and the pair.
-    ///
-    /// `_rng` is not drawn from yet: it holds the place of the ratchet key that message 3 will carry.
     ///
     /// # Errors
     /// [`HandshakeError::Refused`], and [`HandshakeError::NameTooLong`] when `local` changed.
@@ -106,12 +122,14 @@ impl Initiator {
         self,
         local: &LocalPeer<'_>,
         message2: &[u8],
-        _rng: &mut impl CryptoRng,
+        rng: &mut impl CryptoRng,
     ) -> Result<(Vec<u8>, Established), HandshakeError> {
-        let Self(mut pending) = self;
-        let theirs = pending.read_payload(MessageKind::Handshake2, message2)?;
-        let message = pending.write_payload(MessageKind::Handshake3, local)?;
-        Ok((message, pending.established(theirs)))
+        let Self { mut pending, kem } = self;
+        let (ciphertext, theirs) =
+            pending.read_payload::<{ kem::CIPHERTEXT_LEN }>(MessageKind::Handshake2, message2)?;
+        let ratchet = KeyPair::generate(rng);
+        let message = pending.write_payload(MessageKind::Handshake3, local, &[], &ratchet)?;
+        Ok((message, pending.established(theirs, &kem.decapsulate(&ciphertext), ratchet, local)?))
     }
 }
 
@@ -128,19 +146,22 @@ impl Responder {
         rng: &mut impl CryptoRng,
     ) -> Result<(Responder, Vec<u8>), HandshakeError> {
         let mut pending = Pending::new(Side::Responder, keys, local, remote, rng)?;
-        pending.read(MessageKind::Handshake1, message1)?;
-        let message = pending.write_payload(MessageKind::Handshake2, local)?;
-        Ok((Responder(pending), message))
+        let payload = pending.read(MessageKind::Handshake1, message1)?;
+        let key = payload.first_chunk().and_then(kem::EncapsulationKey::parse).ok_or(HandshakeError::Refused)?;
+        let (ciphertext, hybrid) = key.encapsulate(rng);
+        let ratchet = KeyPair::generate(rng);
+        let message = pending.write_payload(MessageKind::Handshake2, local, ciphertext.as_slice(), &ratchet)?;
+        Ok((Responder { pending, hybrid, ratchet }, message))
     }
 
-    /// Takes message 3; gives the pair. `_local` is not used: the signature went out with message 2.
+    /// Takes message 3; gives the pair.
     ///
     /// # Errors
     /// [`HandshakeError::Refused`].
-    pub fn finish(self, _local: &LocalPeer<'_>, message3: &[u8]) -> Result<Established, HandshakeError> {
-        let Self(mut pending) = self;
-        let theirs = pending.read_payload(MessageKind::Handshake3, message3)?;
-        Ok(pending.established(theirs))
+    pub fn finish(self, local: &LocalPeer<'_>, message3: &[u8]) -> Result<Established, HandshakeError> {
+        let Self { mut pending, hybrid, ratchet } = self;
+        let ([], theirs) = pending.read_payload(MessageKind::Handshake3, message3)?;
+        pending.established(theirs, &hybrid, ratchet, local)
     }
 }
 
@@ -176,7 +197,7 @@ impl Pending {
         let prologue =
             [b"resonance/v1", &session.as_bytes()[..], &initiator.peer_id_bytes(), &responder.peer_id_bytes()].concat();
         let drawn = Drawn::new(rng);
-        let static_public = noise::public(&drawn.statik);
+        let static_public = *drawn.statik.public();
         let noise = noise::start(side, drawn, &keys.psk, &prologue).map_err(|_| HandshakeError::Refused)?;
         Ok(Self { side, session, mine, theirs, static_public, noise })
     }
@@ -200,30 +221,44 @@ impl Pending {
         Ok(payload)
     }
 
-    /// Writes a message that says who we are.
-    fn write_payload(&mut self, kind: MessageKind, local: &LocalPeer<'_>) -> Result<Vec<u8>, HandshakeError> {
+    /// Writes a message that says who we are, behind `before`.
+    fn write_payload(
+        &mut self,
+        kind: MessageKind,
+        local: &LocalPeer<'_>,
+        before: &[u8],
+        ratchet: &KeyPair,
+    ) -> Result<Vec<u8>, HandshakeError> {
         let signed = self.signed(self.side, self.noise.get_handshake_hash(), &self.static_public, &self.mine);
         let payload = Payload {
             identity: local.identity.public(),
             signature: local.identity.sign(&signed),
             name: local.name.to_owned(),
             capabilities: 0,
+            ratchet: *ratchet.public(),
         };
         let padded = payload.write().ok_or(HandshakeError::NameTooLong)?;
-        self.write(kind, padded.as_slice())
+        self.write(kind, &[before, padded.as_slice()].concat())
     }
 
-    /// Reads a message that says who the other is, and checks that it is.
-    fn read_payload(&mut self, kind: MessageKind, message: &[u8]) -> Result<Payload, HandshakeError> {
+    /// Reads a message that says who the other is, behind `BEFORE` bytes of something else, and checks that it is.
+    fn read_payload<const BEFORE: usize>(
+        &mut self,
+        kind: MessageKind,
+        message: &[u8],
+    ) -> Result<([u8; BEFORE], Payload), HandshakeError> {
         let hash_before = self.noise.get_handshake_hash().to_vec();
-        let payload = Payload::parse(&self.read(kind, message)?).ok_or(HandshakeError::Refused)?;
+        let bytes = self.read(kind, message)?;
+        let (before, padded) = bytes.split_first_chunk::<BEFORE>().ok_or(HandshakeError::Refused)?;
+        let payload = Payload::parse(padded).ok_or(HandshakeError::Refused)?;
         let their_side = match self.side {
             Side::Initiator => Side::Responder,
             Side::Responder => Side::Initiator,
         };
         let their_static = self.noise.get_remote_static().ok_or(HandshakeError::Refused)?;
         let signed = self.signed(their_side, &hash_before, their_static, &self.theirs);
-        if payload.identity.verifies(&signed, &payload.signature) { Ok(payload) } else { Err(HandshakeError::Refused) }
+        let proven = payload.identity.verifies(&signed, &payload.signature);
+        if proven { Ok((*before, payload)) } else { Err(HandshakeError::Refused) }
     }
 
     /// What an identity signs: "resonance/v1/identity" ‖ role ‖ session id ‖ handshake hash before this message ‖ Noise
@@ -238,14 +273,36 @@ impl Pending {
         parts.concat()
     }
 
-    fn established(mut self, theirs: Payload) -> Established {
-        let (of_initiator, of_responder) = self.noise.dangerously_get_raw_split();
-        let (of_initiator, of_responder) = (Zeroizing::new(of_initiator), Zeroizing::new(of_responder));
-        let channel = match self.side {
-            Side::Initiator => SecureChannel::new(of_initiator, of_responder),
-            Side::Responder => SecureChannel::new(of_responder, of_initiator),
+    /// root = HKDF(salt = h, ikm = k1 ‖ k2 ‖ ss, info = "resonance/v1/root" ‖ identity I ‖ identity R), and the channel on it.
+    fn established(
+        mut self,
+        theirs: Payload,
+        hybrid: &Secret,
+        ratchet: KeyPair,
+        local: &LocalPeer<'_>,
+    ) -> Result<Established, HandshakeError> {
+        let (k1, k2) = self.noise.dangerously_get_raw_split();
+        let (k1, k2) = (Zeroizing::new(k1), Zeroizing::new(k2));
+        let ikm = Zeroizing::new([k1.as_slice(), k2.as_slice(), hybrid.as_slice()].concat());
+        let mine = local.identity.public();
+        let (initiator, responder) = match self.side {
+            Side::Initiator => (mine.as_bytes(), theirs.identity.as_bytes()),
+            Side::Responder => (theirs.identity.as_bytes(), mine.as_bytes()),
         };
-        Established { channel, identity: theirs.identity, name: theirs.name }
+        let mut root = Secret::default();
+        Hkdf::<Sha256>::new(Some(self.noise.get_handshake_hash()), &ikm)
+            .expand_multi_info(&[b"resonance/v1/root", initiator, responder], root.as_mut_slice())
+            .map_err(|_| HandshakeError::Refused)?;
+        let context: Context = [self.session.as_bytes().as_slice(), initiator, responder]
+            .concat()
+            .try_into()
+            .map_err(|_| HandshakeError::Refused)?;
+        let ratchet = match self.side {
+            Side::Initiator => Ratchet::initiator(context, &root, ratchet, &theirs.ratchet),
+            Side::Responder => Ratchet::responder(context, &root, &ratchet, theirs.ratchet),
+        };
+        let channel = SecureChannel::new(ratchet.ok_or(HandshakeError::Refused)?);
+        Ok(Established { channel, identity: theirs.identity, name: theirs.name })
     }
 }
 

@@ -1,13 +1,12 @@
 //! Noise_XXpsk0_25519_ChaChaPoly_SHA256 by `snow`, with randomness handed in and an X25519 that refuses all-zero results.
 
+use crate::x25519::KeyPair;
 use rand_core::CryptoRng;
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
-use subtle::ConstantTimeEq;
-use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 pub(super) const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_SHA256";
 
@@ -18,36 +17,31 @@ pub(super) enum Side {
     Responder,
 }
 
-/// The private keys of one handshake, drawn before it starts.
+/// The Noise keys of one handshake, drawn before it starts.
 pub(super) struct Drawn {
-    pub statik: Zeroizing<[u8; 32]>,
+    pub statik: KeyPair,
     pub ephemeral: Zeroizing<[u8; 32]>,
 }
 
 impl Drawn {
     pub fn new(rng: &mut impl CryptoRng) -> Self {
-        let mut drawn = Self { statik: Zeroizing::new([0; 32]), ephemeral: Zeroizing::new([0; 32]) };
-        rng.fill_bytes(drawn.statik.as_mut_slice());
-        rng.fill_bytes(drawn.ephemeral.as_mut_slice());
-        drawn
+        let statik = KeyPair::generate(rng);
+        let mut ephemeral = Zeroizing::new([0; 32]);
+        rng.fill_bytes(ephemeral.as_mut_slice());
+        Self { statik, ephemeral }
     }
 }
 
 /// The state before the first message.
 pub(super) fn start(side: Side, drawn: Drawn, psk: &[u8; 32], prologue: &[u8]) -> Result<HandshakeState, snow::Error> {
     let builder = Builder::with_resolver(PATTERN.parse()?, Box::new(Resolver { ephemeral: drawn.ephemeral }))
-        .local_private_key(drawn.statik.as_slice())?
+        .local_private_key(drawn.statik.private())?
         .psk(0, psk)?
         .prologue(prologue)?;
     match side {
         Side::Initiator => builder.build_initiator(),
         Side::Responder => builder.build_responder(),
     }
-}
-
-/// The X25519 public key of a private one.
-pub(super) fn public(private: &[u8; 32]) -> [u8; 32] {
-    x25519(*private, X25519_BASEPOINT_BYTES)
 }
 
 struct Resolver {
@@ -83,18 +77,9 @@ impl Random for OneDraw {
     }
 }
 
+/// Our key pair, once it is set or drawn.
 #[derive(Default)]
-struct X25519 {
-    private: Zeroizing<[u8; 32]>,
-    public: [u8; 32],
-}
-
-impl X25519 {
-    fn set_private(&mut self, private: &[u8; 32]) {
-        *self.private = *private;
-        self.public = public(private);
-    }
-}
+struct X25519(Option<KeyPair>);
 
 impl Dh for X25519 {
     fn name(&self) -> &'static str {
@@ -110,41 +95,31 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, private: &[u8]) {
-        // Only ever called with the 32 bytes of a drawn key; anything else would leave a key that agrees on nothing.
-        match private.try_into() {
-            Ok(private) => self.set_private(private),
-            Err(_) => self.private.zeroize(),
-        }
+        // Only ever called with the 32 bytes of a drawn key; anything else would leave a pair that agrees on nothing.
+        self.0 = private.first_chunk().map(|private| KeyPair::from_private(Zeroizing::new(*private)));
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
         let mut private = Zeroizing::new([0; 32]);
         rng.try_fill_bytes(private.as_mut_slice())?;
-        self.set_private(&private);
+        self.0 = Some(KeyPair::from_private(private));
         Ok(())
     }
 
     fn pubkey(&self) -> &[u8] {
-        &self.public
+        self.0.as_ref().map_or(&[], |pair| pair.public().as_slice())
     }
 
     fn privkey(&self) -> &[u8] {
-        self.private.as_slice()
+        self.0.as_ref().map_or(&[], |pair| pair.private().as_slice())
     }
 
-    /// RFC 7748 §6.1: an all-zero result (a point of small order) is refused, in constant time.
+    /// Refuses what `snow` would take: an all-zero result.
     fn dh(&self, theirs: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
-        #[cfg(test)]
-        tests::DH_COUNT.set(tests::DH_COUNT.get() + 1);
-        let theirs = theirs.first_chunk().ok_or(snow::Error::Dh)?;
-        let shared = Zeroizing::new(x25519(*self.private, *theirs));
-        if bool::from(shared.ct_eq(&[0; 32])) {
-            return Err(snow::Error::Dh);
-        }
-        out.get_mut(..32).ok_or(snow::Error::Dh)?.copy_from_slice(shared.as_slice());
-        Ok(())
+        let shared = theirs.first_chunk().and_then(|theirs| self.0.as_ref()?.agree(theirs)).ok_or(snow::Error::Dh)?;
+        out.first_chunk_mut().map(|out| *out = *shared).ok_or(snow::Error::Dh)
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

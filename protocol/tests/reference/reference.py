@@ -1,41 +1,23 @@
 #!/usr/bin/env python3
 """An independent reading of SPEC.md: composes numbers of everything that resonance adds to the standards it uses.
 
-    python3 reference.py > ../vectors/resonance.txt      needs the package `cryptography`
+    python3 reference.py > ../vectors/resonance.txt      needs the package `cryptography`, 48 or newer
 
-Only SHA-2, HMAC, X25519, Ed25519 and ChaCha20-Poly1305 come from libraries; HKDF, base58, CBOR, Noise and SFrame are
-written out here, so that a mistake in the Rust crates or in our use of them shows as a difference.
+SHA-2, SHA-3, HMAC, X25519, Ed25519, ChaCha20-Poly1305 and ML-KEM's keys come from libraries; HKDF, base58, CBOR, Noise,
+ML-KEM's encapsulation, the ratchet and SFrame are written out in this folder, so that a mistake in the Rust crates or in
+our use of them shows as a difference.
 """
 
 import hashlib
-import hmac
 import struct
 
 import people
+import ratchet
+from basics import bytes_from, expand, extract, raw, sha256
+from handshake import handshake
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
-
-
-def extract(salt, ikm):
-    return hmac.new(salt or bytes(32), ikm, hashlib.sha256).digest()
-
-
-def expand(prk, info, length):
-    out, block, count = b"", b"", 1
-    while len(out) < length:
-        block = hmac.new(prk, block + info + bytes([count]), hashlib.sha256).digest()
-        out, count = out + block, count + 1
-    return out[:length]
-
-
-def raw(public_key):
-    return public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def show(name, value):
@@ -62,110 +44,6 @@ def keys(host, authority_hash, secret, expires):
     session = sha256(b"resonance/v1/session", host, authority_hash)[:16]
     prk = extract(sha256(bytes([1, 0]), struct.pack(">Q", expires), host, authority_hash), secret)
     return session, prk
-
-
-# CBOR, as far as it is needed
-
-def head(major, number):
-    if number < 24:
-        return bytes([major << 5 | number])
-    for code, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if number < 1 << 8 * size:
-            return bytes([major << 5 | code]) + number.to_bytes(size, "big")
-    raise ValueError(number)
-
-
-def cbor(value):
-    if isinstance(value, int):
-        return head(0, value)
-    if isinstance(value, bytes):
-        return head(2, len(value)) + value
-    if isinstance(value, str):
-        return head(3, len(value.encode())) + value.encode()
-    if isinstance(value, dict):
-        return head(5, len(value)) + b"".join(cbor(key) + cbor(item) for key, item in value.items())
-    raise TypeError(value)
-
-
-def padded(data, *classes):
-    data = struct.pack(">H", len(data)) + data
-    return data.ljust(next(size for size in classes if len(data) <= size), b"\0")
-
-
-# Noise XXpsk0 (revision 34), both sides at once
-
-def peer_id(transport):
-    return bytes([0x00, 0x24, 0x08, 0x01, 0x12, 0x20]) + transport
-
-
-class Noise:
-    def __init__(self, prologue, psk):
-        self.h = self.ck = sha256(b"Noise_XXpsk0_25519_ChaChaPoly_SHA256")  # 36 bytes: more than a hash
-        self.k, self.n = None, 0
-        self.mix_hash(prologue)
-        temp = self.hkdf(psk, 3)
-        self.ck = temp[0]
-        self.mix_hash(temp[1])
-        self.k, self.n = temp[2], 0
-
-    def hkdf(self, ikm, count):
-        return [expand(extract(self.ck, ikm), b"", 32 * count)[32 * i:32 * i + 32] for i in range(count)]
-
-    def mix_hash(self, data):
-        self.h = sha256(self.h, data)
-
-    def mix_key(self, ikm):
-        self.ck, self.k = self.hkdf(ikm, 2)
-        self.n = 0
-
-    def seal(self, data):
-        sealed = ChaCha20Poly1305(self.k).encrypt(bytes(4) + struct.pack("<Q", self.n), data, self.h)
-        self.n += 1
-        self.mix_hash(sealed)
-        return sealed
-
-    def ephemeral(self, private):
-        public = raw(private.public_key())
-        self.mix_hash(public)
-        self.mix_key(public)
-        return public
-
-    def dh(self, private, public):
-        self.mix_key(private.exchange(X25519PublicKey.from_public_bytes(public)))
-
-
-def payload(identity, name, signed):
-    fields = {1: raw(identity.public_key()), 2: identity.sign(signed), 3: name, 4: 0}
-    return padded(cbor(fields), 256)
-
-
-def handshake(session, psk, initiator, responder):
-    """Each side: transport, identity, static, ephemeral, name. Gives the three messages and both transport keys."""
-    (i_transport, i_identity, i_static, i_ephemeral, i_name) = initiator
-    (r_transport, r_identity, r_static, r_ephemeral, r_name) = responder
-    noise = Noise(b"resonance/v1" + session + peer_id(i_transport) + peer_id(r_transport), psk)
-
-    def signed(role, static, transport):
-        hash_before = noise.h
-        return b"resonance/v1/identity" + bytes([role]) + session + hash_before + raw(static.public_key()) + peer_id(transport)
-
-    one = b"\1" + noise.ephemeral(i_ephemeral) + noise.seal(b"")
-    proof = signed(1, r_static, r_transport)
-    two = b"\2" + noise.ephemeral(r_ephemeral)
-    noise.dh(r_ephemeral, raw(i_ephemeral.public_key()))
-    two += noise.seal(raw(r_static.public_key()))
-    noise.dh(r_static, raw(i_ephemeral.public_key()))
-    two += noise.seal(payload(r_identity, r_name, proof))
-    proof = signed(0, i_static, i_transport)
-    three = b"\3" + noise.seal(raw(i_static.public_key()))
-    noise.dh(i_static, raw(r_ephemeral.public_key()))
-    three += noise.seal(payload(i_identity, i_name, proof))
-    return one, two, three, noise.hkdf(b"", 2)
-
-
-def channel(key, nonce, signal):
-    text = padded(cbor(signal), 256, 1024, 4096, 16384)
-    return b"\4" + struct.pack(">Q", nonce) + ChaCha20Poly1305(key).encrypt(bytes(4) + struct.pack("<Q", nonce), text, None)
 
 
 # Media
@@ -199,11 +77,51 @@ def half(key, stable_id):
     return "".join(f"{int.from_bytes(digest[i:i + 5], 'big') % 100000:05}" for i in range(0, 30, 5))
 
 
+# Channel
+
+def conversation(context, root, initiator_key, responder_key, media_key):
+    """Both begin at once; a message is lost, another overtaken; after ten minutes ML-KEM is mixed in."""
+    x25519 = X25519PrivateKey.from_private_bytes
+    bo = ratchet.Side.initiator(context, root, initiator_key, raw(responder_key.public_key()))
+    al = ratchet.Side.responder(context, root, responder_key, raw(initiator_key.public_key()))
+
+    def say(name, sender, receiver, signal, arrives=True):
+        message = sender.seal(signal)
+        show(name, message)
+        if arrives:
+            receiver.open(message)
+        return message
+
+    def ping(number):
+        return {0: 10, 1: number}
+
+    def pong(number):
+        return {0: 11, 1: number}
+
+    al.begins(x25519(bytes_from(0x03, 32)))
+    first = say("channel_1_of_responder", al, bo, media_key, arrives=False)
+    say("channel_2_of_initiator", bo, al, {0: 9, 1: "hello"}, arrives=False)
+    overtaken = say("channel_3_of_initiator", bo, al, {0: 5, 1: media_key[1]}, arrives=False)
+    bo.open(first)
+    bo.begins(x25519(bytes_from(0x13, 32)))
+    say("channel_4_of_initiator", bo, al, ping(1))
+    al.open(overtaken)
+    al.begins(x25519(bytes_from(0x23, 32)))
+    say("channel_5_of_responder", al, bo, pong(1))
+    bo.begins(x25519(bytes_from(0x33, 32)), kem_seed=bytes_from(0x43, 64))
+    say("channel_6_of_initiator_after_600_s", bo, al, ping(2), arrives=False)
+    say("channel_7_of_initiator", bo, al, ping(3))
+    al.begins(x25519(bytes_from(0x53, 32)), kem_message=bytes_from(0x63, 32))
+    say("channel_8_of_responder", al, bo, pong(2), arrives=False)
+    say("channel_9_of_responder", al, bo, pong(3))
+    bo.begins(x25519(bytes_from(0x73, 32)))
+    say("channel_10_of_initiator", bo, al, ping(4))
+    al.begins(x25519(bytes_from(0x83, 32)))
+    say("channel_11_of_responder", al, bo, pong(4))
+
+
 def main():
     print("# Composed by tests/reference/reference.py, not by the code that is tested against it.")
-
-    def bytes_from(start, count):
-        return bytes((start + i) % 256 for i in range(count))
 
     al_transport, bo_transport = bytes_from(0x20, 32), bytes_from(0x60, 32)
     authority = Ed25519PrivateKey.from_private_bytes(bytes_from(0x01, 32))
@@ -229,20 +147,19 @@ def main():
     show("bo_identity", bo_key)
     show("al_fingerprint", fingerprint)
     x25519 = X25519PrivateKey.from_private_bytes
-    bo = (bo_transport, bo_identity, x25519(bytes_from(0x41, 32)), x25519(bytes_from(0x71, 32)), "Bo")
-    al = (al_transport, al_identity, x25519(bytes_from(0x51, 32)), x25519(bytes_from(0x81, 32)), "Al \U0001F3A7")
-    one, two, three, (of_initiator, of_responder) = handshake(session, psk, bo, al)
+    bo = (bo_transport, bo_identity, x25519(bytes_from(0x41, 32)), x25519(bytes_from(0x71, 32)), bytes_from(0x91, 64), x25519(bytes_from(0x21, 32)), "Bo")
+    al = (al_transport, al_identity, x25519(bytes_from(0x51, 32)), x25519(bytes_from(0x81, 32)), bytes_from(0x61, 32), x25519(bytes_from(0x31, 32)), "Al \U0001F3A7")
+    one, two, three, root = handshake(session, psk, bo, al)
     show("handshake_1", one)
     show("handshake_2", two)
     show("handshake_3", three)
+    show("root", root)
 
     recipients = sha256(b"resonance/v1/recipients", b"\2", *sorted([al_key, bo_key]))
     base_key, generation, step = bytes_from(0xC0, 32), 300, 0
     media_key = {0: 4, 1: generation, 2: step, 3: base_key, 4: recipients}
     show("recipients_hash", recipients)
-    show("channel_of_responder_0", channel(of_responder, 0, media_key))
-    show("channel_of_initiator_0", channel(of_initiator, 0, {0: 9, 1: "hello"}))
-    show("channel_of_initiator_1", channel(of_initiator, 1, {0: 5, 1: generation}))
+    conversation(session + bo_key + al_key, root, bo[5], al[5], media_key)
     frame = bytes([0]) + struct.pack(">I", 480) + bytes_from(0xE0, 40)
     show("frame", frame)
     for ctr in range(10):

@@ -1,6 +1,7 @@
 //! Stories of a few people in virtual time, with real handshakes, channels and sealing.
 
 mod admission;
+mod handshakes;
 mod interleavings;
 mod people;
 mod world;

@@ -45,6 +45,8 @@ struct Ear {
     last_opened: Option<Instant>,
 }
 
+pub type Middle = Box<dyn FnMut(usize, usize, &mut Vec<u8>)>;
+
 pub struct World {
     pub now: Instant,
     began: Instant,
@@ -55,6 +57,8 @@ pub struct World {
     pub wire: Vec<u8>,
     /// Of every message who sent it, and its kind.
     pub wire_log: Vec<(usize, u8)>,
+    /// Somebody on the way, who sees (from, to, message) and may change it.
+    pub middle: Option<Middle>,
     queue: BTreeMap<(Instant, u64), (usize, Event)>,
     receipts: BTreeMap<u64, (usize, usize, u64)>,
     /// The next person's kept identity: the seed of its key, and whom it knows.
@@ -73,6 +77,7 @@ impl World {
             cut: Vec::new(),
             wire: Vec::new(),
             wire_log: Vec::new(),
+            middle: None,
             queue: BTreeMap::new(),
             receipts: BTreeMap::new(),
             next: None,
@@ -318,11 +323,14 @@ impl World {
                     None => self.happen(index, DELAY, Event::DialFailed(peer)),
                 }
             }
-            Effect::Send { to, bytes, id } => {
+            Effect::Send { to, mut bytes, id } => {
                 self.wire.extend_from_slice(&bytes);
                 self.wire_log.push((index, bytes[0]));
                 match self.find(to).filter(|target| !self.is_cut(index, *target)) {
                     Some(target) => {
+                        if let Some(middle) = &mut self.middle {
+                            middle(index, target, &mut bytes);
+                        }
                         self.serial += 1;
                         let receipt = self.serial;
                         self.receipts.insert(receipt, (index, target, id));
