@@ -178,7 +178,8 @@ impl<R: CryptoRng> Session<R> {
             return;
         }
         // Also whom we do not reach ourselves: a member's roster names it.
-        let introduced = self.members().flat_map(|(_, member)| member.introduced.iter().copied());
+        let introduced =
+            self.members().flat_map(|(_, member)| member.told.roster.iter().map(|(_, identity)| *identity));
         let members = self.members().map(|(_, member)| member.identity);
         let here: Vec<_> = introduced.chain(members).chain([self.identity.public()]).collect();
         self.rule(now, |state| state.lock(here), None, None);

@@ -96,7 +96,6 @@ impl<R: CryptoRng> Session<R> {
             muted: false,
             deafened: false,
             media: Media::Negotiating(now),
-            introduced: Vec::new(),
             generation: 0,
             withheld: false,
             resend_at: None,
@@ -267,9 +266,6 @@ impl<R: CryptoRng> Session<R> {
     /// Members introduce members: whoever knows one of us soon knows all.
     fn introductions(&mut self, now: Instant, from: TransportId, entries: Vec<RosterEntry>) {
         let mut news = false;
-        if let Some(member) = self.member_mut(from) {
-            member.introduced = entries.iter().map(|entry| entry.identity).collect();
-        }
         for entry in entries {
             let id = entry.transport;
             if id == self.me || self.is_removed(&entry.identity) {

@@ -188,8 +188,6 @@ pub struct Member {
     pub deafened: bool,
     /// The media connection.
     pub media: Media,
-    /// Whom its newest roster named: at most a full session.
-    pub introduced: Vec<IdentityPublic>,
     /// Generation of the newest sender key that it gave us.
     pub generation: u64,
     /// Our sender keys are withheld until it shows a sign of life.

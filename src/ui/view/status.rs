@@ -25,11 +25,8 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
             0 => text::cut(&view.me.name, 24),
             others => format!("{} people", others + 1),
         };
-        left.push(Span::raw(format!(" · {people}")));
-        if view.admission.locked {
-            left.push(Span::raw(" · "));
-            left.push(Span::styled("locked", theme.strong()));
-        }
+        let locked = if view.admission.locked { ", locked" } else { "" };
+        left.push(Span::raw(format!(" · {people}{locked}")));
         if let Some(number) = session_number(view) {
             left.push(Span::raw(format!(" · {number}")));
         }
