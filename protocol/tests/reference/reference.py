@@ -8,7 +8,6 @@ written out here, so that a mistake in the Rust crates or in our use of them sho
 """
 
 import hashlib
-import hmac
 import struct
 
 import people
@@ -17,21 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import media
+from media import expand, extract
+
 
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
-
-
-def extract(salt, ikm):
-    return hmac.new(salt or bytes(32), ikm, hashlib.sha256).digest()
-
-
-def expand(prk, info, length):
-    out, block, count = b"", b"", 1
-    while len(out) < length:
-        block = hmac.new(prk, block + info + bytes([count]), hashlib.sha256).digest()
-        out, count = out + block, count + 1
-    return out[:length]
 
 
 def raw(public_key):
@@ -168,28 +158,6 @@ def channel(key, nonce, signal):
     return b"\4" + struct.pack(">Q", nonce) + ChaCha20Poly1305(key).encrypt(bytes(4) + struct.pack("<Q", nonce), text, None)
 
 
-# Media
-
-def sframe_header(kid, ctr):
-    def field(number):
-        if number < 8:
-            return number, b""
-        data = number.to_bytes((number.bit_length() + 7) // 8, "big")
-        return 8 | len(data) - 1, data
-    (k, kid_bytes), (c, ctr_bytes) = field(kid), field(ctr)
-    return bytes([k << 4 | c]) + kid_bytes + ctr_bytes
-
-
-def media_packet(base_key, generation, step, session, fingerprint, ctr, plaintext):
-    kid = generation << 4 | step
-    secret, suffix = extract(b"", base_key), struct.pack(">QH", kid, 0xF001)
-    key = expand(secret, b"SFrame 1.0 Secret key " + suffix, 32)
-    salt = expand(secret, b"SFrame 1.0 Secret salt " + suffix, 12)
-    nonce = bytes(a ^ b for a, b in zip(salt, ctr.to_bytes(12, "big")))
-    header = sframe_header(kid, ctr)
-    return header + ChaCha20Poly1305(key).encrypt(nonce, plaintext, header + session + fingerprint)
-
-
 # Safety number
 
 def half(key, stable_id):
@@ -238,15 +206,16 @@ def main():
 
     recipients = sha256(b"resonance/v1/recipients", b"\2", *sorted([al_key, bo_key]))
     base_key, generation, step = bytes_from(0xC0, 32), 300, 0
-    media_key = {0: 4, 1: generation, 2: step, 3: base_key, 4: recipients}
+    hop_key = bytes_from(0x90, 32)
+    media_key = {0: 4, 1: generation, 2: step, 3: base_key, 4: recipients, 5: hop_key, 6: 0}
     show("recipients_hash", recipients)
     show("channel_of_responder_0", channel(of_responder, 0, media_key))
     show("channel_of_initiator_0", channel(of_initiator, 0, {0: 9, 1: "hello"}))
     show("channel_of_initiator_1", channel(of_initiator, 1, {0: 5, 1: generation}))
     frame = bytes([0]) + struct.pack(">I", 480) + bytes_from(0xE0, 40)
     show("frame", frame)
-    for ctr in range(10):
-        show(f"packet_{ctr}", media_packet(base_key, generation, step, session, fingerprint, ctr, frame))
+    for name, value in media.trace(base_key, generation, session, fingerprint, frame, hop_key, al_transport, bo_transport):
+        show(name, value)
     numbers = "".join(sorted([half(al_key, b"resonance/v1/safety-number"), half(bo_key, b"resonance/v1/safety-number")]))
     show("safety_number", " ".join(numbers[i:i + 5] for i in range(0, 60, 5)))
     people.compose(show)
