@@ -112,11 +112,11 @@ fn main() {
     let key = SenderKey::generate(1, &mut rng);
     let mut sealer = key.sealer(&keys.session_id, &fingerprint);
     let mut opener = Opener::new();
-    opener.install(key.opening_key(&keys.session_id, &fingerprint));
+    opener.install(start, &key.opening_key(&keys.session_id, &fingerprint));
     let (mut packet, mut plain) = (SealedPacket::empty(), [0; 256]);
     let time = median(10_000, || {
         sealer.seal(&[7; 45], &mut packet).expect("sealed");
-        black_box(opener.open(&packet, &mut plain)).expect("opened");
+        black_box(opener.open(start, &packet, &mut plain)).expect("opened");
     });
     report("seal and open one packet", time, None);
 

@@ -35,6 +35,8 @@ struct Generation {
     newest: u8,
     /// Since when; `None` before the generation is used.
     began: Option<Instant>,
+    /// It is taken to be used from then on, heard or not.
+    begins_by: Option<Instant>,
     /// When each step's key is erased, once that is known.
     ends: [Option<Instant>; StepKeys::COUNT],
 }
@@ -67,7 +69,7 @@ impl Opener {
     pub const STEP: Duration = Duration::from_secs(5);
     /// The last step of a generation has no successor; it ends so long after it began.
     const LAST_STEP: Duration = Duration::from_secs(7);
-    /// A step whose beginning was not heard, because nothing was, began at most so long after what was heard last. It may be
+    /// A step or generation whose beginning was not heard began at most so long after what was heard last. It may be
     /// taken to have begun too early, then a little sound is lost after an outage; never too late by more than this, else
     /// 7 s after its beginning would be more than 10 s after what it sealed.
     const UNHEARD: Duration = Duration::from_millis(2_500);
@@ -103,10 +105,10 @@ impl Opener {
         let Some(place) = self.generations.iter_mut().min_by_key(|place| age(place)) else { return };
         if place.is_held() && place.is(key) {
             if id.step() > place.newest {
-                place.begin(id.step(), now);
+                self.begin(id, now);
             }
         } else if !place.is_held() || place.steps.generation() <= id.generation() {
-            place.take(key);
+            place.take(now, key);
         } else {
             return;
         }
@@ -128,6 +130,11 @@ impl Opener {
             return;
         }
         let silent = self.heard.is_none_or(|heard| after(heard, Self::SILENCE) <= now);
+        let unheard = |place: &Generation| place.is_held() && place.begins_by.is_some_and(|by| by <= now);
+        while let Some(place) = self.generations.iter().find(|place| place.began.is_none() && unheard(place)) {
+            let (id, by) = (KeyId::new(place.steps.generation(), place.newest), place.begins_by.unwrap_or(now));
+            self.begin(id, by);
+        }
         for place in self.generations.iter_mut().filter(|place| place.is_held()) {
             if silent {
                 place.steps.erase_all();
@@ -172,18 +179,26 @@ impl Opener {
             return Err(Refused::Forged);
         }
         place.window.mark(header.ctr);
-        let first_use = place.began.is_none();
-        let began = self.heard.map_or(now, |heard| now.min(after(heard, Self::UNHEARD)));
-        self.heard = Some(now);
-        if first_use || id.step() > place.newest {
-            place.begin(id.step(), began);
-            if first_use {
-                let end = after(began, place.grace);
-                self.end_older(id.generation(), end);
-            }
+        let begins = place.began.is_none() || id.step() > place.newest;
+        let heard = self.heard.replace(now);
+        if begins {
+            self.begin(id, heard.map_or(now, |heard| now.min(after(heard, Self::UNHEARD))));
             self.reckon();
         }
         Ok(ciphertext.len())
+    }
+
+    /// The sender uses this step since `at`; with the first step of a generation all older ones end.
+    fn begin(&mut self, id: KeyId, at: Instant) {
+        let place =
+            self.generations.iter_mut().find(|place| place.is_held() && place.steps.generation() == id.generation());
+        let Some(place) = place else { return };
+        let first = place.began.is_none();
+        place.begin(id.step(), at);
+        if first {
+            let end = after(at, place.grace);
+            self.end_older(id.generation(), end);
+        }
     }
 
     /// What a thief of this memory could do with a packet: tries every key, and minds neither windows nor clocks.
@@ -227,6 +242,7 @@ impl Generation {
             grace: OpeningKey::GRACE,
             newest: 0,
             began: None,
+            begins_by: None,
             ends: [None; StepKeys::COUNT],
         }
     }
@@ -239,11 +255,12 @@ impl Generation {
         self.metadata == key.metadata && self.steps.same_ratchet(&key.steps)
     }
 
-    fn take(&mut self, key: &OpeningKey) {
+    fn take(&mut self, now: Instant, key: &OpeningKey) {
         self.steps.copy_from(&key.steps);
         self.window = ReplayWindow::new();
         (self.metadata, self.grace) = (key.metadata, key.grace);
         (self.newest, self.began, self.ends) = (key.steps.first(), None, [None; StepKeys::COUNT]);
+        self.begins_by = Some(after(now, Opener::UNHEARD));
     }
 
     /// The sender has used `step` since `at`: those before it end a little later.
@@ -280,7 +297,8 @@ impl Generation {
     fn due(&self) -> Option<Instant> {
         let held = |step: u8| self.steps.get(step).is_some();
         let ends = (0..).zip(&self.ends).filter(|(step, _)| held(*step)).filter_map(|(_, end)| *end).min();
-        earlier(ends, self.step_over())
+        let begins = if self.began.is_none() { self.begins_by } else { self.step_over() };
+        earlier(ends, begins)
     }
 }
 

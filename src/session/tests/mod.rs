@@ -3,6 +3,7 @@
 mod admission;
 mod interleavings;
 mod people;
+mod secrecy;
 mod world;
 
 use super::effect::Ending;

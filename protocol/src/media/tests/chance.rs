@@ -6,11 +6,9 @@ use std::collections::HashSet;
 
 /// What is under way: a key by signalling, or a packet by media; neither keeps any order.
 enum Mail {
-    Key(MediaKeyOf),
-    Packet(SealedPacket),
+    Key(SenderKey, RekeyReason),
+    Packet(Box<SealedPacket>),
 }
-
-struct MediaKeyOf(SenderKey, RekeyReason);
 
 #[test]
 fn any_order_loss_and_duplication_gives_what_was_said_once_or_a_clean_refusal() {
@@ -22,7 +20,7 @@ fn any_order_loss_and_duplication_gives_what_was_said_once_or_a_clean_refusal() 
         let mut key = SenderKey::generate(generation, &mut voice.rng);
         let mut sealer = key.sealer(&SESSION, &voice.fingerprint);
         let mut opener = Opener::new();
-        let mut mail = vec![(0, Mail::Key(MediaKeyOf(key.clone(), RekeyReason::Join)))];
+        let mut mail = vec![(0, Mail::Key(key.clone(), RekeyReason::Join))];
         let (mut heard, mut waiting) = (HashSet::new(), HeldPackets::new());
         for said in 0..600u64 {
             let now = said * 20;
@@ -32,21 +30,21 @@ fn any_order_loss_and_duplication_gives_what_was_said_once_or_a_clean_refusal() 
                     key = SenderKey::generate(generation, &mut voice.rng);
                     sealer = key.sealer(&SESSION, &voice.fingerprint);
                     let reason = if rng.random() { RekeyReason::Leave } else { RekeyReason::Timer };
-                    mail.push((now + rng.random_range(0..250), Mail::Key(MediaKeyOf(key.clone(), reason))));
+                    mail.push((now + rng.random_range(0..250), Mail::Key(key.clone(), reason)));
                 }
                 1..4 if key.advance() => sealer.advance_to(key.id()),
-                4 => mail.push((now, Mail::Key(MediaKeyOf(key.clone(), RekeyReason::Join)))),
+                4 => mail.push((now, Mail::Key(key.clone(), RekeyReason::Join))),
                 _ => {}
             }
             let packet = seal(&mut sealer, &said.to_be_bytes());
             for _ in 0..rng.random_range(0..3) {
-                mail.push((now + rng.random_range(0..300), Mail::Packet(packet)));
+                mail.push((now + rng.random_range(0..300), Mail::Packet(Box::new(packet))));
             }
             let mut later = Vec::new();
             for (at, item) in mail.drain(..) {
                 match item {
                     item if at > now => later.push((at, item)),
-                    Mail::Key(MediaKeyOf(key, reason)) => {
+                    Mail::Key(key, reason) => {
                         opener.install(at_ms(now), &handed_over(&key, &voice.fingerprint, reason));
                         while let Some(held) = waiting.release() {
                             hear(&mut opener, now, &held.packet, &mut heard);
@@ -56,7 +54,8 @@ fn any_order_loss_and_duplication_gives_what_was_said_once_or_a_clean_refusal() 
                         refuse_every_kind_of_damage(&mut opener, now, &packet, &mut rng);
                         if hear(&mut opener, now, &packet, &mut heard) == Some(Refused::KeyToCome) {
                             let from = crate::peer::TransportId::from_bytes([1; 32]);
-                            let _ = waiting.hold(at_ms(now), &InboundPacket { from, arrived: at_ms(now), packet });
+                            let _ =
+                                waiting.hold(at_ms(now), &InboundPacket { from, arrived: at_ms(now), packet: *packet });
                         }
                     }
                 }

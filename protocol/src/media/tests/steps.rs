@@ -181,6 +181,25 @@ fn older_generations_end_two_seconds_after_a_timer_and_300_ms_after_a_leave_or_k
 }
 
 #[test]
+fn a_key_that_came_is_taken_to_be_used_after_two_and_a_half_seconds() {
+    let mut speaker = Speaker::new(16, 0);
+    let next = speaker.renewed(17);
+    let mut opener = Opener::new();
+    opener.install(at_ms(0), &speaker.opening(RekeyReason::Join));
+    assert!(open_at(&mut opener, at_ms(0), &speaker.say()).is_ok());
+    opener.install(at_ms(1_000), &next.opening(RekeyReason::Leave));
+    opener.advance(at_ms(3_799));
+    assert!(opener.holds(KeyId::new(0, 0)));
+    opener.advance(at_ms(3_800));
+    assert!(!opener.holds(KeyId::new(0, 0)) && !opener.holds(KeyId::new(0, 15)), "2.5 s and the 300 ms after a leave");
+    assert!(opener.holds(KeyId::new(1, 0)));
+    // Another key keeps the opener from taking the sender to be silent.
+    opener.install(at_ms(4_000), &next.renewed(18).opening(RekeyReason::Timer));
+    opener.advance(at_ms(10_500));
+    assert!(!opener.holds(KeyId::new(1, 0)), "seven seconds after that, though it was never heard");
+}
+
+#[test]
 fn a_sender_that_is_silent_for_eight_seconds_is_forgotten() {
     let mut speaker = Speaker::new(10, 0);
     let next = speaker.renewed(11);
@@ -189,7 +208,7 @@ fn a_sender_that_is_silent_for_eight_seconds_is_forgotten() {
     assert!(open_at(&mut opener, at_ms(1_000), &speaker.say()).is_ok());
     opener.install(at_ms(2_000), &next.opening(RekeyReason::Timer));
     opener.advance(at_ms(9_999));
-    assert!(opener.holds(KeyId::new(0, 15)) && opener.holds(KeyId::new(1, 0)));
+    assert!(opener.holds(KeyId::new(1, 0)) && opener.holds(KeyId::new(1, 15)));
     opener.advance(at_ms(10_000));
     assert!((0..2).all(|generation| (0..16).all(|step| !opener.holds(KeyId::new(generation, step)))));
     // It comes back with the key that it has then.
