@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 /// Keys are erased as time goes by: call [`advance`](Self::advance) with every frame, packets or not. No method allocates.
 pub struct Opener {
     generations: [Generation; Opener::GENERATIONS],
-    /// When the sender was last known to be there: a packet was opened, or a key came.
-    heard: Option<Instant>,
+    /// When a packet was opened last.
+    opened: Option<Instant>,
     /// Nothing changes by itself before then.
     due: Option<Instant>,
 }
@@ -35,8 +35,8 @@ struct Generation {
     newest: u8,
     /// Since when; `None` before the generation is used.
     began: Option<Instant>,
-    /// It is taken to be used from then on, heard or not.
-    begins_by: Option<Instant>,
+    /// When its key came last.
+    came: Option<Instant>,
     /// When each step's key is erased, once that is known.
     ends: [Option<Instant>; StepKeys::COUNT],
 }
@@ -71,15 +71,15 @@ impl Opener {
     const LAST_STEP: Duration = Duration::from_secs(7);
     /// A step or generation whose beginning was not heard began at most so long after what was heard last. It may be
     /// taken to have begun too early, then a little sound is lost after an outage; never too late by more than this, else
-    /// 7 s after its beginning would be more than 10 s after what it sealed.
-    const UNHEARD: Duration = Duration::from_millis(2_500);
+    /// 7 s after its beginning would be more than 9 s after what it sealed; a second is left for the network.
+    const UNHEARD: Duration = Duration::from_secs(2);
     /// A sender that is not heard for longer has made a fresh key without us, or will hand us its current one when it is back.
     /// Above the 6 s after which sessions take a peer to be lost.
     pub const SILENCE: Duration = Duration::from_secs(8);
 
     /// An opener without any key: everything is [`Refused::KeyToCome`].
     pub fn new() -> Self {
-        Self { generations: std::array::from_fn(|_| Generation::free()), heard: None, due: None }
+        Self { generations: std::array::from_fn(|_| Generation::free()), opened: None, due: None }
     }
 
     /// Takes a key in; its owner wipes it. When all places are taken the oldest generation goes, unless the new one is older still.
@@ -105,6 +105,7 @@ impl Opener {
         let Some(place) = self.generations.iter_mut().min_by_key(|place| age(place)) else { return };
         if place.is_held() && place.is(key) {
             if id.step() > place.newest {
+                place.came = Some(now);
                 self.begin(id, now);
             }
         } else if !place.is_held() || place.steps.generation() <= id.generation() {
@@ -112,7 +113,6 @@ impl Opener {
         } else {
             return;
         }
-        self.heard = Some(now);
         self.reckon();
     }
 
@@ -129,20 +129,17 @@ impl Opener {
         if self.due.is_none_or(|due| now < due) {
             return;
         }
-        let silent = self.heard.is_none_or(|heard| after(heard, Self::SILENCE) <= now);
-        let unheard = |place: &Generation| place.is_held() && place.begins_by.is_some_and(|by| by <= now);
-        while let Some(place) = self.generations.iter().find(|place| place.began.is_none() && unheard(place)) {
-            let (id, by) = (KeyId::new(place.steps.generation(), place.newest), place.begins_by.unwrap_or(now));
+        let unheard = |place: &Generation| Some((place.id(), place.begins_by().filter(|by| *by <= now)?));
+        while let Some((id, by)) = self.generations.iter().find_map(unheard) {
             self.begin(id, by);
         }
         for place in self.generations.iter_mut().filter(|place| place.is_held()) {
-            if silent {
+            if place.forgotten(self.opened).is_some_and(|end| end <= now) {
                 place.steps.erase_all();
             } else {
                 place.advance(now);
             }
         }
-        self.heard = self.heard.filter(|_| !silent);
         self.reckon();
     }
 
@@ -180,7 +177,7 @@ impl Opener {
         }
         place.window.mark(header.ctr);
         let begins = place.began.is_none() || id.step() > place.newest;
-        let heard = self.heard.replace(now);
+        let heard = place.came.max(self.opened.replace(now));
         if begins {
             self.begin(id, heard.map_or(now, |heard| now.min(after(heard, Self::UNHEARD))));
             self.reckon();
@@ -221,9 +218,8 @@ impl Opener {
 
     /// Sets the time of the next change.
     fn reckon(&mut self) {
-        let changes = self.generations.iter().filter(|place| place.is_held()).filter_map(Generation::due);
-        let silence = self.heard.map(|heard| after(heard, Self::SILENCE));
-        self.due = changes.chain(silence).min();
+        let held = self.generations.iter().filter(|place| place.is_held());
+        self.due = held.filter_map(|place| earlier(place.due(), place.forgotten(self.opened))).min();
     }
 }
 
@@ -242,13 +238,18 @@ impl Generation {
             grace: OpeningKey::GRACE,
             newest: 0,
             began: None,
-            begins_by: None,
+            came: None,
             ends: [None; StepKeys::COUNT],
         }
     }
 
     fn is_held(&self) -> bool {
         !self.steps.is_empty()
+    }
+
+    /// The step that it has come to.
+    fn id(&self) -> KeyId {
+        KeyId::new(self.steps.generation(), self.newest)
     }
 
     fn is(&self, key: &OpeningKey) -> bool {
@@ -260,7 +261,7 @@ impl Generation {
         self.window = ReplayWindow::new();
         (self.metadata, self.grace) = (key.metadata, key.grace);
         (self.newest, self.began, self.ends) = (key.steps.first(), None, [None; StepKeys::COUNT]);
-        self.begins_by = Some(after(now, Opener::UNHEARD));
+        self.came = Some(now);
     }
 
     /// The sender has used `step` since `at`: those before it end a little later.
@@ -289,6 +290,16 @@ impl Generation {
         }
     }
 
+    /// When it must be taken to be used, heard or not; `None` once it is, or when it holds no key.
+    fn begins_by(&self) -> Option<Instant> {
+        self.came.filter(|_| self.began.is_none() && self.is_held()).map(|came| after(came, Opener::UNHEARD))
+    }
+
+    /// When nothing was heard for so long that all of it is erased. Another generation's key is no news of this one.
+    fn forgotten(&self, opened: Option<Instant>) -> Option<Instant> {
+        self.came.max(opened).map(|heard| after(heard, Opener::SILENCE))
+    }
+
     /// When the newest step must have been followed by the next, if there is a next.
     fn step_over(&self) -> Option<Instant> {
         self.began.filter(|_| self.newest < KeyId::MAX_STEP).map(|began| after(began, Opener::STEP))
@@ -297,8 +308,7 @@ impl Generation {
     fn due(&self) -> Option<Instant> {
         let held = |step: u8| self.steps.get(step).is_some();
         let ends = (0..).zip(&self.ends).filter(|(step, _)| held(*step)).filter_map(|(_, end)| *end).min();
-        let begins = if self.began.is_none() { self.begins_by } else { self.step_over() };
-        earlier(ends, begins)
+        earlier(ends, earlier(self.begins_by(), self.step_over()))
     }
 }
 
