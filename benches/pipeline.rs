@@ -9,7 +9,7 @@ use resonance::audio::voice::Voice;
 use resonance_protocol::handshake::{Initiator, LocalPeer, Responder};
 use resonance_protocol::identity::IdentityKey;
 use resonance_protocol::link::SessionKeys;
-use resonance_protocol::media::{InboundPacket, Opener, SealedPacket, SenderKey};
+use resonance_protocol::media::{InboundPacket, KeyId, Opener, SealedPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use resonance_protocol::safety_number::SafetyNumber;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// One frame lasts this long.
 const FRAME_TIME: Duration = Duration::from_millis(10);
+/// Senders step forward at the latest in this frame, after 5 s, or they are not heard any more.
+const STEP_AT: usize = 500;
 /// The most voices that are heard at once.
 const VOICES: u8 = 7;
 
@@ -95,6 +97,9 @@ fn main() {
         at += 1;
         let now = start + FRAME_TIME * at as u32;
         for (speaker, number) in speakers.iter_mut().zip(1..) {
+            if at == STEP_AT {
+                speaker.control(Control::Step(KeyId::new(1, 1)), now).expect("a step");
+            }
             speaker.speak(&mut voice_block(at));
             while let Some(packet) = speaker.sealed() {
                 listener.deliver(InboundPacket { from: peer(number), arrived: now, packet });
@@ -112,13 +117,16 @@ fn main() {
     let key = SenderKey::generate(1, &mut rng);
     let mut sealer = key.sealer(&keys.session_id, &fingerprint);
     let mut opener = Opener::new();
-    opener.install(key.opening_key(&keys.session_id, &fingerprint));
-    let (mut packet, mut plain) = (SealedPacket::empty(), [0; 256]);
+    opener.install(start, &key.opening_key(&keys.session_id, &fingerprint));
+    let mut packets = vec![SealedPacket::empty(); 10_000];
+    let (mut sealed, mut opened, mut plain) = (packets.iter_mut(), 0, [0; 256]);
+    let time = median(10_000, || sealer.seal(&[7; 45], sealed.next().expect("one of them")).expect("sealed"));
+    report("seal one packet", time, Some(FRAME_TIME));
     let time = median(10_000, || {
-        sealer.seal(&[7; 45], &mut packet).expect("sealed");
-        black_box(opener.open(&packet, &mut plain)).expect("opened");
+        black_box(opener.open(start, &packets[opened], &mut plain)).expect("opened");
+        opened += 1;
     });
-    report("seal and open one packet", time, None);
+    report("open one packet", time, Some(FRAME_TIME));
 
     let (ada, bo) = (IdentityKey::generate(&mut rng), IdentityKey::generate(&mut rng));
     let time = median(50, || {

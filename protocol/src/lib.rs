@@ -6,7 +6,7 @@
 //! ```text
 //! Link ─▶ SessionKeys ─▶ Initiator / Responder ─▶ Established { SecureChannel, identity, name }
 //!                                                       │ Signal::MediaKey
-//!                                       SenderKey ──────┘──────▶ Sealer, Opener
+//!                                       SenderKey ──────┘──────▶ Sealer, Opener (HopSealer, HopOpener on the way through others)
 //! ```
 #![cfg_attr(
     not(test),

@@ -6,10 +6,13 @@ use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::handshake::{Initiator, LocalPeer, Responder};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::{Link, SessionKeys};
-use resonance_protocol::media::{Frame, Opener, OpeningKey, Refused, SealedPacket, SenderKey};
+use resonance_protocol::media::{
+    Frame, HeldPackets, HopOpener, HopSealer, InboundPacket, KeyId, Opener, OpeningKey, Refused, SealedPacket,
+    SenderKey,
+};
 use resonance_protocol::peer::{Address, Transport, TransportId};
 use resonance_protocol::safety_number::{Party, SafetyNumber};
-use resonance_protocol::signal::{MediaKey, Signal};
+use resonance_protocol::signal::{MediaKey, RekeyReason, Signal};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,6 +21,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// The system's allocator, counting what each thread asks of it.
 struct Counting;
@@ -164,7 +168,8 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
     let recipients = MediaKey::hash_recipients([al_key, bo_key]);
     assert_eq!(recipients.to_vec(), bytes("recipients_hash"));
     let key = SenderKey::generate(300, &mut Scripted::new(&[0xC0]));
-    let handed_over = Signal::MediaKey(key.to_signal(recipients));
+    let hop_key = Zeroizing::new(counting_up(0x90));
+    let handed_over = Signal::MediaKey(key.to_signal(recipients, RekeyReason::Join, hop_key.clone()));
     conversation(&mut at_al.channel, &mut at_bo.channel, &handed_over, &bytes);
 
     let mut frame = [0; 45];
@@ -175,6 +180,21 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
     for ctr in 0..10 {
         sealer.seal(&frame, &mut packet).unwrap();
         assert_eq!(packet.as_slice(), bytes(&format!("packet_{ctr}")), "packet {ctr}");
+    }
+    let mut key = key;
+    for step in 1..=KeyId::MAX_STEP {
+        assert!(key.advance());
+        let handed_over = key.to_signal(recipients, RekeyReason::Join, hop_key.clone());
+        assert_eq!(handed_over.secret.to_vec(), bytes(&format!("base_key_of_step_{step}")));
+        sealer.advance_to(key.id());
+        sealer.seal(&frame, &mut packet).unwrap();
+        assert_eq!(packet.as_slice(), bytes(&format!("packet_of_step_{step}")), "step {step}");
+    }
+    let mut hop = HopSealer::new(&hop_key, al_transport, bo_transport);
+    for counter in 0..2 {
+        let inner = SealedPacket::from_slice(&bytes(&format!("packet_{counter}"))).unwrap();
+        hop.seal(&inner, &mut packet).unwrap();
+        assert_eq!(packet.as_slice(), bytes(&format!("hop_{counter}")));
     }
 }
 
@@ -257,55 +277,65 @@ fn a_pair_is_made_and_its_voices_are_heard() {
     let session = link.keys().session_id;
     let everyone = MediaKey::hash_recipients([al_identity.public(), at_al.identity]);
     let key = SenderKey::generate(0, &mut rng);
-    let (now, media_key) = (Instant::now(), Signal::MediaKey(key.to_signal(everyone)));
+    let media_key = Signal::MediaKey(key.to_signal(everyone, RekeyReason::Join, Zeroizing::new([4; 32])));
+    let now = Instant::now();
     let handed_over = at_al.channel.seal(now, &media_key, &mut rng).unwrap();
     let Ok(Signal::MediaKey(received)) = at_bo.channel.open(now, &handed_over) else { panic!("a sender key") };
     assert_eq!(received.recipients_hash, everyone);
     let mut opener = Opener::new();
-    opener.install(SenderKey::from_signal(&received).opening_key(&session, &at_bo.identity.fingerprint()));
+    let now = Instant::now();
+    opener.install(now, &SenderKey::from_signal(&received).opening_key(&session, &at_bo.identity.fingerprint()));
 
     let mut packet = SealedPacket::empty();
     key.sealer(&session, &al_identity.public().fingerprint()).seal(b"hello", &mut packet).unwrap();
     let mut out = [0; SealedPacket::CAPACITY];
-    let len = opener.open(&packet, &mut out).unwrap();
+    let len = opener.open(now, &packet, &mut out).unwrap();
     assert_eq!(&out[..len], b"hello");
 }
 
 #[test]
-fn sealing_opening_and_installing_never_call_the_allocator() {
+fn sealing_opening_installing_and_advancing_never_call_the_allocator() {
     let mut rng = StdRng::seed_from_u64(2);
     let session = Link::create(TransportId::from_bytes([1; 32]), [3; 16], 0, Vec::new(), &mut rng).keys().session_id;
     let sender = IdentityKey::generate(&mut rng).public().fingerprint();
-    let generations: Vec<_> = (0..6).map(|generation| SenderKey::generate(generation, &mut rng)).collect();
-    let mut sealers: Vec<_> = generations.iter().map(|key| key.sealer(&session, &sender)).collect();
-    let mut keys: Vec<Option<Box<OpeningKey>>> =
-        generations.iter().map(|key| Some(Box::new(key.opening_key(&session, &sender)))).collect();
-    let again: Vec<_> = generations.iter().map(|key| key.opening_key(&session, &sender)).collect();
     let (mut opener, mut packet, mut out) = (Opener::new(), SealedPacket::empty(), [0; SealedPacket::CAPACITY]);
-    let mut noise = SealedPacket::empty();
+    let (mut held, mut noise) = (HeldPackets::new(), SealedPacket::empty());
     rng.fill(&mut noise.buffer_mut()[..]);
     noise.set_len(150);
-
-    let mut again = again.into_iter();
-    for (sealer, key) in sealers.iter_mut().zip(&mut keys) {
-        let boxed = key.take().unwrap();
-        let twice = again.next().unwrap();
-        // Taking a key out of its box frees the box: that is for whoever owns it to do elsewhere.
-        let key = *boxed;
+    let start = Instant::now();
+    for generation in 0..6u64 {
+        let key = SenderKey::generate(generation, &mut rng);
+        let (mut sealer, opening) = (key.sealer(&session, &sender), key.opening_key(&session, &sender));
         let calls = allocator_calls(|| {
-            assert!(opener.open(&packet, &mut out).is_err());
-            opener.install(key);
-            opener.install(twice);
-            for _ in 0..700 {
+            let mut now = start + Duration::from_secs(30 * generation);
+            sealer.seal(&[0xA5; 60], &mut packet).unwrap();
+            assert_eq!(opener.open(now, &packet, &mut out), Err(Refused::KeyToCome));
+            assert!(held.hold(now, &InboundPacket { from: TransportId::from_bytes([1; 32]), arrived: now, packet }));
+            opener.install(now, &opening);
+            opener.install(now, &opening);
+            assert_eq!(opener.open(now, &held.release().unwrap().packet, &mut out), Ok(60));
+            for frame in 0..3_000u64 {
+                now += Duration::from_millis(10);
+                sealer.advance_to(KeyId::new(generation, (frame / 500) as u8));
                 sealer.seal(&[0xA5; 60], &mut packet).unwrap();
-                assert_eq!(opener.open(&packet, &mut out), Ok(60));
-                assert_eq!(opener.open(&packet, &mut out), Err(Refused::Replayed));
+                assert_eq!(opener.open(now, &packet, &mut out), Ok(60));
+                assert_eq!(opener.open(now, &packet, &mut out), Err(Refused::Replayed));
                 packet.buffer_mut()[20] ^= 1;
-                assert!(opener.open(&packet, &mut out).is_err());
-                assert!(opener.open(&noise, &mut out).is_err());
+                assert!(opener.open(now, &packet, &mut out).is_err());
+                assert!(opener.open(now, &noise, &mut out).is_err());
+                opener.advance(now);
+                held.expire(now);
             }
         });
         assert_eq!(calls, 0);
     }
+    let ends = [1, 2].map(|end| TransportId::from_bytes([end; 32]));
+    let (mut hop, mut unhop) = (HopSealer::new(&[7; 32], ends[0], ends[1]), HopOpener::new(&[7; 32], ends[0], ends[1]));
+    let (mut sealed, mut opened) = (SealedPacket::empty(), SealedPacket::empty());
+    let calls = allocator_calls(|| {
+        hop.seal(&packet, &mut sealed).unwrap();
+        unhop.open(&sealed, &mut opened).unwrap();
+    });
+    assert_eq!((calls, opened.as_slice()), (0, packet.as_slice()));
     assert!(allocator_calls(|| drop(std::hint::black_box(vec![0u8; 10]))) > 0, "the counter counts");
 }

@@ -115,6 +115,7 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
     use audio::Control;
     Ok(match effect {
         AudioEffect::SenderKey(sealer) => Control::SenderKey(sealer),
+        AudioEffect::Step(id) => Control::Step(id),
         AudioEffect::AddLane(peer) => Control::AddLane { peer },
         AudioEffect::OpeningKey { peer, key } => Control::OpeningKey { peer, key },
         AudioEffect::RemoveLane(peer) => Control::RemoveLane { peer },

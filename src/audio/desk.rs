@@ -133,6 +133,7 @@ impl Desk {
         self.tidy();
         match control {
             Control::SenderKey(sealer) => self.to_uplink.give(UplinkOrder::Sealer(sealer)),
+            Control::Step(id) => self.to_uplink.give(UplinkOrder::Step(id)),
             Control::Mute(muted) => {
                 let microphone = if muted { Microphone::Muted } else { Microphone::Open };
                 self.to_uplink.give(UplinkOrder::Microphone(microphone));
@@ -149,10 +150,7 @@ impl Desk {
                 }
                 self.to_downlink.give(DownlinkOrder::AddLane(Box::new(lane)));
             }
-            Control::OpeningKey { peer, key } => {
-                // In a box that can travel back empty.
-                self.to_downlink.give(DownlinkOrder::Key(peer, Box::new(Some(*key))));
-            }
+            Control::OpeningKey { peer, key } => self.to_downlink.give(DownlinkOrder::Key(peer, key)),
             Control::RemoveLane { peer } => {
                 self.peers.retain(|other| *other != peer);
                 self.to_downlink.give(DownlinkOrder::RemoveLane(peer));

@@ -16,8 +16,8 @@ use std::time::Instant;
 pub enum DownlinkOrder {
     /// Somebody is there; replaces a lane of the same peer.
     AddLane(Box<Lane>),
-    /// A key for that lane. The box travels back empty.
-    Key(TransportId, Box<Option<OpeningKey>>),
+    /// A key for that lane. It travels back to be wiped.
+    Key(TransportId, Box<OpeningKey>),
     /// Somebody has left.
     RemoveLane(TransportId),
     /// Somebody stands elsewhere in the room.
@@ -92,8 +92,8 @@ impl Downlink {
     /// Real-time: does not allocate, free, lock, block, log or panic.
     pub fn render(&mut self, now: Instant, out: &mut [[f32; 2]; FRAME]) {
         let began = Instant::now();
-        self.take_orders();
-        self.open_packets();
+        self.take_orders(now);
+        self.open_packets(now);
         let heard = if self.hearing == Hearing::On { 1.0 } else { 0.0 };
         let presence = Ramp(self.presence, heard);
         self.presence = heard;
@@ -119,17 +119,17 @@ impl Downlink {
         &mut self.ends.retired
     }
 
-    fn take_orders(&mut self) {
+    fn take_orders(&mut self, now: Instant) {
         while self.ends.retired.has_room() {
             let Ok(order) = self.ends.orders.pop() else { break };
-            if let Some(retired) = self.obey(order) {
+            if let Some(retired) = self.obey(now, order) {
                 self.ends.retired.retire(retired);
             }
         }
     }
 
     /// Does as ordered; what is left over comes back.
-    fn obey(&mut self, order: DownlinkOrder) -> Option<Retired> {
+    fn obey(&mut self, now: Instant, order: DownlinkOrder) -> Option<Retired> {
         match order {
             DownlinkOrder::AddLane(lane) => {
                 let place = self.place_for(lane.peer());
@@ -139,11 +139,9 @@ impl Downlink {
                 }
                 .map(Retired::Lane)
             }
-            DownlinkOrder::Key(peer, mut key) => {
-                if let Some(lane) = self.lane(peer)
-                    && let Some(key) = key.take()
-                {
-                    lane.install(key);
+            DownlinkOrder::Key(peer, key) => {
+                if let Some(lane) = self.lane(peer) {
+                    lane.install(now, &key);
                 }
                 Some(Retired::Key(key))
             }
@@ -193,13 +191,13 @@ impl Downlink {
         self.lanes.get_mut(index)
     }
 
-    fn open_packets(&mut self) {
+    fn open_packets(&mut self, now: Instant) {
         let mut plaintext = [0; SealedPacket::CAPACITY];
         // Bounded by what is there now: packets that come meanwhile are for the next frame.
         for _ in 0..self.ends.inbound.slots() {
             let Ok(packet) = self.ends.inbound.pop() else { break };
             match self.lane(packet.from) {
-                Some(lane) => lane.receive(&packet, &mut plaintext),
+                Some(lane) => lane.receive(now, &packet, &mut plaintext),
                 None => self.stats.unknown_sender += 1,
             }
         }

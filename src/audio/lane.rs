@@ -7,7 +7,7 @@ use super::level::Meter;
 use super::spatial::LaneRenderer;
 use super::stats::LaneStats;
 use super::stretch::{self, Wish};
-use resonance_protocol::media::{Frame, InboundPacket, Opener, OpeningKey, Refused, SealedPacket};
+use resonance_protocol::media::{Frame, HeldPackets, InboundPacket, Opener, OpeningKey, Refused, SealedPacket};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use rtrb::Producer;
@@ -45,6 +45,7 @@ impl Ramp {
 pub struct Lane {
     peer: TransportId,
     opener: Opener,
+    held: HeldPackets,
     jitter: JitterBuffer,
     decoder: Decoder,
     renderer: LaneRenderer,
@@ -83,6 +84,7 @@ impl Lane {
         Ok(Self {
             peer,
             opener: Opener::new(),
+            held: HeldPackets::new(),
             jitter: JitterBuffer::new(now),
             decoder: Decoder::new()?,
             renderer,
@@ -109,9 +111,15 @@ impl Lane {
         self.peer
     }
 
-    /// Takes a key in.
-    pub fn install(&mut self, key: OpeningKey) {
-        self.opener.install(key);
+    /// Takes a key in, and tries it on the packets that came before it.
+    pub fn install(&mut self, now: Instant, key: &OpeningKey) {
+        self.opener.install(now, key);
+        let mut plaintext = [0; SealedPacket::CAPACITY];
+        for _ in 0..self.held.len() {
+            if let Some(inbound) = self.held.release() {
+                self.open(now, &inbound, &mut plaintext);
+            }
+        }
     }
 
     /// Puts the voice somewhere else in the room.
@@ -130,15 +138,20 @@ impl Lane {
     }
 
     /// Opens a packet and keeps it until it is its turn. `plaintext` is scratch.
-    pub fn receive(&mut self, inbound: &InboundPacket, plaintext: &mut [u8; SealedPacket::CAPACITY]) {
+    pub fn receive(&mut self, now: Instant, inbound: &InboundPacket, plaintext: &mut [u8; SealedPacket::CAPACITY]) {
         self.bytes += inbound.packet.as_slice().len() as u64;
-        let opened = match self.opener.open(&inbound.packet, plaintext) {
+        self.open(now, inbound, plaintext);
+    }
+
+    fn open(&mut self, now: Instant, inbound: &InboundPacket, plaintext: &mut [u8; SealedPacket::CAPACITY]) {
+        let opened = match self.opener.open(now, &inbound.packet, plaintext) {
             Ok(len) => plaintext.get(..len).and_then(Frame::parse),
             Err(Refused::Replayed) => {
                 self.replayed += 1;
                 return;
             }
-            Err(Refused::Unreadable | Refused::UnknownKey | Refused::Forged) => None,
+            Err(Refused::KeyToCome) if self.held.hold(now, inbound) => return,
+            Err(Refused::KeyToCome | Refused::Unreadable | Refused::UnknownKey | Refused::Forged) => None,
         };
         match opened.filter(|frame| Decoder::accepts(frame.opus)) {
             Some(frame) => {
@@ -151,6 +164,8 @@ impl Lane {
 
     /// Renders the next frame for both ears. `presence` is the loudness of everyone (deafening); the head points to `facing_deg`.
     pub fn render(&mut self, now: Instant, presence: Ramp, facing_deg: f32, left: &mut Block, right: &mut Block) {
+        self.opener.advance(now);
+        self.refused += self.held.expire(now) as u64;
         self.fill(now);
         let mut mono = [0.0; FRAME];
         mono.copy_from_slice(&self.pcm[..FRAME]);

@@ -41,7 +41,7 @@ pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use engine::Engine;
 
 use device::{CardError, FileError};
-use resonance_protocol::media::{InboundPacket, OpeningKey, SealedPacket, Sealer};
+use resonance_protocol::media::{InboundPacket, KeyId, OpeningKey, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use std::io;
@@ -73,6 +73,8 @@ pub struct MediaEnds {
 pub enum Control {
     /// Seal with this from now on; before the first nothing is sent.
     SenderKey(Box<Sealer>),
+    /// Seal with this step of it from now on: what was sealed before cannot be opened with what is held then.
+    Step(KeyId),
     /// True: silence is sent, at the same pace.
     Mute(bool),
     /// Somebody is there; at most [`format::MAX_LANES`].

@@ -10,8 +10,8 @@ use rtrb::Producer;
 pub enum Retired {
     /// A voice that left.
     Lane(Box<Lane>),
-    /// The empty box that a key came in.
-    Key(Box<Option<OpeningKey>>),
+    /// A key that a lane has taken over; it is wiped when it is freed.
+    Key(Box<OpeningKey>),
     /// An own sender key's sealer.
     Sealer(Box<Sealer>),
     /// The end of a voice's tap, or of the reference.

@@ -6,7 +6,7 @@ use super::level::Meter;
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
-use resonance_protocol::media::{Frame, SealedPacket, Sealer};
+use resonance_protocol::media::{Frame, KeyId, SealedPacket, Sealer};
 use rtrb::{Consumer, Producer};
 use std::thread::Thread;
 use std::time::Instant;
@@ -15,6 +15,8 @@ use std::time::Instant;
 pub enum UplinkOrder {
     /// Seal with this from now on.
     Sealer(Box<Sealer>),
+    /// One step forward within the sealer's generation.
+    Step(KeyId),
     /// Open or close the microphone.
     Microphone(Microphone),
 }
@@ -113,6 +115,11 @@ impl Uplink {
                 UplinkOrder::Sealer(sealer) => {
                     if let Some(old) = self.sealer.replace(sealer) {
                         self.ends.retired.retire(Retired::Sealer(old));
+                    }
+                }
+                UplinkOrder::Step(id) => {
+                    if let Some(sealer) = &mut self.sealer {
+                        sealer.advance_to(id);
                     }
                 }
                 UplinkOrder::Microphone(microphone) => self.microphone = microphone,

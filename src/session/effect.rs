@@ -2,8 +2,7 @@
 
 use super::notice::Notice;
 use resonance_protocol::contacts::ContactBook;
-use resonance_protocol::media::sealer::Sealer;
-use resonance_protocol::media::sender_key::OpeningKey;
+use resonance_protocol::media::{KeyId, OpeningKey, Sealer};
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
 
@@ -72,6 +71,8 @@ pub enum Effect {
 pub enum AudioEffect {
     /// Seal with this from now on.
     SenderKey(Box<Sealer>),
+    /// Seal with this step of it from now on.
+    Step(KeyId),
     /// Somebody's packets will come.
     AddLane(TransportId),
     /// Somebody's packets can be opened with this too.

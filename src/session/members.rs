@@ -4,23 +4,26 @@ use super::effect::{AudioEffect, Effect};
 use super::event::Description;
 use super::notice::Notice;
 use super::peer::{Media, Member};
-use super::sender_key::Reason;
+use super::sender_key::Due;
 use super::trust::Told;
-use super::view::Trust;
 use super::{Entry, Session, pose, text};
 use crate::command::MAX_TEXT_BYTES;
 use rand::CryptoRng;
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::identity::IdentityPublic;
-use resonance_protocol::media::sender_key::SenderKey;
+use resonance_protocol::media::SenderKey;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::safety_number::SafetyNumber;
-use resonance_protocol::signal::{ByeReason, MediaKey, RosterEntry, Signal};
+use resonance_protocol::signal::{ByeReason, MediaKey, RekeyReason, RosterEntry, Signal};
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Pings by the handshake's initiator, answered at once, keep the ratchet turning and the channel's liveness known when nothing
 /// else is said: both directions have healed from a theft after two of them.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// A member whose media connection comes up later than this after it was handed our key is handed the current one.
+const KEY_STAYS_NEW: Duration = Duration::from_secs(1);
 
 /// Addresses of one peer in a roster.
 const MAX_ROSTER_ADDRESSES: usize = 8;
@@ -43,7 +46,7 @@ impl<R: CryptoRng> Session<R> {
             member.channel = channel;
             member.ping_at = ping_at;
             member.last_signal = now;
-            member.generation = 0;
+            member.their_key = None;
             member.told.recipients = None;
         } else {
             let before = self.member_mut(id).map(|member| member.identity);
@@ -96,7 +99,8 @@ impl<R: CryptoRng> Session<R> {
             muted: false,
             deafened: false,
             media: Media::Negotiating(now),
-            generation: 0,
+            their_key: None,
+            our_key_at: now,
             withheld: false,
             resend_at: None,
             last_signal: now,
@@ -119,11 +123,11 @@ impl<R: CryptoRng> Session<R> {
         self.notice(Notice::PeerJoined { peer: id.short(), name, identity, safety_number });
     }
 
-    /// Everyone needs to know each other, and gets a fresh sender key of ours that the past does not hold.
+    /// Everyone needs to know each other, and the newcomer our sender key, from now on.
     fn announce_member(&mut self, now: Instant, id: TransportId) {
         self.tell_kept(now, id);
         self.compare_rosters(now);
-        self.rotate_sender_key(now, Reason::Join);
+        self.sender_keys.welcome(id);
         let roster = Signal::Roster(self.roster());
         for member in self.member_ids() {
             self.tell(now, member, &roster);
@@ -142,7 +146,7 @@ impl<R: CryptoRng> Session<R> {
         self.tell_admission(now, id);
         self.tell(now, id, &roster);
         self.tell_kept(now, id);
-        self.hand_over_key(now, id);
+        self.sender_keys.welcome(id);
     }
 
     /// Of each pair, the one with the smaller transport identity offers media.
@@ -172,33 +176,60 @@ impl<R: CryptoRng> Session<R> {
     }
 
     /// Makes our next sender key and hands it to everyone who is not lost.
-    pub(super) fn rotate_sender_key(&mut self, now: Instant, reason: Reason) {
-        let recipients: Vec<TransportId> =
-            self.members().filter(|(_, member)| member.gets_our_keys()).map(|(id, _)| id).collect();
-        self.sender_keys.rotate(now, reason, recipients.iter().copied(), &mut self.rng);
-        for id in recipients {
+    pub(super) fn rotate_sender_key(&mut self, now: Instant, reason: RekeyReason) {
+        let recipients = self.key_recipients();
+        self.sender_keys.rotate(now, reason, recipients.into_iter(), &mut self.rng);
+        self.hand_over_to_all(now);
+    }
+
+    fn key_recipients(&self) -> Vec<TransportId> {
+        self.members().filter(|(_, member)| member.gets_our_keys()).map(|(id, _)| id).collect()
+    }
+
+    fn hand_over_to_all(&mut self, now: Instant) {
+        for id in self.key_recipients() {
             self.hand_over_key(now, id);
         }
     }
 
-    pub(super) fn hand_over_key(&mut self, now: Instant, id: TransportId) {
-        if self.member_mut(id).is_none_or(|member| member.trust == Trust::Changed) {
-            return;
-        }
+    fn hand_over_key(&mut self, now: Instant, id: TransportId) {
         let holders = self.members().filter(|(_, member)| member.gets_our_keys()).map(|(_, member)| member.identity);
         let recipients_hash = MediaKey::hash_recipients(holders.chain([self.identity.public()]));
-        let Some(key) = self.sender_keys.newest() else { return };
-        let signal = Signal::MediaKey(key.to_signal(recipients_hash));
+        let mut hop_key = Zeroizing::new([0; 32]);
+        self.rng.fill_bytes(hop_key.as_mut_slice());
+        let Some((key, reason)) = self.sender_keys.newest() else { return };
+        let signal = Signal::MediaKey(key.to_signal(recipients_hash, reason, hop_key));
         self.tell(now, id, &signal);
+        if let Some(member) = self.member_mut(id) {
+            member.our_key_at = now;
+        }
     }
 
-    /// Switches to the pending sender key when it is time.
-    pub(super) fn activate_sender_key(&mut self, now: Instant) {
-        let (session, fingerprint) = (self.keys.session_id, self.identity.public().fingerprint());
-        let Some((key, reason)) = self.sender_keys.poll_activation(now) else { return };
-        let sealer = Box::new(key.sealer(&session, &fingerprint));
-        self.audio(AudioEffect::SenderKey(sealer));
-        self.notice(Notice::Rekeyed { peer: "me".to_owned(), reason: reason.word() });
+    /// Does with our sender key what is due by now.
+    pub(super) fn tend_sender_key(&mut self, now: Instant) {
+        while let Some(due) = self.sender_keys.poll(now) {
+            match due {
+                Due::Fresh(reason) => self.rotate_sender_key(now, reason),
+                Due::Step(id) => self.audio(AudioEffect::Step(id)),
+                Due::Admit(id) => {
+                    self.audio(AudioEffect::Step(id));
+                    self.notice_rekeyed("me".to_owned(), RekeyReason::Join);
+                    self.hand_over_to_all(now);
+                }
+                Due::HandOver => self.hand_over_to_all(now),
+                Due::Use(reason) => {
+                    let (session, fingerprint) = (self.keys.session_id, self.identity.public().fingerprint());
+                    let Some((key, _)) = self.sender_keys.newest() else { return };
+                    let sealer = Box::new(key.sealer(&session, &fingerprint));
+                    self.audio(AudioEffect::SenderKey(sealer));
+                    self.notice_rekeyed("me".to_owned(), reason);
+                }
+            }
+        }
+    }
+
+    fn notice_rekeyed(&mut self, peer: String, reason: RekeyReason) {
+        self.notice(Notice::Rekeyed { peer, reason: reason.word() });
     }
 
     /// A member says something.
@@ -208,7 +239,7 @@ impl<R: CryptoRng> Session<R> {
         member.last_signal = now;
         if std::mem::replace(&mut member.withheld, false) {
             // A sign of life: whoever returns gets the current key only.
-            self.hand_over_key(now, from);
+            self.sender_keys.welcome(from);
         }
         match signal {
             Signal::Offer { sdp } if !offers => {
@@ -253,14 +284,15 @@ impl<R: CryptoRng> Session<R> {
     fn install_key(&mut self, now: Instant, from: TransportId, key: &MediaKey) {
         let session = self.keys.session_id;
         let Some(member) = self.member_mut(from) else { return };
-        let generation = key.generation;
-        if generation > member.generation {
-            member.generation = generation;
+        let handed_over = SenderKey::from_signal(key);
+        if member.their_key.is_none_or(|newest| newest < handed_over.id()) {
+            member.their_key = Some(handed_over.id());
             let sender = member.identity.fingerprint();
-            let opening = Box::new(SenderKey::from_signal(key).opening_key(&session, &sender));
+            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason));
             self.audio(AudioEffect::OpeningKey { peer: from, key: opening });
+            self.notice_rekeyed(from.short(), key.reason);
         }
-        self.tell(now, from, &Signal::MediaKeyAck { generation });
+        self.tell(now, from, &Signal::MediaKeyAck { generation: key.generation });
     }
 
     /// Members introduce members: whoever knows one of us soon knows all.
@@ -314,10 +346,21 @@ impl<R: CryptoRng> Session<R> {
         self.tell(now, peer, &signal);
     }
 
-    pub(super) fn media_up(&mut self, peer: TransportId, local: &'static str, remote: &'static str, setup_ms: u64) {
+    pub(super) fn media_up(
+        &mut self,
+        now: Instant,
+        peer: TransportId,
+        local: &'static str,
+        remote: &'static str,
+        setup_ms: u64,
+    ) {
         let Some(member) = self.member_mut(peer) else { return };
         let before = std::mem::replace(&mut member.media, Media::Up);
+        let old_key = !member.withheld && now.saturating_duration_since(member.our_key_at) > KEY_STAYS_NEW;
         if before != Media::Up {
+            if old_key {
+                self.sender_keys.welcome(peer);
+            }
             self.notice(Notice::MediaConnected { peer: peer.short(), local, remote, setup_ms });
         }
     }
@@ -334,19 +377,22 @@ impl<R: CryptoRng> Session<R> {
     /// Nothing comes from a member any more: it keeps its seat, but gets no more keys until it shows a sign of life.
     pub(super) fn lose(&mut self, now: Instant, id: TransportId, reason: String) {
         let Some(member) = self.member_mut(id) else { return };
-        if member.lost_since.is_some() {
+        if member.lost_since.is_some() && member.withheld {
             return;
         }
         let heard = member.last_sound.unwrap_or(member.last_signal);
         let after_ms = now.saturating_duration_since(heard).as_millis() as u64;
-        member.lost_since = Some(now);
+        let known = member.lost_since.is_some();
+        member.lost_since.get_or_insert(now);
         member.withheld = true;
         if member.media == Media::Up {
             member.media = Media::Down(now);
         }
-        self.notice(Notice::MediaLost { peer: id.short(), reason, after_ms });
+        if !known {
+            self.notice(Notice::MediaLost { peer: id.short(), reason, after_ms });
+        }
         self.sender_keys.forget(id);
-        self.rotate_sender_key(now, Reason::Leave);
+        self.rotate_sender_key(now, RekeyReason::Leave);
     }
 
     /// Sound comes from a lost member again.
@@ -359,7 +405,7 @@ impl<R: CryptoRng> Session<R> {
         let name = member.name.clone();
         self.talk(now, None, format!("{name} is back"));
         self.notice(Notice::MediaRestored { peer: id.short(), reason: "heard again".to_owned(), after_ms });
-        self.rotate_sender_key(now, Reason::Join);
+        self.sender_keys.welcome(id);
     }
 
     /// A member is gone for good.
@@ -387,7 +433,7 @@ impl<R: CryptoRng> Session<R> {
         self.talk(now, None, format!("{} {how}", member.name));
         self.notice(Notice::PeerLeft { peer: id.short(), reason });
         self.sender_keys.forget(id);
-        self.rotate_sender_key(now, Reason::Leave);
+        self.rotate_sender_key(now, if reason == "kicked" { RekeyReason::Kick } else { RekeyReason::Leave });
         Some(member)
     }
 }

@@ -205,7 +205,7 @@ impl<R: CryptoRng> Session<R> {
             Event::ForeignVersion(peer) => self.foreign_version(peer),
             Event::Description { peer, kind, sdp } => self.describe_media(now, peer, kind, sdp),
             Event::Candidate { peer, candidate, mid } => self.tell(now, peer, &Signal::Candidate { candidate, mid }),
-            Event::MediaUp { peer, local, remote, setup_ms } => self.media_up(peer, local, remote, setup_ms),
+            Event::MediaUp { peer, local, remote, setup_ms } => self.media_up(now, peer, local, remote, setup_ms),
             Event::MediaDown { peer, reason } => self.media_down(now, peer, reason),
             Event::MediaRtt { peer, rtt_ms } => {
                 if let Some(member) = self.member_mut(peer) {
@@ -223,7 +223,7 @@ impl<R: CryptoRng> Session<R> {
             }
             Event::Command(command) => self.command(now, command),
         }
-        self.activate_sender_key(now);
+        self.tend_sender_key(now);
         self.refresh_number();
     }
 
@@ -237,7 +237,7 @@ impl<R: CryptoRng> Session<R> {
             self.next_second = now + Duration::from_secs(1);
             self.every_second(now);
         }
-        self.activate_sender_key(now);
+        self.tend_sender_key(now);
         self.refresh_number();
     }
 

@@ -62,11 +62,11 @@ pub enum Notice {
         /// How long it was gone.
         after_ms: u64,
     },
-    /// Our sender key is another from now on.
+    /// A sender key is another from now on, ours or one that we were handed.
     Rekeyed {
-        /// Whose sender key.
+        /// Whose sender key (or `me`).
         peer: String,
-        /// `join` or `leave`.
+        /// `join`, `leave`, `timer`, `kick`.
         reason: &'static str,
     },
     /// Somebody starts or stops speaking.

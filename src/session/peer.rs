@@ -6,6 +6,7 @@ use super::view::Trust;
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::handshake::{Established, Initiator, Responder};
 use resonance_protocol::identity::IdentityPublic;
+use resonance_protocol::media::KeyId;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
 use resonance_protocol::signal::{ByeReason, Signal};
@@ -188,8 +189,10 @@ pub struct Member {
     pub deafened: bool,
     /// The media connection.
     pub media: Media,
-    /// Generation of the newest sender key that it gave us.
-    pub generation: u64,
+    /// The newest sender key that it gave us.
+    pub their_key: Option<KeyId>,
+    /// When it was last handed one of ours.
+    pub our_key_at: Instant,
     /// Our sender keys are withheld until it shows a sign of life.
     pub withheld: bool,
     /// Something of ours did not reach it: say everything again.

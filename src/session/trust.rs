@@ -3,7 +3,6 @@
 use super::Session;
 use super::effect::Effect;
 use super::notice::Notice;
-use super::sender_key::Reason;
 use super::view::{Alarm, Trust};
 use rand::CryptoRng;
 use resonance_protocol::contacts::ContactBook;
@@ -171,18 +170,16 @@ impl<R: CryptoRng> Session<R> {
             return;
         }
         let here: Vec<_> = self.members().filter(|(_, member)| member.identity == identity).map(|(id, _)| id).collect();
-        let mut reopened = false;
         for id in here {
             let Some(member) = self.member_mut(id) else { continue };
             let closed = member.trust == Trust::Changed;
             if closed || trust == Trust::Verified {
                 member.trust = trust;
             }
-            reopened |= closed;
+            if closed {
+                self.sender_keys.welcome(id);
+            }
             self.remember_if_wanted(now, id);
-        }
-        if reopened {
-            self.rotate_sender_key(now, Reason::Join);
         }
     }
 

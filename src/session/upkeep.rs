@@ -45,7 +45,8 @@ impl<R: CryptoRng> Session<R> {
             self.remove_member(now, id, "timeout");
             return;
         }
-        if member.media == Media::Up && member.last_sound.is_some() && silent >= LOST_AFTER {
+        let no_sound = member.media == Media::Up && member.last_sound.is_some() && silent >= LOST_AFTER;
+        if no_sound || unheard >= LOST_AFTER && !member.withheld {
             self.lose(now, id, "silence".to_owned());
             return;
         }

@@ -49,6 +49,9 @@ impl Ada {
                 Effect::Audio(AudioEffect::SenderKey(sealer)) => {
                     self.party.control(audio::Control::SenderKey(sealer), self.now).expect("a key is taken");
                 }
+                Effect::Audio(AudioEffect::Step(id)) => {
+                    self.party.control(audio::Control::Step(id), self.now).expect("a step is taken");
+                }
                 _ => {}
             }
         }
@@ -143,14 +146,14 @@ fn nothing_enters_the_network_room_in_the_clear() {
     opened.bytes.extend_from_slice(established.identity.as_bytes());
     let mut ears = Opener::new();
     open_signals(&mut ada, bo_id, &mut established.channel, &mut rng, &mut opened, |key| {
-        ears.install(key.opening_key(&keys.session_id, &ada_identity.fingerprint()));
+        ears.install(now, &key.opening_key(&keys.session_id, &ada_identity.fingerprint()));
     });
     for at in 0..100 {
         ada.party.speak(&mut voice_block(&mut rng, at));
         while let Some(packet) = ada.party.sealed() {
             ada.entered.extend_from_slice(packet.as_slice());
             let mut plain = [0; 2_000];
-            let length = ears.open(&packet, &mut plain).expect("Bo has the key");
+            let length = ears.open(now, &packet, &mut plain).expect("Bo has the key");
             let frame = Frame::parse(&plain[..length]).expect("a frame");
             opened.bytes.extend_from_slice(frame.opus);
             opened.opus.push(frame.opus.to_vec());

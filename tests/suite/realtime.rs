@@ -1,7 +1,7 @@
 //! The audio threads' promise: after start-up `Uplink::process` and `Downlink::render` neither allocate nor free, whatever happens.
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
-//! delays and reorders, with fresh keys all the time, muting, moving, deafening, a changed output, forged packets and an outage.
+//! delays and reorders, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed output, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
@@ -12,7 +12,7 @@ use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionId;
-use resonance_protocol::media::{InboundPacket, SealedPacket, SenderKey};
+use resonance_protocol::media::{InboundPacket, KeyId, SealedPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use std::time::{Duration, Instant};
@@ -38,14 +38,19 @@ impl Speaker {
         }
     }
 
-    /// A fresh key: its sealer here, its opening key at the listener's.
-    fn rekey(&mut self, listener: &mut Party, now: Instant, rng: &mut StdRng) {
+    /// A fresh key: its sealer here; its opening key is for the listener.
+    fn rekey(&mut self, now: Instant, rng: &mut StdRng) -> Control {
         let key = SenderKey::generate(self.generation, rng);
         self.generation += 1;
         let opening = Box::new(key.opening_key(&SESSION, &self.fingerprint));
-        listener.control(Control::OpeningKey { peer: self.id, key: opening }, now).expect("ordered");
         let sealer = Box::new(key.sealer(&SESSION, &self.fingerprint));
         self.party.control(Control::SenderKey(sealer), now).expect("ordered");
+        Control::OpeningKey { peer: self.id, key: opening }
+    }
+
+    fn step(&mut self, now: Instant) {
+        let step = KeyId::new(self.generation.saturating_sub(1), 1);
+        self.party.control(Control::Step(step), now).expect("ordered");
     }
 }
 
@@ -57,6 +62,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
     let own_fingerprint = IdentityKey::generate(&mut rng).public().fingerprint();
     let began = Instant::now();
     let mut under_way: Vec<(u64, InboundPacket)> = Vec::new();
+    let mut late_keys: Vec<(u64, Control)> = Vec::new();
     let (mut uplink_calls, mut downlink_calls, mut heard) = (0, 0, 0.0_f64);
     let mut largest = 0.0_f32;
 
@@ -70,13 +76,17 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 let position = Position::at_azimuth(rng.random_range(-180.0..180.0));
                 listener.control(Control::Place { peer: speaker.id, position }, now).expect("ordered");
                 speaker.present = true;
-                speaker.rekey(&mut listener, now, &mut rng);
+                let opening = speaker.rekey(now, &mut rng);
+                listener.control(opening, now).expect("ordered");
             } else if speaker.present && n >= 2 && turn % 900 == 850 {
                 // The first two stay from beginning to end, so that their jitter buffers have time to learn.
                 listener.control(Control::RemoveLane { peer: speaker.id }, now).expect("ordered");
                 speaker.present = false;
             } else if speaker.present && turn.is_multiple_of(150) {
-                speaker.rekey(&mut listener, now, &mut rng);
+                // By turns at once, and later than the first packets sealed with it.
+                late_keys.push((frame + 8 * (turn / 150 % 2), speaker.rekey(now, &mut rng)));
+            } else if turn % 150 == 75 {
+                speaker.step(now);
             }
             if turn.is_multiple_of(70) {
                 let position = Position { azimuth_deg: turn as f32, elevation_deg: 20.0, distance_m: 2.0 };
@@ -85,12 +95,16 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 listener.control(Control::Volume { peer: speaker.id, db }, now).expect("ordered");
             }
         }
+        for (_, opening) in late_keys.extract_if(.., |(at, _)| *at <= frame) {
+            listener.control(opening, now).expect("ordered");
+        }
         match frame % 500 {
             0 => {
                 let key = SenderKey::generate(frame, &mut rng);
                 let sealer = Box::new(key.sealer(&SESSION, &own_fingerprint));
                 listener.control(Control::SenderKey(sealer), now).expect("ordered");
             }
+            300 => listener.control(Control::Step(KeyId::new(frame - 300, 1)), now).expect("ordered"),
             50 => listener.control(Control::Mute(true), now).expect("ordered"),
             90 => listener.control(Control::Mute(false), now).expect("ordered"),
             150 => listener.control(Control::Deafen(true), now).expect("ordered"),

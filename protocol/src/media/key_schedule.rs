@@ -5,7 +5,7 @@ use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use std::marker::PhantomData;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of the authentication tag, in every suite here.
 pub const TAG_LEN: usize = 16;
@@ -21,8 +21,8 @@ pub trait Suite {
     /// Bytes of the cipher key, Nk.
     const KEY_LEN: usize;
 
-    /// HKDF-Expand(HKDF-Extract("", `base_key`), `label`); false when `out` is longer than HKDF gives.
-    fn expand(base_key: &[u8], label: &[u8], out: &mut [u8]) -> bool;
+    /// HKDF-Expand(HKDF-Extract("", `base_key`), the parts of `label` joined); false when `out` is longer than HKDF gives.
+    fn expand(base_key: &[u8], label: &[&[u8]], out: &mut [u8]) -> bool;
 
     /// Encrypts `text` in place and gives the tag.
     fn seal(key: &[u8], nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_LEN]>;
@@ -38,8 +38,8 @@ impl Suite for ChaCha20Poly1305Sha256 {
     const ID: u16 = 0xF001;
     const KEY_LEN: usize = 32;
 
-    fn expand(base_key: &[u8], label: &[u8], out: &mut [u8]) -> bool {
-        Hkdf::<Sha256>::new(Some(&[]), base_key).expand(label, out).is_ok()
+    fn expand(base_key: &[u8], label: &[&[u8]], out: &mut [u8]) -> bool {
+        Hkdf::<Sha256>::new(Some(&[]), base_key).expand_multi_info(label, out).is_ok()
     }
 
     fn seal(key: &[u8], nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_LEN]> {
@@ -65,9 +65,27 @@ impl<S: Suite> FrameKey<S> {
     pub fn derive(base_key: &[u8], kid: u64) -> Option<Self> {
         let mut key = Zeroizing::new([0; MAX_KEY_LEN]);
         let mut salt = Zeroizing::new([0; NONCE_LEN]);
-        let derived = S::expand(base_key, &label(b"SFrame 1.0 Secret key ", kid, S::ID), key.get_mut(..S::KEY_LEN)?)
-            && S::expand(base_key, &label(b"SFrame 1.0 Secret salt ", kid, S::ID), salt.as_mut_slice());
+        let (kid, suite) = (kid.to_be_bytes(), S::ID.to_be_bytes());
+        let derived = S::expand(base_key, &[b"SFrame 1.0 Secret key ", &kid, &suite], key.get_mut(..S::KEY_LEN)?)
+            && S::expand(base_key, &[b"SFrame 1.0 Secret salt ", &kid, &suite], salt.as_mut_slice());
         derived.then_some(Self { key, salt, suite: PhantomData })
+    }
+
+    /// A key of zeros: a place that a key can be copied to.
+    pub fn blank() -> Self {
+        Self { key: Zeroizing::new([0; MAX_KEY_LEN]), salt: Zeroizing::new([0; NONCE_LEN]), suite: PhantomData }
+    }
+
+    /// Takes over another key, in place: nothing of it is left on the stack.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.key.copy_from_slice(other.key.as_slice());
+        self.salt.copy_from_slice(other.salt.as_slice());
+    }
+
+    /// Overwrites it.
+    pub fn wipe(&mut self) {
+        self.key.zeroize();
+        self.salt.zeroize();
     }
 
     /// Encrypts `text` in place under counter `ctr`.
@@ -99,9 +117,4 @@ impl<S: Suite> FrameKey<S> {
     pub fn parts(&self) -> (&[u8], &[u8; NONCE_LEN]) {
         (&self.key[..S::KEY_LEN], &self.salt)
     }
-}
-
-/// `text` ‖ KID (8, big-endian) ‖ suite (2, big-endian).
-fn label(text: &[u8], kid: u64, suite: u16) -> Vec<u8> {
-    [text, &kid.to_be_bytes(), &suite.to_be_bytes()].concat()
 }

@@ -3,12 +3,16 @@
 use super::header::Header;
 use super::key_schedule::TAG_LEN;
 use super::packet::SealedPacket;
-use super::sender_key::OpeningKey;
+use super::ratchet::{KeyId, StepKeys};
+use super::sender_key::Metadata;
 
 /// Seals frames under one generation of the own sender key. Does not allocate after it is made; cannot be cloned.
 pub struct Sealer {
-    key: OpeningKey,
-    /// The next counter; `None` when there is none left, or never was (see [`SenderKey::sealer`](super::SenderKey::sealer)).
+    steps: StepKeys,
+    metadata: Metadata,
+    step: u8,
+    /// The next counter; it goes on through all steps. `None` when there is none left, or never was
+    /// (see [`SenderKey::sealer`](super::SenderKey::sealer)).
     next: Option<u64>,
 }
 
@@ -27,13 +31,29 @@ impl Sealer {
     /// Any plaintext up to this many bytes fits.
     pub const MAX_PLAINTEXT: usize = SealedPacket::CAPACITY - Header::MAX_LEN - TAG_LEN;
 
-    pub(super) fn new(key: OpeningKey, may_seal: bool) -> Self {
-        Self { key, next: may_seal.then_some(0) }
+    pub(super) fn new(steps: StepKeys, metadata: Metadata, may_seal: bool) -> Self {
+        Self { step: steps.first(), steps, metadata, next: may_seal.then_some(0) }
+    }
+
+    /// Which of the own sender keys this is, and the step that it seals with.
+    pub fn id(&self) -> KeyId {
+        KeyId::new(self.steps.generation(), self.step)
     }
 
     /// Which of the own sender keys this is.
     pub fn generation(&self) -> u64 {
-        self.key.generation()
+        self.steps.generation()
+    }
+
+    /// Steps forward: what was sealed before cannot be opened with what is held from now on. The counter goes on.
+    /// A step of another generation, or one that was taken already, changes nothing.
+    pub fn advance_to(&mut self, id: KeyId) {
+        if id.generation() == self.steps.generation() {
+            while self.step < id.step() {
+                self.steps.erase(self.step);
+                self.step = self.step.saturating_add(1);
+            }
+        }
     }
 
     /// Seals `plaintext` into `out`: SFrame header ‖ ciphertext ‖ tag. Every call uses a counter of its own.
@@ -43,7 +63,7 @@ impl Sealer {
     pub fn seal(&mut self, plaintext: &[u8], out: &mut SealedPacket) -> Result<(), SealError> {
         out.set_len(0);
         let ctr = self.next.ok_or(SealError::Spent)?;
-        let header = Header { kid: self.key.kid, ctr }.encode();
+        let header = Header { kid: self.id().kid(), ctr }.encode();
         let len = self.write(ctr, header.as_slice(), plaintext, out.buffer_mut()).ok_or(SealError::TooLong)?;
         // The last counter of all stays unused: replay windows count one past the newest.
         self.next = ctr.checked_add(1).filter(|&next| next != u64::MAX);
@@ -58,8 +78,8 @@ impl Sealer {
         let (to_text, to_tag) = rest.split_at_mut_checked(plaintext.len())?;
         to_header.copy_from_slice(header);
         to_text.copy_from_slice(plaintext);
-        let (aad, aad_len) = self.key.aad(header);
-        let tag = self.key.key.as_ref()?.seal(ctr, aad.get(..aad_len)?, to_text)?;
+        let (aad, aad_len) = self.metadata.aad(header);
+        let tag = self.steps.get(self.step)?.seal(ctr, aad.get(..aad_len)?, to_text)?;
         to_tag.copy_from_slice(&tag);
         Some(end)
     }

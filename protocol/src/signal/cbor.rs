@@ -1,11 +1,11 @@
 //! Signals as CBOR maps with small integer keys: 0 is the kind, 1… are its fields. Later versions may add fields and kinds.
 
-use super::{ByeReason, MediaKey, RosterEntry, Ruling, Signal, Verdict};
+use super::{ByeReason, MediaKey, RekeyReason, RosterEntry, Ruling, Signal, Verdict};
 use crate::authority::Statement;
 use crate::handshake::MAX_NAME;
 use crate::identity::IdentityPublic;
 use crate::link::SessionSecret;
-use crate::media::SenderKey;
+use crate::media::KeyId;
 use crate::peer::{Address, TransportId};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
@@ -34,7 +34,7 @@ mod kind {
 /// The key of the kind.
 const KIND: u32 = 0;
 /// Fields 1 to this are known in some kind.
-const FIELDS: usize = 4;
+const FIELDS: usize = 6;
 /// Jitter and buffers above this are nonsense: a minute, in ms.
 const MAX_MS: f32 = 60_000.0;
 
@@ -56,7 +56,7 @@ fn in_bounds(signal: &Signal) -> bool {
         Signal::Candidate { candidate, mid } => {
             candidate.len() <= Signal::MAX_CANDIDATE && mid.len() <= Signal::MAX_MID
         }
-        Signal::MediaKey(key) => key.generation <= SenderKey::MAX_GENERATION && key.step <= SenderKey::MAX_STEP,
+        Signal::MediaKey(key) => key.generation <= KeyId::MAX_GENERATION && key.step <= KeyId::MAX_STEP,
         Signal::Roster(entries) => {
             entries.len() <= Signal::MAX_ROSTER
                 && entries.iter().all(|entry| entry.addresses.len() <= Signal::MAX_ADDRESSES)
@@ -88,9 +88,15 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
             out.u8(1)?.str(candidate)?.u8(2)?.str(mid)?;
         }
         Signal::MediaKey(key) => {
-            start(out, 4, kind::MEDIA_KEY)?;
+            start(out, 6, kind::MEDIA_KEY)?;
             out.u8(1)?.u64(key.generation)?.u8(2)?.u8(key.step)?;
             out.u8(3)?.bytes(key.secret.as_slice())?.u8(4)?.bytes(&key.recipients_hash)?;
+            out.u8(5)?.bytes(key.hop_key.as_slice())?.u8(6)?.u8(match key.reason {
+                RekeyReason::Join => 0,
+                RekeyReason::Leave => 1,
+                RekeyReason::Timer => 2,
+                RekeyReason::Kick => 3,
+            })?;
         }
         Signal::MediaKeyAck { generation } => {
             start(out, 1, kind::MEDIA_KEY_ACK)?;
@@ -182,13 +188,18 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
             mid: fields.text(2, Signal::MAX_MID)?,
         },
         kind::MEDIA_KEY => Signal::MediaKey(MediaKey {
-            generation: fields.number(1).filter(|&generation| generation <= SenderKey::MAX_GENERATION)?,
-            step: fields
-                .number(2)
-                .and_then(|step| u8::try_from(step).ok())
-                .filter(|&step| step <= SenderKey::MAX_STEP)?,
+            generation: fields.number(1).filter(|&generation| generation <= KeyId::MAX_GENERATION)?,
+            step: fields.number(2).and_then(|step| u8::try_from(step).ok()).filter(|&step| step <= KeyId::MAX_STEP)?,
             secret: Zeroizing::new(fields.bytes(3)?),
             recipients_hash: fields.bytes(4)?,
+            hop_key: Zeroizing::new(fields.bytes(5)?),
+            reason: match fields.number(6)? {
+                0 => RekeyReason::Join,
+                2 => RekeyReason::Timer,
+                3 => RekeyReason::Kick,
+                // Reasons of later versions, too: older keys are erased soonest after a leave.
+                _ => RekeyReason::Leave,
+            },
         }),
         kind::MEDIA_KEY_ACK => Signal::MediaKeyAck { generation: fields.number(1)? },
         kind::ROSTER => Signal::Roster(list(fields.at(1)?, Signal::MAX_ROSTER, |item| Some(Some(read_entry(item)?)))?),

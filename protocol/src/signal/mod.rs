@@ -111,6 +111,24 @@ pub struct MediaKey {
     pub secret: Zeroizing<[u8; 32]>,
     /// [`MediaKey::hash_recipients`] of everyone who holds the key: agreement on it is agreement on who hears whom.
     pub recipients_hash: [u8; 32],
+    /// For this recipient only: seals what does not travel over the sender's own connection to it
+    /// (see [`HopSealer`](crate::media::HopSealer)).
+    pub hop_key: Zeroizing<[u8; 32]>,
+    /// Why the key is handed over.
+    pub reason: RekeyReason,
+}
+
+/// Why a sender key is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RekeyReason {
+    /// Somebody came, or came back.
+    Join,
+    /// The key before it was old.
+    Timer,
+    /// Somebody went, or is lost.
+    Leave,
+    /// Somebody was sent away.
+    Kick,
 }
 
 /// Somebody whom a member has a channel with.
@@ -226,6 +244,18 @@ impl Signal {
     }
 }
 
+impl RekeyReason {
+    /// The word that people and scripts see.
+    pub fn word(self) -> &'static str {
+        match self {
+            RekeyReason::Join => "join",
+            RekeyReason::Timer => "timer",
+            RekeyReason::Leave => "leave",
+            RekeyReason::Kick => "kick",
+        }
+    }
+}
+
 impl MediaKey {
     /// SHA-256("resonance/v1/recipients" ‖ count (1) ‖ identity keys, each once, in byte order) of the sender and all
     /// whom it hands the key to.
@@ -258,20 +288,23 @@ impl fmt::Debug for Ruling {
 
 impl PartialEq for MediaKey {
     fn eq(&self, other: &Self) -> bool {
-        let same_secret = bool::from(self.secret.as_slice().ct_eq(other.secret.as_slice()));
-        same_secret
+        let same_keys = self.secret.as_slice().ct_eq(other.secret.as_slice())
+            & self.hop_key.as_slice().ct_eq(other.hop_key.as_slice());
+        bool::from(same_keys)
             && self.generation == other.generation
             && self.step == other.step
             && self.recipients_hash == other.recipients_hash
+            && self.reason == other.reason
     }
 }
 
 impl fmt::Debug for MediaKey {
-    /// Without the secret.
+    /// Without the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MediaKey")
             .field("generation", &self.generation)
             .field("step", &self.step)
+            .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,14 @@ fn entry(seed: u8, addresses: usize) -> RosterEntry {
 }
 
 fn media_key(generation: u64, step: u8) -> Signal {
-    Signal::MediaKey(MediaKey { generation, step, secret: Zeroizing::new([3; 32]), recipients_hash: [4; 32] })
+    Signal::MediaKey(MediaKey {
+        generation,
+        step,
+        secret: Zeroizing::new([3; 32]),
+        recipients_hash: [4; 32],
+        hop_key: Zeroizing::new([5; 32]),
+        reason: RekeyReason::Kick,
+    })
 }
 
 fn ruling(len: usize, secret: Option<[u8; 16]>) -> Signal {
@@ -183,7 +190,7 @@ fn quality_is_always_within_its_bounds() {
 #[test]
 fn a_key_is_compared_but_not_shown() {
     let shown = format!("{:?}", media_key(9, 2));
-    assert_eq!(shown, "MediaKey(MediaKey { generation: 9, step: 2, .. })");
+    assert_eq!(shown, "MediaKey(MediaKey { generation: 9, step: 2, reason: Kick, .. })");
     assert_eq!(format!("{:?}", ruling(3, Some([9; 16]))), "Ruling(Ruling { statement: 3, .. })");
     assert_eq!(ruling(3, Some([9; 16])), ruling(3, Some([9; 16])));
     assert_ne!(ruling(3, Some([9; 16])), ruling(3, Some([8; 16])));

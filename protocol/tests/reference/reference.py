@@ -11,13 +11,13 @@ our use of them shows as a difference.
 import hashlib
 import struct
 
+import media
 import people
 import ratchet
 from basics import bytes_from, expand, extract, raw, sha256
 from handshake import handshake
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 
 def show(name, value):
@@ -44,28 +44,6 @@ def keys(host, authority_hash, secret, expires):
     session = sha256(b"resonance/v1/session", host, authority_hash)[:16]
     prk = extract(sha256(bytes([1, 0]), struct.pack(">Q", expires), host, authority_hash), secret)
     return session, prk
-
-
-# Media
-
-def sframe_header(kid, ctr):
-    def field(number):
-        if number < 8:
-            return number, b""
-        data = number.to_bytes((number.bit_length() + 7) // 8, "big")
-        return 8 | len(data) - 1, data
-    (k, kid_bytes), (c, ctr_bytes) = field(kid), field(ctr)
-    return bytes([k << 4 | c]) + kid_bytes + ctr_bytes
-
-
-def media_packet(base_key, generation, step, session, fingerprint, ctr, plaintext):
-    kid = generation << 4 | step
-    secret, suffix = extract(b"", base_key), struct.pack(">QH", kid, 0xF001)
-    key = expand(secret, b"SFrame 1.0 Secret key " + suffix, 32)
-    salt = expand(secret, b"SFrame 1.0 Secret salt " + suffix, 12)
-    nonce = bytes(a ^ b for a, b in zip(salt, ctr.to_bytes(12, "big")))
-    header = sframe_header(kid, ctr)
-    return header + ChaCha20Poly1305(key).encrypt(nonce, plaintext, header + session + fingerprint)
 
 
 # Safety number
@@ -156,14 +134,14 @@ def main():
     show("root", root)
 
     recipients = sha256(b"resonance/v1/recipients", b"\2", *sorted([al_key, bo_key]))
-    base_key, generation, step = bytes_from(0xC0, 32), 300, 0
-    media_key = {0: 4, 1: generation, 2: step, 3: base_key, 4: recipients}
+    base_key, generation, step, hop_key = bytes_from(0xC0, 32), 300, 0, bytes_from(0x90, 32)
+    media_key = {0: 4, 1: generation, 2: step, 3: base_key, 4: recipients, 5: hop_key, 6: 0}
     show("recipients_hash", recipients)
     conversation(session + bo_key + al_key, root, bo[5], al[5], media_key)
     frame = bytes([0]) + struct.pack(">I", 480) + bytes_from(0xE0, 40)
     show("frame", frame)
-    for ctr in range(10):
-        show(f"packet_{ctr}", media_packet(base_key, generation, step, session, fingerprint, ctr, frame))
+    for name, value in media.trace(base_key, generation, session, fingerprint, frame, hop_key, al_transport, bo_transport):
+        show(name, value)
     numbers = "".join(sorted([half(al_key, b"resonance/v1/safety-number"), half(bo_key, b"resonance/v1/safety-number")]))
     show("safety_number", " ".join(numbers[i:i + 5] for i in range(0, 60, 5)))
     people.compose(show)

@@ -4,6 +4,7 @@ mod admission;
 mod handshakes;
 mod interleavings;
 mod people;
+mod secrecy;
 mod world;
 
 use super::effect::Ending;

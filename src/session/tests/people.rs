@@ -11,7 +11,8 @@ use resonance_protocol::contacts::{Contact, ContactBook};
 use resonance_protocol::identity::{IdentityKey, IdentityPublic};
 use resonance_protocol::link::Link;
 use resonance_protocol::media::sender_key::SenderKey;
-use resonance_protocol::signal::{MediaKey, RosterEntry, Signal};
+use resonance_protocol::signal::{MediaKey, RekeyReason, RosterEntry, Signal};
+use zeroize::Zeroizing;
 
 /// A kept identity in these stories.
 fn kept(seed: u64, contacts: ContactBook) -> Option<(u64, ContactBook)> {
@@ -249,7 +250,11 @@ fn a_member_who_reaches_others_than_we_do_leaves_no_number_to_compare() {
     world.run(2 * SECOND);
     assert!(number(&world, ada).number.is_some());
     let recipients = MediaKey::hash_recipients([key(1), key(2), key(3)]);
-    let lie = SenderKey::generate(1_000, &mut StdRng::seed_from_u64(5)).to_signal(recipients);
+    let lie = SenderKey::generate(1_000, &mut StdRng::seed_from_u64(5)).to_signal(
+        recipients,
+        RekeyReason::Join,
+        Zeroizing::new([0; 32]),
+    );
     let (now, to) = (world.now, world.people[ada].id);
     world.people[cy].session.tell(now, to, &Signal::MediaKey(lie));
     world.run(SECOND);

@@ -6,13 +6,11 @@ use crate::session::event::{AudioReport, Description, Event, LaneReport, Undeliv
 use crate::session::notice::Notice;
 use crate::session::{Config, Entry, Session};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
-use resonance_protocol::media::opener::Opener;
-use resonance_protocol::media::packet::SealedPacket;
-use resonance_protocol::media::sealer::Sealer;
+use resonance_protocol::media::{HeldPackets, InboundPacket, KeyId, Opener, OpeningKey, Refused, SealedPacket, Sealer};
 use resonance_protocol::peer::{Address, Transport, TransportId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,6 +30,7 @@ pub struct Person {
     pub alive: bool,
     /// What the session wanted kept last.
     pub contacts: Option<ContactBook>,
+    pub joined: Instant,
     sealer: Option<Box<Sealer>>,
     ears: BTreeMap<TransportId, Ear>,
     media: BTreeMap<TransportId, bool>,
@@ -40,12 +39,38 @@ pub struct Person {
 #[derive(Default)]
 struct Ear {
     opener: Opener,
+    held: HeldPackets,
     opened: u64,
     refused: u64,
     last_opened: Option<Instant>,
 }
 
 pub type Middle = Box<dyn FnMut(usize, usize, &mut Vec<u8>)>;
+
+/// As the audio room's lanes do it.
+impl Ear {
+    fn hear(&mut self, now: Instant, inbound: &InboundPacket) {
+        match self.opener.open(now, &inbound.packet, &mut [0; 64]) {
+            Ok(_) => (self.opened, self.last_opened) = (self.opened + 1, Some(now)),
+            Err(Refused::KeyToCome) if self.held.hold(now, inbound) => {}
+            Err(_) => self.refused += 1,
+        }
+    }
+
+    fn install(&mut self, now: Instant, key: &OpeningKey) {
+        self.opener.install(now, key);
+        for _ in 0..self.held.len() {
+            if let Some(inbound) = self.held.release() {
+                self.hear(now, &inbound);
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.opener.advance(now);
+        self.refused += self.held.expire(now) as u64;
+    }
+}
 
 pub struct World {
     pub now: Instant,
@@ -59,6 +84,15 @@ pub struct World {
     pub wire_log: Vec<(usize, u8)>,
     /// Somebody on the way, who sees (from, to, message) and may change it.
     pub middle: Option<Middle>,
+    /// Everyone seals a packet this often.
+    pub frame: Duration,
+    /// Share of packets that are lost.
+    pub loss: f64,
+    /// Who sealed with which key, first and last when.
+    pub sealed: BTreeMap<(usize, KeyId), (Instant, Instant)>,
+    /// Every key that was handed over: when, by whom, to whom.
+    pub handed_over: Vec<(Instant, usize, usize, KeyId)>,
+    chance: StdRng,
     queue: BTreeMap<(Instant, u64), (usize, Event)>,
     receipts: BTreeMap<u64, (usize, usize, u64)>,
     /// The next person's kept identity: the seed of its key, and whom it knows.
@@ -78,6 +112,11 @@ impl World {
             wire: Vec::new(),
             wire_log: Vec::new(),
             middle: None,
+            frame: Duration::from_millis(20),
+            loss: 0.0,
+            sealed: BTreeMap::new(),
+            handed_over: Vec::new(),
+            chance: StdRng::seed_from_u64(4),
             queue: BTreeMap::new(),
             receipts: BTreeMap::new(),
             next: None,
@@ -132,6 +171,7 @@ impl World {
             ended: None,
             alive: true,
             contacts: None,
+            joined: self.now,
             sealer: None,
             ears: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -235,7 +275,7 @@ impl World {
             let next = [due, queued, Some(self.next_frame), Some(end)].into_iter().flatten().min().unwrap_or(end);
             self.now = self.now.max(next);
             if self.next_frame <= self.now {
-                self.next_frame = self.now + Duration::from_millis(20);
+                self.next_frame = self.now + self.frame;
                 self.speak();
             }
             while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now) {
@@ -264,23 +304,39 @@ impl World {
             if !sealed || !speaker.alive {
                 continue;
             }
+            if let Some(id) = speaker.sealer.as_ref().map(|sealer| sealer.id()) {
+                self.sealed.entry((from, id)).or_insert((self.now, self.now)).1 = self.now;
+            }
             for to in 0..self.people.len() {
                 if reached.get(&self.people[to].id) != Some(&true) || self.is_cut(from, to) || !self.people[to].alive {
                     continue;
                 }
+                if self.loss > 0.0 && self.chance.random_bool(self.loss) {
+                    continue;
+                }
                 let now = self.now;
                 let Some(ear) = self.people[to].ears.get_mut(&id) else { continue };
-                match ear.opener.open(&packet, &mut [0; 64]) {
-                    Ok(_) => (ear.opened, ear.last_opened) = (ear.opened + 1, Some(now)),
-                    Err(_) => ear.refused += 1,
-                }
+                ear.hear(now, &InboundPacket { from: id, arrived: now, packet });
             }
         }
         for index in 0..self.people.len() {
+            let now = self.now;
+            self.people[index].ears.values_mut().for_each(|ear| ear.advance(now));
             let lanes = self.people[index].ears.iter().map(|(peer, ear)| lane_report(*peer, ear)).collect();
             let report = AudioReport { lanes, ..AudioReport::default() };
             self.happen(index, Duration::ZERO, Event::Audio(report));
         }
+    }
+
+    /// Whether a thief, who has stolen all that `victim` holds at this moment, could open what `from` seals with that key.
+    pub fn could_open(&self, victim: usize, from: usize, id: KeyId) -> bool {
+        let person = &self.people[victim];
+        if victim == from {
+            let sealing = person.sealer.as_ref().map(|sealer| sealer.id());
+            let opens = |held: KeyId| held.generation() == id.generation() && held.step() <= id.step();
+            return person.session.sender_keys.held().chain(sealing).any(opens);
+        }
+        person.ears.get(&self.people[from].id).is_some_and(|ear| ear.opener.holds(id))
     }
 
     pub fn opened(&self, by: usize, from: usize) -> u64 {
@@ -291,7 +347,7 @@ impl World {
         self.people[by].ears.get(&self.people[from].id).map_or(0, |ear| ear.refused)
     }
 
-    fn is_cut(&self, a: usize, b: usize) -> bool {
+    pub fn is_cut(&self, a: usize, b: usize) -> bool {
         self.cut.contains(&(a, b)) || self.cut.contains(&(b, a))
     }
 
@@ -390,15 +446,25 @@ impl World {
     }
 
     fn hear(&mut self, index: usize, effect: AudioEffect) {
-        let person = &mut self.people[index];
+        if let AudioEffect::OpeningKey { peer, key } = &effect
+            && let Some(from) = self.people.iter().position(|person| person.id == *peer)
+        {
+            self.handed_over.push((self.now, from, index, key.id()));
+        }
+        let (now, person) = (self.now, &mut self.people[index]);
         match effect {
             AudioEffect::SenderKey(sealer) => person.sealer = Some(sealer),
+            AudioEffect::Step(id) => {
+                if let Some(sealer) = &mut person.sealer {
+                    sealer.advance_to(id);
+                }
+            }
             AudioEffect::AddLane(peer) => {
                 person.ears.insert(peer, Ear::default());
             }
             AudioEffect::OpeningKey { peer, key } => {
                 if let Some(ear) = person.ears.get_mut(&peer) {
-                    ear.opener.install(*key);
+                    ear.install(now, &key);
                 }
             }
             AudioEffect::RemoveLane(peer) => {

@@ -3,9 +3,26 @@
 use super::*;
 use crate::identity::{Fingerprint, IdentityKey};
 use crate::link::SessionId;
+use crate::signal::RekeyReason;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 const SESSION: SessionId = SessionId::from_bytes([7; 16]);
+
+/// When the stories begin.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn at_ms(ms: u64) -> Instant {
+    *START + Duration::from_millis(ms)
+}
+
+/// The key as a receiver makes it from the signal.
+fn handed_over(key: &SenderKey, sender: &Fingerprint, reason: RekeyReason) -> OpeningKey {
+    let signal = key.to_signal([0; 32], reason, Zeroizing::new([0; 32]));
+    SenderKey::from_signal(&signal).opening_key(&SESSION, sender).because(reason)
+}
 
 struct Voice {
     rng: StdRng,
@@ -22,8 +39,7 @@ impl Voice {
     /// A generation: its sealer, and the key as a receiver makes it from the signal.
     fn generation(&mut self, generation: u64) -> (Sealer, OpeningKey) {
         let key = SenderKey::generate(generation, &mut self.rng);
-        let received = SenderKey::from_signal(&key.to_signal([0; 32]));
-        (key.sealer(&SESSION, &self.fingerprint), received.opening_key(&SESSION, &self.fingerprint))
+        (key.sealer(&SESSION, &self.fingerprint), handed_over(&key, &self.fingerprint, RekeyReason::Timer))
     }
 }
 
@@ -34,15 +50,19 @@ fn seal(sealer: &mut Sealer, text: &[u8]) -> SealedPacket {
 }
 
 fn open(opener: &mut Opener, packet: &SealedPacket) -> Result<Vec<u8>, Refused> {
+    open_at(opener, at_ms(0), packet)
+}
+
+fn open_at(opener: &mut Opener, now: Instant, packet: &SealedPacket) -> Result<Vec<u8>, Refused> {
     let mut out = [0; SealedPacket::CAPACITY];
-    opener.open(packet, &mut out).map(|len| out[..len].to_vec())
+    opener.open(now, packet, &mut out).map(|len| out[..len].to_vec())
 }
 
 #[test]
 fn a_receiver_hears_what_was_sealed_once_and_only_once() {
     let (mut sealer, key) = Voice::new(1).generation(0);
     let mut opener = Opener::new();
-    opener.install(key);
+    opener.install(at_ms(0), &key);
     for frame in 0..2_000u32 {
         let packet = seal(&mut sealer, &frame.to_be_bytes());
         assert_eq!(open(&mut opener, &packet).as_deref(), Ok(&frame.to_be_bytes()[..]));
@@ -70,7 +90,7 @@ fn every_packet_is_sealed_under_a_counter_of_its_own() {
 fn a_spent_sealer_seals_nothing() {
     let (mut sealer, key) = Voice::new(3).generation(0);
     let mut opener = Opener::new();
-    opener.install(key);
+    opener.install(at_ms(0), &key);
     sealer.skip_to(u64::MAX - 1);
     assert_eq!(open(&mut opener, &seal(&mut sealer, b"the last")).unwrap(), b"the last");
     assert_eq!(sealer.seal(b"one more", &mut SealedPacket::empty()), Err(SealError::Spent));
@@ -83,7 +103,9 @@ fn one_key_gives_one_sealer_and_only_to_its_owner() {
     let copy = key.clone();
     let mut packet = SealedPacket::empty();
     assert_eq!(key.sealer(&SESSION, &voice.fingerprint).seal(b"mine", &mut packet), Ok(()));
-    for second in [&key, &copy, &SenderKey::from_signal(&key.to_signal([0; 32]))] {
+    for second in
+        [&key, &copy, &SenderKey::from_signal(&key.to_signal([0; 32], RekeyReason::Join, Zeroizing::new([0; 32])))]
+    {
         assert_eq!(second.sealer(&SESSION, &voice.fingerprint).seal(b"again", &mut packet), Err(SealError::Spent));
     }
 }
@@ -91,10 +113,10 @@ fn one_key_gives_one_sealer_and_only_to_its_owner() {
 #[test]
 fn the_largest_plaintext_fits_at_every_header_length() {
     let mut voice = Voice::new(5);
-    for generation in [0, 1, 1 << 20, SenderKey::MAX_GENERATION] {
+    for generation in [0, 1, 1 << 20, KeyId::MAX_GENERATION] {
         let (mut sealer, key) = voice.generation(generation);
         let mut opener = Opener::new();
-        opener.install(key);
+        opener.install(at_ms(0), &key);
         for ctr in [0, 8, 1 << 30, u64::MAX - 1] {
             sealer.skip_to(ctr);
             let text = [0xA5; Sealer::MAX_PLAINTEXT];
@@ -111,7 +133,7 @@ fn the_largest_plaintext_fits_at_every_header_length() {
 fn any_altered_byte_is_refused_and_the_true_packet_still_opens() {
     let (mut sealer, key) = Voice::new(6).generation(40);
     let mut opener = Opener::new();
-    opener.install(key);
+    opener.install(at_ms(0), &key);
     sealer.skip_to(0x1234);
     let packet = seal(&mut sealer, b"ten milliseconds");
     for at in 0..packet.as_slice().len() {
@@ -133,7 +155,7 @@ fn any_altered_byte_is_refused_and_the_true_packet_still_opens() {
 fn packets_out_of_order_open_and_what_is_too_old_does_not() {
     let (mut sealer, key) = Voice::new(7).generation(0);
     let mut opener = Opener::new();
-    opener.install(key);
+    opener.install(at_ms(0), &key);
     let packets: Vec<_> = (0..replay::ReplayWindow::SIZE + 1).map(|_| seal(&mut sealer, b"hm")).collect();
     for packet in packets.iter().skip(1).rev() {
         assert!(open(&mut opener, packet).is_ok());
@@ -149,7 +171,7 @@ fn generations_overlap_and_the_fourth_takes_the_place_of_the_first() {
     for generation in 0..4 {
         let (sealer, key) = voice.generation(generation);
         sealers.push(sealer);
-        opener.install(key);
+        opener.install(at_ms(0), &key);
         let oldest_held = (generation + 1).saturating_sub(Opener::GENERATIONS as u64) as usize;
         for (of, sealer) in sealers.iter_mut().enumerate() {
             let opened = open(&mut opener, &seal(sealer, b"hm"));
@@ -164,14 +186,14 @@ fn a_key_that_comes_twice_keeps_its_replay_window() {
     let key = SenderKey::generate(5, &mut voice.rng);
     let mut sealer = key.sealer(&SESSION, &voice.fingerprint);
     let mut opener = Opener::new();
-    opener.install(key.opening_key(&SESSION, &voice.fingerprint));
+    opener.install(at_ms(0), &key.opening_key(&SESSION, &voice.fingerprint));
     let packet = seal(&mut sealer, b"once");
     assert!(open(&mut opener, &packet).is_ok());
-    opener.install(key.opening_key(&SESSION, &voice.fingerprint));
+    opener.install(at_ms(0), &key.opening_key(&SESSION, &voice.fingerprint));
     assert_eq!(open(&mut opener, &packet), Err(Refused::Replayed));
     // A sender that began anew under the same generation is heard again, and its old packets are not.
     let (mut renewed, other) = voice.generation(5);
-    opener.install(other);
+    opener.install(at_ms(0), &other);
     assert_eq!(open(&mut opener, &packet), Err(Refused::Forged));
     assert!(open(&mut opener, &seal(&mut renewed, b"new")).is_ok());
 }
@@ -184,9 +206,9 @@ fn a_late_old_generation_does_not_push_out_newer_ones() {
     let mut newer: Vec<_> = (2..5).map(|generation| voice.generation(generation)).collect();
     for (_, key) in newer.iter_mut() {
         let (_, taken) = voice.generation(99);
-        opener.install(std::mem::replace(key, taken));
+        opener.install(at_ms(0), &std::mem::replace(key, taken));
     }
-    opener.install(old_key);
+    opener.install(at_ms(0), &old_key);
     assert_eq!(open(&mut opener, &seal(&mut old, b"late")), Err(Refused::UnknownKey));
     for (sealer, _) in &mut newer {
         assert!(open(&mut opener, &seal(sealer, b"hm")).is_ok());
@@ -199,10 +221,10 @@ fn another_session_or_another_sender_is_not_opened() {
     let key = SenderKey::generate(0, &mut voice.rng);
     let packet = seal(&mut key.sealer(&SESSION, &voice.fingerprint), b"to this session");
     let mut elsewhere = Opener::new();
-    elsewhere.install(key.opening_key(&SessionId::from_bytes([8; 16]), &voice.fingerprint));
+    elsewhere.install(at_ms(0), &key.opening_key(&SessionId::from_bytes([8; 16]), &voice.fingerprint));
     assert_eq!(open(&mut elsewhere, &packet), Err(Refused::Forged));
     let mut of_another = Opener::new();
-    of_another.install(key.opening_key(&SESSION, &Voice::new(12).fingerprint));
+    of_another.install(at_ms(0), &key.opening_key(&SESSION, &Voice::new(12).fingerprint));
     assert_eq!(open(&mut of_another, &packet), Err(Refused::Forged));
 }
 
@@ -211,7 +233,7 @@ fn noise_from_the_network_opens_nothing_and_breaks_nothing() {
     let mut rng = StdRng::seed_from_u64(13);
     let (mut sealer, key) = Voice::new(13).generation(0);
     let mut opener = Opener::new();
-    opener.install(key);
+    opener.install(at_ms(0), &key);
     for _ in 0..20_000 {
         let mut bytes = vec![0u8; rng.random_range(0..64)];
         rng.fill(&mut bytes[..]);
@@ -222,9 +244,15 @@ fn noise_from_the_network_opens_nothing_and_breaks_nothing() {
     }
     assert!(open(&mut opener, &seal(&mut sealer, b"still here")).is_ok());
     let long = seal(&mut sealer, &[0; 100]);
-    assert_eq!(opener.open(&long, &mut [0; 99]), Err(Refused::Unreadable), "an output that is too short");
-    assert_eq!(opener.open(&long, &mut [0; 100]), Ok(100), "and the packet is not lost by that");
+    assert_eq!(opener.open(at_ms(0), &long, &mut [0; 99]), Err(Refused::Unreadable), "an output that is too short");
+    assert_eq!(opener.open(at_ms(0), &long, &mut [0; 100]), Ok(100), "and the packet is not lost by that");
 }
 
+/// Property tests: chance orders, loses, doubles and alters what two sides say to one another.
+mod chance;
+/// The second seal of what travels through others.
+mod hop;
 /// RFC 9605, appendix C: headers, and the AES-GCM suites 4 and 5 (built for the tests only).
 mod rfc_9605;
+/// Steps, the clock, and what a stolen state opens.
+mod steps;

@@ -17,8 +17,8 @@ macro_rules! aes_gcm_suite {
             const ID: u16 = $id;
             const KEY_LEN: usize = $key_len;
 
-            fn expand(base_key: &[u8], label: &[u8], out: &mut [u8]) -> bool {
-                Hkdf::<$hash>::new(Some(&[]), base_key).expand(label, out).is_ok()
+            fn expand(base_key: &[u8], label: &[&[u8]], out: &mut [u8]) -> bool {
+                Hkdf::<$hash>::new(Some(&[]), base_key).expand_multi_info(label, out).is_ok()
             }
 
             fn seal(key: &[u8], nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_LEN]> {
