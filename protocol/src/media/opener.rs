@@ -21,6 +21,8 @@ pub struct Opener {
     generations: [Generation; Opener::GENERATIONS],
     /// When a packet was opened last.
     opened: Option<Instant>,
+    /// The newest step that a packet was opened with. Outlives its key: nothing from before it comes back, and no packet twice.
+    heard: Option<KeyId>,
     /// Nothing changes by itself before then.
     due: Option<Instant>,
 }
@@ -79,7 +81,7 @@ impl Opener {
 
     /// An opener without any key: everything is [`Refused::KeyToCome`].
     pub fn new() -> Self {
-        Self { generations: std::array::from_fn(|_| Generation::free()), opened: None, due: None }
+        Self { generations: std::array::from_fn(|_| Generation::free()), opened: None, heard: None, due: None }
     }
 
     /// Takes a key in; its owner wipes it. When all places are taken the oldest generation goes, unless the new one is older still.
@@ -90,26 +92,37 @@ impl Opener {
         self.advance(now);
         let id = key.id();
         // Signals keep no order: what was replaced already does not come back.
-        if self
-            .generations
-            .iter()
-            .any(|place| place.is_held() && place.began.is_some() && place.steps.generation() > id.generation())
-        {
+        let heard = self.heard.map(KeyId::generation);
+        let begun = self.generations.iter().filter(|place| place.is_held() && place.began.is_some());
+        if begun.map(|place| place.steps.generation()).chain(heard).any(|newer| newer > id.generation()) {
             return;
         }
-        let age = |generation: &Generation| match generation {
-            same if same.is_held() && same.steps.generation() == id.generation() => (0, 0),
-            free if !free.is_held() => (1, 0),
+        // What was heard last and is forgotten left its replay window behind.
+        let left = |place: &Generation| !place.is_held() && Some(place.steps.generation()) == heard;
+        let same = |place: &Generation| place.steps.generation() == id.generation() && (place.is_held() || left(place));
+        let age = |place: &Generation| match place {
+            place if same(place) => (0, 0),
+            free if !free.is_held() => (1, u64::from(left(free))),
             other => (2, other.steps.generation()),
         };
         let Some(place) = self.generations.iter_mut().min_by_key(|place| age(place)) else { return };
+        if heard == Some(id.generation()) && !same(place) {
+            return;
+        }
         if place.is_held() && place.is(key) {
             if id.step() > place.newest {
                 place.came = Some(now);
                 self.begin(id, now);
             }
         } else if !place.is_held() || place.steps.generation() <= id.generation() {
+            let again = left(place) && place.metadata == key.metadata;
+            let window = std::mem::replace(&mut place.window, ReplayWindow::new());
             place.take(now, key);
+            if let Some(heard) = self.heard.filter(|heard| again && heard.generation() == id.generation()) {
+                place.window = window;
+                (0..heard.step()).for_each(|before| place.steps.erase(before));
+                place.newest = place.newest.max(heard.step());
+            }
         } else {
             return;
         }
@@ -176,6 +189,7 @@ impl Opener {
             return Err(Refused::Forged);
         }
         place.window.mark(header.ctr);
+        self.heard = self.heard.max(Some(id));
         let begins = place.began.is_none() || id.step() > place.newest;
         let heard = place.came.max(self.opened.replace(now));
         if begins {

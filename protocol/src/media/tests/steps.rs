@@ -309,3 +309,31 @@ fn a_stolen_opener_opens_nothing_that_was_sealed_ten_seconds_before() {
     }
     assert!(heard > 50 * 900, "{heard} of 90000 packets were heard, outages and all");
 }
+
+#[test]
+fn a_key_that_is_handed_over_again_after_a_silence_brings_nothing_back() {
+    let (mut speaker, mut opener, mut out, now) = (Speaker::new(17, 3), Opener::new(), [0; 64], Instant::now());
+    let first = speaker.opening(RekeyReason::Join);
+    let early = speaker.say();
+    speaker.step();
+    let heard = speaker.say();
+    let unheard = speaker.say();
+    opener.install(now, &first);
+    assert!(opener.open(now, &early, &mut out).is_ok() && opener.open(now, &heard, &mut out).is_ok());
+
+    let later = now + Opener::SILENCE;
+    opener.advance(later);
+    assert!(!opener.holds(speaker.key.id()), "forgotten");
+    opener.install(later, &first);
+    assert_eq!(opener.open(later, &early, &mut out), Err(Refused::UnknownKey), "an older step stays erased");
+    assert_eq!(opener.open(later, &heard, &mut out), Err(Refused::Replayed), "its window was kept");
+    assert!(opener.open(later, &unheard, &mut out).is_ok(), "what was not heard is");
+
+    let mut next = speaker.renewed(18);
+    opener.install(later, &next.opening(RekeyReason::Timer));
+    assert!(opener.open(later, &next.say(), &mut out).is_ok());
+    let end = later + Opener::SILENCE;
+    opener.advance(end);
+    opener.install(end, &first);
+    assert!(!opener.holds(speaker.key.id()), "a generation that was replaced does not come back either");
+}
