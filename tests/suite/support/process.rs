@@ -157,11 +157,13 @@ impl Launch {
             .spawn()
             .unwrap_or_else(|error| panic!("{BINARY} does not start: {error}"));
         let heard = Arc::new(Heard::default());
-        listen(child.stdout.take().expect("piped"), Arc::clone(&heard));
         let complaints = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("piped"), Arc::clone(&complaints));
+        let readers = vec![
+            listen(child.stdout.take().expect("piped"), Arc::clone(&heard)),
+            collect(child.stderr.take().expect("piped"), Arc::clone(&complaints)),
+        ];
         let commands = child.stdin.take();
-        Resonance { name: self.name, child, commands, heard, complaints, started, _data: data }
+        Resonance { name: self.name, child, commands, heard, complaints, readers, started, _data: data }
     }
 }
 
@@ -185,7 +187,7 @@ struct Lines {
     closed: bool,
 }
 
-fn listen(stdout: impl Read + Send + 'static, heard: Arc<Heard>) {
+fn listen(stdout: impl Read + Send + 'static, heard: Arc<Heard>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             let at = Instant::now();
@@ -198,7 +200,7 @@ fn listen(stdout: impl Read + Send + 'static, heard: Arc<Heard>) {
         }
         heard.events.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         heard.changed.notify_all();
-    });
+    })
 }
 
 fn collect(mut output: impl Read + Send + 'static, text: Arc<Mutex<String>>) -> JoinHandle<()> {
@@ -220,6 +222,8 @@ pub struct Resonance {
     commands: Option<ChildStdin>,
     heard: Arc<Heard>,
     complaints: Arc<Mutex<String>>,
+    /// What it says is read elsewhere; both are through when it has ended.
+    readers: Vec<JoinHandle<()>>,
     /// The folder of its data, removed with it.
     _data: tempfile::TempDir,
 }
@@ -331,11 +335,14 @@ impl Resonance {
         assert!(sent.success(), "the process was there to be told");
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for all that it said.
     pub fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                for reader in self.readers.drain(..) {
+                    reader.join().expect("reading does not fail");
+                }
                 return status;
             }
             if Instant::now() > deadline {
