@@ -4,7 +4,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench deep
+.PHONY: help setup run test check bench fuzz mutants deep
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,5 +31,13 @@ bench: ## measure what we claim to be fast at
 	@bash scripts/setup.sh build
 	$(CARGO) bench --workspace --locked --bench pipeline
 
-deep: setup ## the tests, the long ones too
+fuzz: ## fuzz what is read from others, ten minutes a target (FOR=SECONDS for less or more)
+	@bash scripts/fuzz.sh
+
+mutants: setup ## change the protocol in a thousand small ways and see that its tests notice: hours
+	@bash scripts/mutants.sh
+
+deep: setup ## the tests, the long ones too, then fuzzing and mutants
 	$(CARGO) test --release --workspace --locked --no-fail-fast -- --include-ignored
+	@bash scripts/fuzz.sh
+	@bash scripts/mutants.sh

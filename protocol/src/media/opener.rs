@@ -116,7 +116,7 @@ impl Opener {
             }
         } else if !place.is_held() || place.steps.generation() <= id.generation() {
             let again = left(place) && place.metadata == key.metadata;
-            let window = std::mem::replace(&mut place.window, ReplayWindow::new());
+            let window = std::mem::take(&mut place.window);
             place.take(now, key);
             if let Some(heard) = self.heard.filter(|heard| again && heard.generation() == id.generation()) {
                 place.window = window;
