@@ -63,7 +63,9 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) {
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
-        let skipped = path.file_name().is_some_and(|name| name == "target" || name == ".git");
+        // What is built, and what fuzzing left behind.
+        const SKIPPED: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
+        let skipped = path.file_name().is_some_and(|name| SKIPPED.iter().any(|skipped| name == *skipped));
         if path.is_dir() && !skipped {
             walk(&path, visit);
         } else if path.is_file() {
