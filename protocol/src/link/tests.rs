@@ -254,6 +254,16 @@ fn a_room_is_the_same_however_its_name_was_typed() {
 }
 
 #[test]
+fn another_secret_changes_the_keys_and_not_the_session() {
+    let old = link(14, hints(1, 0));
+    let new = old.with_secret(SessionSecret::from_bytes([7; 16]));
+    let (before, after) = (old.keys(), new.keys());
+    assert_eq!((new.secret().as_bytes(), after.session_id), (&[7; 16], before.session_id));
+    assert!(*before.psk != *after.psk && before.rendezvous_key(0) != after.rendezvous_key(0));
+    assert_eq!((new.host, new.expires, &new.hints), (old.host, old.expires, &old.hints));
+}
+
+#[test]
 fn a_shown_link_does_not_show_its_secret() {
     let made = link(12, Vec::new());
     let shown = format!("{made:?}");
