@@ -1,6 +1,7 @@
 //! Nodes of one process, over loopback, with real sockets.
 
 mod drip;
+mod fingerprint;
 
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ mod attacks;
 use super::*;
 use crate::channel::ChannelError;
 use crate::kem::tests::KEM_COUNT;
-use crate::link::Link;
+use crate::link::{Link, SessionSecret};
 use crate::safety_number::SafetyNumber;
 use crate::signal::Signal;
 use crate::x25519::tests::DH_COUNT;
@@ -49,9 +49,20 @@ impl Person {
     }
 }
 
-fn session(seed: u64) -> SessionKeys {
+fn link(seed: u64) -> Link {
     let mut rng = StdRng::seed_from_u64(seed);
-    Link::create(TransportId::from_bytes([seed as u8; 32]), [0; 16], 0, Vec::new(), &mut rng).keys()
+    Link::create(TransportId::from_bytes([seed as u8; 32]), [0; 16], 0, Vec::new(), &mut rng)
+}
+
+fn session(seed: u64) -> SessionKeys {
+    link(seed).keys()
+}
+
+/// What somebody has who knows everything of a session but its secret.
+fn without_the_secret(seed: u64) -> SessionKeys {
+    let keys = link(seed).with_secret(SessionSecret::generate(&mut StdRng::seed_from_u64(99))).keys();
+    assert_eq!(keys.session_id, session(seed).session_id);
+    keys
 }
 
 /// A whole handshake; each side's view of the other.
@@ -119,7 +130,7 @@ fn neither_names_nor_identity_keys_travel_in_the_clear() {
 #[test]
 fn the_message_of_a_stranger_is_refused_before_any_diffie_hellman_or_ml_kem() {
     let (mut al, mut bo) = (Person::new("Al", 1), Person::new("Bo", 2));
-    let strangers = [session(2), SessionKeys::for_lan_room("kitchen")];
+    let strangers = [session(2), SessionKeys::for_lan_room("kitchen"), without_the_secret(1)];
     let (_, truth) = al.start(&session(1), bo.transport);
     DH_COUNT.set(0);
     KEM_COUNT.set(0);

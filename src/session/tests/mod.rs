@@ -1,10 +1,12 @@
 //! Stories of a few people in virtual time, with real handshakes, channels and sealing.
 
 mod admission;
+mod ear;
 mod handshakes;
 mod interleavings;
 mod people;
 mod secrecy;
+mod thief;
 mod world;
 
 use super::effect::Ending;

@@ -11,15 +11,15 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// Nothing that was sealed earlier than this before a theft opens.
-const PAST: Duration = Duration::from_secs(10);
+pub const PAST: Duration = Duration::from_secs(10);
 /// Nothing that is sealed later than this after a theft opens, while connected.
-const HEALED: Duration = Duration::from_secs(55);
+pub const HEALED: Duration = Duration::from_secs(55);
 /// Both directions of a channel have healed by then: 20 s and a round trip.
-const CHANNEL_HEALED: Duration = Duration::from_millis(20_100);
+pub const CHANNEL_HEALED: Duration = Duration::from_millis(20_100);
 /// Nothing that is sealed later than this after a leave was known opens for who left.
-const LEAVER: Duration = Duration::from_millis(300);
+pub const LEAVER: Duration = Duration::from_millis(300);
 /// The same when nobody could know: 6 s of silence first, looked for ten times a second.
-const LOST: Duration = Duration::from_millis(6_600);
+pub const LOST: Duration = Duration::from_millis(6_600);
 
 /// One theft: who could open what at that moment.
 struct Theft {

@@ -1,8 +1,10 @@
 //! Sessions in one virtual-time world: a network that carries their messages in order of time, and ears that open packets.
 
+use super::ear::{Ear, lane_report};
+use super::thief::Tape;
 use crate::command::Command;
 use crate::session::effect::{AudioEffect, Effect, Ending};
-use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
+use crate::session::event::{AudioReport, Description, Event, Undelivered};
 use crate::session::notice::Notice;
 use crate::session::{Config, Entry, Session};
 use rand::rngs::StdRng;
@@ -10,7 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
-use resonance_protocol::media::{HeldPackets, InboundPacket, KeyId, Opener, OpeningKey, Refused, SealedPacket, Sealer};
+use resonance_protocol::media::{InboundPacket, KeyId, SealedPacket, Sealer};
 use resonance_protocol::peer::{Address, Transport, TransportId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -36,41 +38,7 @@ pub struct Person {
     media: BTreeMap<TransportId, bool>,
 }
 
-#[derive(Default)]
-struct Ear {
-    opener: Opener,
-    held: HeldPackets,
-    opened: u64,
-    refused: u64,
-    last_opened: Option<Instant>,
-}
-
 pub type Middle = Box<dyn FnMut(usize, usize, &mut Vec<u8>)>;
-
-/// As the audio room's lanes do it.
-impl Ear {
-    fn hear(&mut self, now: Instant, inbound: &InboundPacket) {
-        match self.opener.open(now, &inbound.packet, &mut [0; 64]) {
-            Ok(_) => (self.opened, self.last_opened) = (self.opened + 1, Some(now)),
-            Err(Refused::KeyToCome) if self.held.hold(now, inbound) => {}
-            Err(_) => self.refused += 1,
-        }
-    }
-
-    fn install(&mut self, now: Instant, key: &OpeningKey) {
-        self.opener.install(now, key);
-        for _ in 0..self.held.len() {
-            if let Some(inbound) = self.held.release() {
-                self.hear(now, &inbound);
-            }
-        }
-    }
-
-    fn advance(&mut self, now: Instant) {
-        self.opener.advance(now);
-        self.refused += self.held.expire(now) as u64;
-    }
-}
 
 pub struct World {
     pub now: Instant,
@@ -82,6 +50,8 @@ pub struct World {
     pub wire: Vec<u8>,
     /// Of every message who sent it, and its kind.
     pub wire_log: Vec<(usize, u8)>,
+    /// A recording of everything, if there is to be one.
+    pub tape: Option<Tape>,
     /// Somebody on the way, who sees (from, to, message) and may change it.
     pub middle: Option<Middle>,
     /// Everyone seals a packet this often.
@@ -103,7 +73,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let now = Instant::now();
+        Self::beginning(Instant::now())
+    }
+
+    pub fn beginning(now: Instant) -> Self {
         Self {
             now,
             began: now,
@@ -111,6 +84,7 @@ impl World {
             cut: Vec::new(),
             wire: Vec::new(),
             wire_log: Vec::new(),
+            tape: None,
             middle: None,
             frame: Duration::from_millis(20),
             loss: 0.0,
@@ -306,6 +280,7 @@ impl World {
             }
             if let Some(id) = speaker.sealer.as_ref().map(|sealer| sealer.id()) {
                 self.sealed.entry((from, id)).or_insert((self.now, self.now)).1 = self.now;
+                self.tape.iter_mut().for_each(|tape| tape.packet(self.now, from, id, &packet));
             }
             for to in 0..self.people.len() {
                 if reached.get(&self.people[to].id) != Some(&true) || self.is_cut(from, to) || !self.people[to].alive {
@@ -382,6 +357,7 @@ impl World {
             Effect::Send { to, mut bytes, id } => {
                 self.wire.extend_from_slice(&bytes);
                 self.wire_log.push((index, bytes[0]));
+                self.tape.iter_mut().for_each(|tape| tape.signal(self.now, index, to, id, &bytes));
                 match self.find(to).filter(|target| !self.is_cut(index, *target)) {
                     Some(target) => {
                         if let Some(middle) = &mut self.middle {
@@ -397,6 +373,7 @@ impl World {
             }
             Effect::Acknowledge(receipt) => {
                 if let Some((sender, target, id)) = self.receipts.remove(&receipt) {
+                    self.tape.iter_mut().for_each(|tape| tape.arrived(self.now, sender, id));
                     let to = self.people[target].id;
                     self.happen(sender, DELAY, Event::Delivered { to, id });
                 }
@@ -472,21 +449,5 @@ impl World {
             }
             _ => {}
         }
-    }
-}
-
-fn lane_report(peer: TransportId, ear: &Ear) -> LaneReport {
-    LaneReport {
-        peer,
-        level_db: -30.0,
-        speaking: false,
-        received: ear.opened,
-        lost: 0,
-        concealed: 0,
-        refused: ear.refused,
-        jitter_ms: 0.0,
-        buffer_ms: 20.0,
-        bytes: 0,
-        last_opened: ear.last_opened,
     }
 }

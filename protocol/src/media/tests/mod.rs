@@ -256,3 +256,8 @@ mod hop;
 mod rfc_9605;
 /// Steps, the clock, and what a stolen state opens.
 mod steps;
+
+#[test]
+fn no_part_of_a_media_key_can_be_shown() {
+    assert_never_shown!(ratchet::StepKeys, ratchet::VoiceKey);
+}
