@@ -40,6 +40,7 @@ use resonance_protocol::peer::{Address, TransportId};
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use webrtc::peer_connection::RTCIceTransportPolicy;
 use zeroize::Zeroizing;
 
 pub use address::{BootstrapError, parse_bootstrap};
@@ -61,10 +62,23 @@ const DEFAULT_LISTEN: [&str; 4] =
 pub struct Config {
     /// Ed25519 seed of the transport identity, made for this session.
     pub transport_secret: Zeroizing<[u8; 32]>,
-    /// Multiaddrs to listen on; none means all interfaces.
-    pub listen: Vec<String>,
-    /// Look for others on the local network, and be found there.
-    pub mdns: bool,
+    /// How others are reached, and who learns our address by that.
+    pub reach: Reach,
+}
+
+/// How others are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// From address to address: everybody in the session learns ours.
+    Direct {
+        /// Multiaddrs to listen on; none means all interfaces.
+        listen: Vec<String>,
+        /// Look for others on the local network, and be found there.
+        mdns: bool,
+    },
+    /// Only these places are dialled, nobody can connect to us, and media goes through relays only: nobody else learns
+    /// our address.
+    Only(Vec<Address>),
 }
 
 /// This room's ends of the two rings.
@@ -369,15 +383,24 @@ fn start_speaking(
     media: MediaEnds,
 ) -> Result<Handle, StartError> {
     let runtime = runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-    let listen = listen_addresses(&config.listen)?;
-    let settings = Settings { protocol, answer_deadline, mdns: config.mdns };
+    let (listen, mdns, only) = match config.reach {
+        Reach::Direct { listen, mdns } => (Some(listen), mdns, None),
+        Reach::Only(places) => (None, false, Some(places)),
+    };
+    let candidates = match only {
+        None => RTCIceTransportPolicy::All,
+        Some(_) => RTCIceTransportPolicy::Relay,
+    };
+    let settings = Settings { protocol, answer_deadline, mdns, only };
     let keypair = address::key_pair(&config.transport_secret);
     let (mut swarm, problem) = swarm::build(keypair, &settings).map_err(StartError::Transport)?;
-    listen_on(&mut swarm, &listen, !config.listen.is_empty())?;
+    if let Some(listen) = listen {
+        listen_on(&mut swarm, &listen_addresses(&listen)?, !listen.is_empty())?;
+    }
 
     let outlets = Outlets::default();
     let ssrc = rand::random();
-    let shared = Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc };
+    let shared = Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, candidates };
     let pump = MediaPump::start(media.outbound, outlets, ssrc)?;
     let (commands, command_receiver) = mpsc::unbounded_channel();
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);

@@ -26,6 +26,7 @@ use webrtc::rtp_transceiver::RtpSender;
 
 use super::inbound::InboundSink;
 use super::media_pump::{CLOCK_RATE, PAYLOAD_TYPE};
+use super::peer_connection::Shared;
 
 /// Time between connectivity checks. The default of 200 ms makes the set-up eight times as slow on a fast network.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -124,14 +125,14 @@ pub(super) struct Connection {
 /// # Errors
 ///
 /// When none of the addresses can be bound, or the crate refuses its settings.
-pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, ssrc: u32) -> Result<Connection> {
+pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, shared: &Shared) -> Result<Connection> {
     let mut media = MediaEngine::default();
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: codec(), payload_type: PAYLOAD_TYPE },
         RtpCodecKind::Audio,
     )?;
     let connection = PeerConnectionBuilder::new()
-        .with_configuration(RTCConfigurationBuilder::new().build())
+        .with_configuration(RTCConfigurationBuilder::new().with_ice_transport_policy(shared.candidates).build())
         .with_media_engine(media)
         .with_setting_engine(settings())
         // No interceptors: loss is answered by redundancy under the seal, and reports travel as sealed signals.
@@ -140,7 +141,7 @@ pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, ssrc
         .with_udp_addrs(addresses)
         .build()
         .await?;
-    let track = Arc::new(TrackLocalStaticRTP::new(voice(ssrc)));
+    let track = Arc::new(TrackLocalStaticRTP::new(voice(shared.ssrc)));
     let voice = connection.add_track(track.clone()).await?;
     Ok(Connection { peer_connection: Arc::new(connection), track, voice })
 }
