@@ -57,8 +57,8 @@ pub struct Call {
     pub me: TransportId,
     listening: VecDeque<String>,
     notices: VecDeque<Notice>,
-    /// What `--no-direct` does not do, in words; empty without it.
-    discreet: Vec<String>,
+    /// What has to be kept in mind with `--no-direct`; `None` without it.
+    reminder: Option<&'static str>,
     ended: Option<Ending>,
 }
 
@@ -79,7 +79,10 @@ impl Call {
         discretion::check_goal(common, &goal)?;
         let bootstrap =
             [parse_addresses("--helper", &common.helper)?, parse_addresses("--bootstrap", &common.bootstrap)?].concat();
-        let warnings = if common.no_direct { discretion::warnings(&goal) } else { Vec::new() };
+        let (warnings, reminder) = match common.no_direct {
+            true => (discretion::warnings(&goal), Some(discretion::reminder(&goal))),
+            false => (Vec::new(), None),
+        };
         let mut transport_secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *transport_secret);
         let me = network::transport_id(&transport_secret);
@@ -87,7 +90,10 @@ impl Call {
         let (outbound, outbound_end) = audio::rings::outbound();
         let (inbound, inbound_end) = audio::rings::inbound();
         let reach = match common.no_direct {
-            true => network::Reach::Only(bootstrap.iter().map(|(_, address)| *address).collect()),
+            true => network::Reach::Only {
+                places: bootstrap.iter().map(|(_, address)| *address).collect(),
+                relays: Vec::new(),
+            },
             false => network::Reach::Direct { listen: common.listen.clone(), mdns: !common.no_mdns },
         };
         let config = network::Config { transport_secret, reach };
@@ -137,7 +143,7 @@ impl Call {
             me,
             listening: VecDeque::new(),
             notices: VecDeque::new(),
-            discreet: warnings.iter().filter_map(in_words).collect(),
+            reminder,
             ended: None,
         };
         for event in early {
@@ -151,7 +157,7 @@ impl Call {
     /// The moment as a face draws it.
     pub fn view(&self) -> View {
         let mut view = self.session.view(Instant::now());
-        view.problems.extend_from_slice(&self.discreet);
+        view.problems.extend(self.reminder.map(str::to_owned));
         view
     }
 
@@ -241,7 +247,7 @@ impl Call {
 
     fn tell(&mut self, notice: Notice) {
         let met = match &notice {
-            Notice::PeerJoined { name, .. } if !self.discreet.is_empty() => Some(discretion::seen_by(name)),
+            Notice::PeerJoined { name, .. } if self.reminder.is_some() => Some(discretion::seen_by(name)),
             _ => None,
         };
         self.notices.push_back(notice);
@@ -325,13 +331,6 @@ fn parse_addresses(option: &str, given: &[String]) -> Result<Vec<(Option<Transpo
         network::parse_bootstrap(text).map_err(|error| Failure::Usage(format!("{option} {text}: {error}.")))
     };
     given.iter().map(parse).collect()
-}
-
-fn in_words(notice: &Notice) -> Option<String> {
-    match notice {
-        Notice::Warning { message, .. } => Some(message.clone()),
-        _ => None,
-    }
 }
 
 /// The addresses for a link: those that others can reach first; loopback only when there is nothing else.

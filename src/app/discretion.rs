@@ -35,7 +35,15 @@ pub fn check_goal(common: &Common, goal: &Goal) -> Result<(), Failure> {
     }
 }
 
-/// What has to be known as long as the session lasts: the most important first.
+/// What stays on the screen: one line, also in a small window.
+pub fn reminder(goal: &Goal) -> &'static str {
+    match goal {
+        Goal::Create { .. } => "--no-direct: nobody finds you by this link; no sound.",
+        Goal::Join(_) | Goal::Lan(_) => "--no-direct: no sound; --helper sees your address.",
+    }
+}
+
+/// What has to be known: what weighs most comes last, since a screen shows the newest.
 pub fn warnings(goal: &Goal) -> Vec<Notice> {
     let warning =
         |code, message: &str, hint: &str| Notice::Warning { code, message: message.to_owned(), hint: hint.to_owned() };
@@ -93,6 +101,7 @@ mod tests {
         assert!(check(&common(&bootstrap)).is_err(), "a member is no helper");
         let create = Goal::Create { hints: true, expires_in: None };
         assert!(check_goal(&common(&helper), &create).is_ok());
+        assert!(reminder(&create).len() <= 55, "one line of a window of 60 columns");
         assert!(check_goal(&common(&helper), &Goal::Lan("den".to_owned())).is_err());
         assert!(check_goal(&common(&[]), &Goal::Lan("den".to_owned())).is_ok());
         let listens = ["resonance", "create", "--no-direct", "--listen", "/ip4/0.0.0.0/tcp/1"];

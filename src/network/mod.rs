@@ -40,7 +40,6 @@ use resonance_protocol::peer::{Address, TransportId};
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use webrtc::peer_connection::RTCIceTransportPolicy;
 use zeroize::Zeroizing;
 
 pub use address::{BootstrapError, parse_bootstrap};
@@ -67,7 +66,7 @@ pub struct Config {
 }
 
 /// How others are reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reach {
     /// From address to address: everybody in the session learns ours.
     Direct {
@@ -76,9 +75,24 @@ pub enum Reach {
         /// Look for others on the local network, and be found there.
         mdns: bool,
     },
-    /// Only these places are dialled, nobody can connect to us, and media goes through relays only: nobody else learns
-    /// our address.
-    Only(Vec<Address>),
+    /// Nobody but these learns our address: nobody else is dialled, nobody can connect to us.
+    Only {
+        /// What is dialled.
+        places: Vec<Address>,
+        /// What media goes through; without any there is none.
+        relays: Vec<Relay>,
+    },
+}
+
+/// A TURN server (RFC 8656).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// As in RFC 7065: `turn:192.0.2.1:3478?transport=udp`.
+    pub url: String,
+    /// Who we are there.
+    pub username: String,
+    /// What shows it.
+    pub credential: Zeroizing<String>,
 }
 
 /// This room's ends of the two rings.
@@ -383,13 +397,9 @@ fn start_speaking(
     media: MediaEnds,
 ) -> Result<Handle, StartError> {
     let runtime = runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-    let (listen, mdns, only) = match config.reach {
-        Reach::Direct { listen, mdns } => (Some(listen), mdns, None),
-        Reach::Only(places) => (None, false, Some(places)),
-    };
-    let candidates = match only {
-        None => RTCIceTransportPolicy::All,
-        Some(_) => RTCIceTransportPolicy::Relay,
+    let (listen, mdns, only, relays) = match config.reach {
+        Reach::Direct { listen, mdns } => (Some(listen), mdns, None, None),
+        Reach::Only { places, relays } => (None, false, Some(places), Some(relays)),
     };
     let settings = Settings { protocol, answer_deadline, mdns, only };
     let keypair = address::key_pair(&config.transport_secret);
@@ -400,7 +410,8 @@ fn start_speaking(
 
     let outlets = Outlets::default();
     let ssrc = rand::random();
-    let shared = Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, candidates };
+    let shared =
+        Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, only_relays: relays };
     let pump = MediaPump::start(media.outbound, outlets, ssrc)?;
     let (commands, command_receiver) = mpsc::unbounded_channel();
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);

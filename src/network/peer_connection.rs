@@ -11,16 +11,14 @@ use resonance_protocol::peer::TransportId;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidateInit, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription,
-};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCPeerConnectionState, RTCSessionDescription};
 use webrtc::rtp_transceiver::RtpSender;
 
 use super::candidates::{self, DescriptionError, Loopback, MAX_REMOTE_CANDIDATES};
 use super::inbound::InboundSink;
 use super::media_pump::Outlets;
 use super::webrtc_setup::{self, Connection, Observer, Signals};
-use super::{DescriptionKind, Event};
+use super::{DescriptionKind, Event, Relay};
 
 /// How long a description may wait for candidates. Asking the interfaces takes about a millisecond.
 const GATHERING_PATIENCE: Duration = Duration::from_millis(100);
@@ -62,8 +60,8 @@ pub(super) struct Shared {
     pub(super) outlets: Outlets,
     /// The RTP source number of this process.
     pub(super) ssrc: u32,
-    /// Which of our candidates are gathered and shown.
-    pub(super) candidates: RTCIceTransportPolicy,
+    /// Media goes through these only; `None`: any way that is found.
+    pub(super) only_relays: Option<Vec<Relay>>,
 }
 
 /// Events of one connection, marked so that those of a connection that was replaced can be told apart.
@@ -76,6 +74,8 @@ enum MediaError {
     Description(#[from] DescriptionError),
     #[error("the media connection could not be set up: {0}")]
     WebRtc(#[from] webrtc::error::Error),
+    #[error("no relay is known, and no other way is allowed")]
+    NoRelay,
     #[error("no description was made")]
     NoDescription,
     #[error("nobody answered the offer")]
@@ -130,7 +130,10 @@ async fn run(
 ) -> Result<(), MediaError> {
     let began = Instant::now();
     let (observer, mut signals) = Observer::new(report.peer, shared.inbound.clone());
-    let relayed_only = shared.candidates == RTCIceTransportPolicy::Relay;
+    let relayed_only = shared.only_relays.is_some();
+    if shared.only_relays.as_ref().is_some_and(Vec::is_empty) {
+        return Err(MediaError::NoRelay);
+    }
     let addresses = candidates::local_addresses(loopback);
     let Connection { peer_connection, track, voice } = webrtc_setup::connect(observer, addresses, shared).await?;
     let mut media =

@@ -51,9 +51,9 @@ impl Node {
         node
     }
 
-    /// A node that dials only these places and listens nowhere.
-    fn discreet(seed: u8, only: Vec<Address>) -> Self {
-        Self::reaching(seed, USUAL, Reach::Only(only))
+    /// A node that dials only these places, listens nowhere, and sends media through these relays only.
+    fn discreet(seed: u8, places: Vec<Address>, relays: Vec<Relay>) -> Self {
+        Self::reaching(seed, USUAL, Reach::Only { places, relays })
     }
 
     fn reaching(seed: u8, kind: Kind, reach: Reach) -> Self {

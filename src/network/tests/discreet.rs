@@ -30,9 +30,18 @@ async fn in_relayed_mode_no_description_has_an_address_and_no_packet_leaves() {
     assert!(knocks(&mut open, &mut peer, &socket).await.is_some(), "the look sees what there is");
 
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // It never answers, so that nothing is gathered but what must not be.
+    let turn = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let relay = Relay {
+        url: format!("turn:{}?transport=udp", turn.local_addr().unwrap()),
+        username: "somebody".into(),
+        credential: Zeroizing::new("secret".into()),
+    };
     let mut peer = Node::start(3).await;
-    let mut discreet = Node::discreet(4, peer.addresses.clone());
+    let mut discreet = Node::discreet(4, peer.addresses.clone(), vec![relay]);
     assert_eq!(knocks(&mut discreet, &mut peer, &socket).await, None, "not one packet");
+    let mut asked = [0; 2_048];
+    assert!(turn.try_recv(&mut asked).is_ok(), "the relay was asked instead");
 
     discreet.handle.command(Command::OpenMedia { peer: peer.id });
     let offer = discreet.description(DescriptionKind::Offer).await;
@@ -42,7 +51,7 @@ async fn in_relayed_mode_no_description_has_an_address_and_no_packet_leaves() {
         .command(Command::AcceptOffer { peer: open.id, sdp: open.description(DescriptionKind::Offer).await });
     let answer = discreet.description(DescriptionKind::Answer).await;
     for sdp in [offer, answer] {
-        assert!(!sdp.contains("a=candidate:"), "no relay is known, so nothing is gathered:\n{sdp}");
+        assert!(!sdp.contains("a=candidate:"), "no relay answers, so nothing is gathered:\n{sdp}");
         let addresses = sdp.split_ascii_whitespace().filter_map(|word| word.parse::<std::net::IpAddr>().ok());
         assert!(addresses.into_iter().all(|address| address.is_unspecified()), "{sdp}");
     }
@@ -55,7 +64,7 @@ async fn in_relayed_mode_only_named_places_are_dialled_and_nothing_listens() {
     let watched = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let introduced =
         Address { ip: [127, 0, 0, 1].into(), port: watched.local_addr().unwrap().port(), transport: Transport::Tcp };
-    let mut discreet = Node::discreet(7, vec![helper.addresses[0]]);
+    let mut discreet = Node::discreet(7, vec![helper.addresses[0]], Vec::new());
 
     discreet.handle.command(Command::Dial { peer: Some(stranger.id), addresses: vec![introduced] });
     let refused = |event| matches!(event, Event::DialFailed { peer: Some(_), .. }).then_some(());
@@ -65,6 +74,10 @@ async fn in_relayed_mode_only_named_places_are_dialled_and_nothing_listens() {
     discreet.send(&stranger, b"sealed", 1);
     let unreachable = |event| matches!(event, Event::Undelivered { id: 1, why, .. } if why == Undelivered::Unreachable);
     discreet.until(|event| unreachable(event).then_some(())).await;
+
+    discreet.handle.command(Command::OpenMedia { peer: stranger.id });
+    let down = |event| matches!(event, Event::MediaDown { .. }).then_some(());
+    discreet.until(down).await;
 
     // A place that was named is dialled, even among others; it learns nothing by which to connect back.
     let addresses = [vec![introduced], helper.addresses.clone()].concat();
