@@ -173,6 +173,12 @@ pub struct Common {
     /// Address of a member to find the session through; repeatable
     #[arg(long, value_name = "MULTIADDR")]
     pub bootstrap: Vec<String>,
+    /// Address of a helper, somebody outside the session to meet through; repeatable
+    #[arg(long, value_name = "MULTIADDR")]
+    pub helper: Vec<String>,
+    /// Never show my address to the others: go through --helper only (no sound yet: helpers do not relay it in this version)
+    #[arg(long, conflicts_with = "listen")]
+    pub no_direct: bool,
     /// Do not look for or show yourself to others on this network
     #[arg(long)]
     pub no_mdns: bool,
@@ -239,6 +245,8 @@ mod tests {
             "--headless",
             "--input",
             "--ephemeral",
+            "--no-direct",
+            "--helper",
             "--passphrase-file",
         ] {
             assert!(help.contains(word), "{word} is missing from:\n{help}");

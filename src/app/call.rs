@@ -1,6 +1,6 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
-use super::{Failure, translate, unix_now};
+use super::{Failure, discretion, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -57,6 +57,8 @@ pub struct Call {
     pub me: TransportId,
     listening: VecDeque<String>,
     notices: VecDeque<Notice>,
+    /// What has to be kept in mind with `--no-direct`; `None` without it.
+    reminder: Option<&'static str>,
     ended: Option<Ending>,
 }
 
@@ -74,14 +76,27 @@ impl Call {
     ) -> Result<Self, Failure> {
         let mut rng = StdRng::try_from_rng(&mut SysRng)
             .map_err(|error| Failure::Other(format!("The system gives no randomness: {error}.")))?;
-        let bootstrap = parse_bootstrap(&common.bootstrap)?;
+        discretion::check_goal(common, &goal)?;
+        let bootstrap =
+            [parse_addresses("--helper", &common.helper)?, parse_addresses("--bootstrap", &common.bootstrap)?].concat();
+        let (warnings, reminder) = match common.no_direct {
+            true => (discretion::warnings(&goal), Some(discretion::reminder(&goal))),
+            false => (Vec::new(), None),
+        };
         let mut transport_secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *transport_secret);
         let me = network::transport_id(&transport_secret);
 
         let (outbound, outbound_end) = audio::rings::outbound();
         let (inbound, inbound_end) = audio::rings::inbound();
-        let config = network::Config { transport_secret, listen: common.listen.clone(), mdns: !common.no_mdns };
+        let reach = match common.no_direct {
+            true => network::Reach::Only {
+                places: bootstrap.iter().map(|(_, address)| *address).collect(),
+                relays: Vec::new(),
+            },
+            false => network::Reach::Direct { listen: common.listen.clone(), mdns: !common.no_mdns },
+        };
+        let config = network::Config { transport_secret, reach };
         let media = network::MediaEnds { outbound: outbound_end, inbound };
         let mut network = network::start(config, media)
             .map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
@@ -128,18 +143,22 @@ impl Call {
             me,
             listening: VecDeque::new(),
             notices: VecDeque::new(),
+            reminder,
             ended: None,
         };
         for event in early {
             call.network_event(event);
         }
         call.settle();
+        call.notices.extend(warnings);
         Ok(call)
     }
 
     /// The moment as a face draws it.
     pub fn view(&self) -> View {
-        self.session.view(Instant::now())
+        let mut view = self.session.view(Instant::now());
+        view.problems.extend(self.reminder.map(str::to_owned));
+        view
     }
 
     /// Our name as the others see it.
@@ -219,11 +238,20 @@ impl Call {
                         keeper.keep(*contacts);
                     }
                 }
-                Err(Effect::Notice(notice)) => self.notices.push_back(notice),
+                Err(Effect::Notice(notice)) => self.tell(notice),
                 Err(Effect::Ended(ending)) => self.ended = self.ended.take().or(Some(ending)),
                 Err(_) => {}
             }
         }
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        let met = match &notice {
+            Notice::PeerJoined { name, .. } if self.reminder.is_some() => Some(discretion::seen_by(name)),
+            _ => None,
+        };
+        self.notices.push_back(notice);
+        self.notices.extend(met);
     }
 
     fn audio_effect(&mut self, effect: AudioEffect) {
@@ -298,13 +326,11 @@ impl Call {
     }
 }
 
-fn parse_bootstrap(given: &[String]) -> Result<Vec<(Option<TransportId>, Address)>, Failure> {
-    given
-        .iter()
-        .map(|text| {
-            network::parse_bootstrap(text).map_err(|error| Failure::Usage(format!("--bootstrap {text}: {error}.")))
-        })
-        .collect()
+fn parse_addresses(option: &str, given: &[String]) -> Result<Vec<(Option<TransportId>, Address)>, Failure> {
+    let parse = |text: &String| {
+        network::parse_bootstrap(text).map_err(|error| Failure::Usage(format!("{option} {text}: {error}.")))
+    };
+    given.iter().map(parse).collect()
 }
 
 /// The addresses for a link: those that others can reach first; loopback only when there is nothing else.

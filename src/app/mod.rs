@@ -1,8 +1,9 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `identity` finds the one it goes by · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
+//! `call` runs one session · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
 
 mod call;
+mod discretion;
 mod identity;
 mod inspect;
 mod screen;
@@ -114,6 +115,7 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
             "The screen needs a terminal. Without one, use --headless with create, join LINK or lan.".to_owned(),
         ));
     }
+    discretion::check(&common)?;
     start_log(&common)?;
     let settings = Settings::load(common.data_dir.as_deref());
     let keeper = identity::for_session(&common)?;

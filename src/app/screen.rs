@@ -129,7 +129,11 @@ impl Screen {
             Failure::Unreachable(_) => "Enter goes back to the start; the link can be tried again.",
             _ => "Enter goes back to the start.",
         };
-        let told = ui::Failure { what: what.to_owned(), why: why.to_owned(), hint: hint.to_owned() };
+        let mut why = why.to_owned();
+        if let Some(first) = why.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let told = ui::Failure { what: what.to_owned(), why, hint: hint.to_owned() };
         ui::update(&mut self.model, Msg::Failed(told));
         self.failure = Some(failure);
     }
@@ -183,7 +187,11 @@ impl Screen {
     async fn after_step(&mut self) {
         let Some(call) = &mut self.call else { return };
         while let Some(notice) = call.poll_notice() {
-            if let Notice::Warning { message, hint, .. } | Notice::Error { message, hint, .. } = notice {
+            if let Notice::Warning { code, message, hint } | Notice::Error { code, message, hint } = notice {
+                if call.view().alarms.iter().any(|alarm| alarm.code == code) {
+                    // It has a page of its own.
+                    continue;
+                }
                 ui::update(&mut self.model, Msg::Warning { message, hint });
             }
         }

@@ -27,8 +27,14 @@ pub enum StoreError {
     #[error("There is no kept identity. `resonance identity create` makes one.")]
     Missing,
     /// One is kept already.
-    #[error("There is a kept identity already. `resonance identity show` tells about it.")]
+    #[error(
+        "There is a kept identity already: `resonance identity show` tells about it. `identity import FILE --replace` sets it \
+         aside, `identity forget` removes it."
+    )]
     Exists,
+    /// Something is in the way of a copy.
+    #[error("{} is there already and was left as it is: name another file.", .0.display())]
+    Occupied(PathBuf),
     /// Another program has it open.
     #[error("The kept identity is in use by another resonance. Leave that session, or use --ephemeral here.")]
     InUse,
@@ -199,7 +205,10 @@ pub fn read_bounded(path: &Path) -> Result<Vec<u8>, StoreError> {
 /// # Errors
 /// What the file system says.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(StoreError::Occupied(path.to_owned())),
+        opened => opened.map_err(at(path))?,
+    };
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
 }
 

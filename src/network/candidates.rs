@@ -112,6 +112,40 @@ pub(super) fn vet_candidate(line: &str) -> bool {
     line.len() <= MAX_CANDIDATE && is_usable(line.strip_prefix("candidate:").unwrap_or(line))
 }
 
+/// Our description without any address but those of relays, whatever is gathered (RFC 8866 §5.2, §5.7: lines `o=`, `c=`).
+pub(super) fn relayed_only(sdp: &str) -> String {
+    const NOWHERE: &str = "IN IP4 0.0.0.0";
+    let mut shown = String::with_capacity(sdp.len());
+    for line in sdp.lines() {
+        let line = match line.split_once('=') {
+            Some(("a", attribute)) if attribute.starts_with("candidate:") => match relayed(attribute) {
+                Some(candidate) => format!("a={candidate}"),
+                None => continue,
+            },
+            Some(("a", attribute)) if attribute.starts_with("rtcp:") => format!("a=rtcp:9 {NOWHERE}"),
+            Some(("c", _)) => format!("c={NOWHERE}"),
+            Some(("o", origin)) => {
+                let id: Vec<&str> = origin.split_ascii_whitespace().take(3).collect();
+                format!("o={} {NOWHERE}", id.join(" "))
+            }
+            _ => line.to_owned(),
+        };
+        shown.push_str(&line);
+        shown.push_str("\r\n");
+    }
+    shown
+}
+
+/// One of our candidate lines as others may see it: a relay's, without the address that the relay knows us by (RFC 8839
+/// §5.1 has 0.0.0.0 and 9 for that); `None` for all others.
+pub(super) fn relayed(line: &str) -> Option<String> {
+    let parts: Vec<&str> = line.split_ascii_whitespace().take(8).collect();
+    match parts[..] {
+        [.., "typ", "relay"] if parts.len() == 8 => Some(format!("{} raddr 0.0.0.0 rport 9", parts.join(" "))),
+        _ => None,
+    }
+}
+
 /// UDP to one literal address only: a host name would make us ask a name server, TCP would make us connect anywhere.
 fn is_usable(candidate: &str) -> bool {
     let parts: Vec<&str> = candidate.split_ascii_whitespace().take(8).collect();
@@ -161,6 +195,31 @@ mod tests {
         assert_eq!(vet_description(&smuggled), Err(DescriptionError::Garbled));
         let long = format!("{DESCRIPTION}{}", "a=x\r\n".repeat(4_000));
         assert_eq!(vet_description(&long), Err(DescriptionError::TooLong));
+    }
+
+    #[test]
+    fn what_is_shown_in_relayed_mode_has_no_address_but_the_relays() {
+        let relay = "candidate:4 1 udp 16777215 198.51.100.9 50000 typ relay";
+        let mine = ["192.0.2.77", "2001:db8::77", "10.7.7.7"];
+        let sdp = format!(
+            "v=0\r\no=- 42 2 IN IP4 {0}\r\nc=IN IP6 {1}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 {2}\r\n\
+             a=rtcp:4444 IN IP4 {0}\r\na=candidate:1 1 udp 2130706431 {2} 40000 typ host\r\n\
+             a=candidate:2 1 udp 1694498815 {0} 40000 typ srflx raddr {2} rport 40000\r\n\
+             a=candidate:3 1 udp 1862270975 {1} 40000 typ prflx\r\na={relay} raddr {0} rport 40000 generation 0\r\n",
+            mine[0], mine[1], mine[2],
+        );
+        let shown = relayed_only(&sdp);
+        assert!(mine.iter().all(|address| !shown.contains(address)), "{shown}");
+        assert_eq!(
+            shown,
+            format!(
+                "v=0\r\no=- 42 2 IN IP4 0.0.0.0\r\nc=IN IP4 0.0.0.0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n\
+                 c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na={relay} raddr 0.0.0.0 rport 9\r\n"
+            )
+        );
+        assert_eq!(relayed("candidate:1 1 udp 1 10.0.0.2 4 typ host"), None);
+        assert_eq!(relayed("typ relay"), None);
+        assert!(vet_candidate(&relayed(relay).unwrap()), "the other side takes it");
     }
 
     #[test]

@@ -61,10 +61,38 @@ const DEFAULT_LISTEN: [&str; 4] =
 pub struct Config {
     /// Ed25519 seed of the transport identity, made for this session.
     pub transport_secret: Zeroizing<[u8; 32]>,
-    /// Multiaddrs to listen on; none means all interfaces.
-    pub listen: Vec<String>,
-    /// Look for others on the local network, and be found there.
-    pub mdns: bool,
+    /// How others are reached, and who learns our address by that.
+    pub reach: Reach,
+}
+
+/// How others are reached.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// From address to address: everybody in the session learns ours.
+    Direct {
+        /// Multiaddrs to listen on; none means all interfaces.
+        listen: Vec<String>,
+        /// Look for others on the local network, and be found there.
+        mdns: bool,
+    },
+    /// Nobody but these learns our address: nobody else is dialled, nobody can connect to us.
+    Only {
+        /// What is dialled.
+        places: Vec<Address>,
+        /// What media goes through; without any there is none.
+        relays: Vec<Relay>,
+    },
+}
+
+/// A TURN server (RFC 8656).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// As in RFC 7065: `turn:192.0.2.1:3478?transport=udp`.
+    pub url: String,
+    /// Who we are there.
+    pub username: String,
+    /// What shows it.
+    pub credential: Zeroizing<String>,
 }
 
 /// This room's ends of the two rings.
@@ -369,15 +397,21 @@ fn start_speaking(
     media: MediaEnds,
 ) -> Result<Handle, StartError> {
     let runtime = runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-    let listen = listen_addresses(&config.listen)?;
-    let settings = Settings { protocol, answer_deadline, mdns: config.mdns };
+    let (listen, mdns, only, relays) = match config.reach {
+        Reach::Direct { listen, mdns } => (Some(listen), mdns, None, None),
+        Reach::Only { places, relays } => (None, false, Some(places), Some(relays)),
+    };
+    let settings = Settings { protocol, answer_deadline, mdns, only };
     let keypair = address::key_pair(&config.transport_secret);
     let (mut swarm, problem) = swarm::build(keypair, &settings).map_err(StartError::Transport)?;
-    listen_on(&mut swarm, &listen, !config.listen.is_empty())?;
+    if let Some(listen) = listen {
+        listen_on(&mut swarm, &listen_addresses(&listen)?, !listen.is_empty())?;
+    }
 
     let outlets = Outlets::default();
     let ssrc = rand::random();
-    let shared = Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc };
+    let shared =
+        Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, only_relays: relays };
     let pump = MediaPump::start(media.outbound, outlets, ssrc)?;
     let (commands, command_receiver) = mpsc::unbounded_channel();
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);

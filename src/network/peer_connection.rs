@@ -18,7 +18,7 @@ use super::candidates::{self, DescriptionError, Loopback, MAX_REMOTE_CANDIDATES}
 use super::inbound::InboundSink;
 use super::media_pump::Outlets;
 use super::webrtc_setup::{self, Connection, Observer, Signals};
-use super::{DescriptionKind, Event};
+use super::{DescriptionKind, Event, Relay};
 
 /// How long a description may wait for candidates. Asking the interfaces takes about a millisecond.
 const GATHERING_PATIENCE: Duration = Duration::from_millis(100);
@@ -60,6 +60,8 @@ pub(super) struct Shared {
     pub(super) outlets: Outlets,
     /// The RTP source number of this process.
     pub(super) ssrc: u32,
+    /// Media goes through these only; `None`: any way that is found.
+    pub(super) only_relays: Option<Vec<Relay>>,
 }
 
 /// Events of one connection, marked so that those of a connection that was replaced can be told apart.
@@ -72,6 +74,8 @@ enum MediaError {
     Description(#[from] DescriptionError),
     #[error("the media connection could not be set up: {0}")]
     WebRtc(#[from] webrtc::error::Error),
+    #[error("no relay is known, and no other way is allowed")]
+    NoRelay,
     #[error("no description was made")]
     NoDescription,
     #[error("nobody answered the offer")]
@@ -126,9 +130,14 @@ async fn run(
 ) -> Result<(), MediaError> {
     let began = Instant::now();
     let (observer, mut signals) = Observer::new(report.peer, shared.inbound.clone());
+    let relayed_only = shared.only_relays.is_some();
+    if shared.only_relays.as_ref().is_some_and(Vec::is_empty) {
+        return Err(MediaError::NoRelay);
+    }
     let addresses = candidates::local_addresses(loopback);
-    let Connection { peer_connection, track, voice } = webrtc_setup::connect(observer, addresses, shared.ssrc).await?;
-    let mut media = Media { connection: peer_connection, track, voice, report, began, up: false, early: Vec::new() };
+    let Connection { peer_connection, track, voice } = webrtc_setup::connect(observer, addresses, shared).await?;
+    let mut media =
+        Media { connection: peer_connection, track, voice, report, began, up: false, early: Vec::new(), relayed_only };
     let outcome = match media.describe(opening, &mut signals).await {
         Ok(deadline) => media.serve(deadline, &mut signals, &mut instructions, &shared.outlets).await,
         Err(error) => Err(error),
@@ -149,6 +158,8 @@ struct Media<'a> {
     up: bool,
     /// Candidates that came before the description they belong to.
     early: Vec<RTCIceCandidateInit>,
+    /// Nothing that leaves may carry an address of ours.
+    relayed_only: bool,
 }
 
 impl Media<'_> {
@@ -173,7 +184,8 @@ impl Media<'_> {
         while signals.candidates.try_recv().is_ok() {}
         let description = self.connection.local_description().await.ok_or(MediaError::NoDescription)?;
         let peer = self.report.peer;
-        self.report.send(Event::LocalDescription { peer, kind, sdp: description.sdp }).await;
+        let sdp = if self.relayed_only { candidates::relayed_only(&description.sdp) } else { description.sdp };
+        self.report.send(Event::LocalDescription { peer, kind, sdp }).await;
         Ok(tokio::time::Instant::now() + patience)
     }
 
@@ -207,7 +219,10 @@ impl Media<'_> {
                     self.follow(state, connected_once, outlets).await?;
                 }
                 Some((candidate, mid)) = signals.candidates.recv() => {
-                    self.report.send(Event::LocalCandidate { peer, candidate, mid }).await;
+                    let shown = if self.relayed_only { candidates::relayed(&candidate) } else { Some(candidate) };
+                    if let Some(candidate) = shown {
+                        self.report.send(Event::LocalCandidate { peer, candidate, mid }).await;
+                    }
                 }
                 _ = reports.tick(), if self.up => {
                     if let Some(path) = self.path().await && let Some(rtt_ms) = path.rtt_ms {

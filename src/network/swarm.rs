@@ -10,6 +10,8 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{StreamProtocol, Swarm, SwarmBuilder, identify, mdns, noise, ping, tcp, yamux};
 
+use resonance_protocol::peer::Address;
+
 use super::limits::{
     IDLE_TIMEOUT, MAX_ADDRESSES_PER_PEER, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_CONNECTIONS,
     MAX_STREAMS_PER_CONNECTION,
@@ -47,6 +49,8 @@ pub(super) struct Settings {
     pub(super) answer_deadline: Duration,
     /// Announce ourselves on the local network, and look for others there.
     pub(super) mdns: bool,
+    /// The only places that are dialled; `None`: any.
+    pub(super) only: Option<Vec<Address>>,
 }
 
 /// Builds the swarm; it listens nowhere yet. The second part says why the local network is not searched, when it should

@@ -139,7 +139,8 @@ impl Task {
     }
 
     async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
-        let mut multiaddrs: Vec<Multiaddr> = addresses.iter().map(address::multiaddr).collect();
+        let dialable = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
+        let mut multiaddrs: Vec<Multiaddr> = addresses.iter().filter(dialable).map(address::multiaddr).collect();
         multiaddrs.truncate(MAX_ADDRESSES_PER_PEER);
         let Some(transport_id) = peer else {
             for multiaddr in multiaddrs {
@@ -189,6 +190,10 @@ impl Task {
         let Some(peer) = address::peer_id(&to) else {
             return self.emit(refuse(Undelivered::Unreachable)).await;
         };
+        if self.settings.only.is_some() && !self.swarm.is_connected(&peer) {
+            // The library would dial wherever the peer was said to be.
+            return self.emit(refuse(Undelivered::Unreachable)).await;
+        }
         let known: Vec<Multiaddr> = self.addresses.addresses(&peer).cloned().collect();
         let request = self.swarm.behaviour_mut().signalling.send_request_with_addresses(&peer, bytes, known);
         self.deliveries.sent(request, to, id);

@@ -1,5 +1,6 @@
 //! Nodes of one process, over loopback, with real sockets.
 
+mod discreet;
 mod drip;
 mod fingerprint;
 
@@ -40,16 +41,8 @@ impl Node {
     }
 
     async fn of_kind(seed: u8, kind: Kind) -> Self {
-        let (outbound, outbound_consumer) = rtrb::RingBuffer::new(64);
-        let (inbound_producer, inbound) = rtrb::RingBuffer::new(2_048);
-        let config = Config {
-            transport_secret: Zeroizing::new([seed; 32]),
-            listen: vec!["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()],
-            mdns: false,
-        };
-        let media = MediaEnds { outbound: outbound_consumer, inbound: inbound_producer };
-        let handle = start_speaking(kind.protocol, kind.answer_deadline, config, media).unwrap();
-        let mut node = Self { id: transport_id(&[seed; 32]), handle, outbound, inbound, addresses: Vec::new() };
+        let listen = vec!["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()];
+        let mut node = Self::reaching(seed, kind, Reach::Direct { listen, mdns: false });
         while node.addresses.len() < 2 {
             if let Event::Listening { compact: Some(address), .. } = node.event().await {
                 node.addresses.push(address);
@@ -57,6 +50,20 @@ impl Node {
         }
         node.addresses.sort_by_key(|address| address.transport == Transport::Quic);
         node
+    }
+
+    /// A node that dials only these places, listens nowhere, and sends media through these relays only.
+    fn discreet(seed: u8, places: Vec<Address>, relays: Vec<Relay>) -> Self {
+        Self::reaching(seed, USUAL, Reach::Only { places, relays })
+    }
+
+    fn reaching(seed: u8, kind: Kind, reach: Reach) -> Self {
+        let (outbound, outbound_consumer) = rtrb::RingBuffer::new(64);
+        let (inbound_producer, inbound) = rtrb::RingBuffer::new(2_048);
+        let config = Config { transport_secret: Zeroizing::new([seed; 32]), reach };
+        let media = MediaEnds { outbound: outbound_consumer, inbound: inbound_producer };
+        let handle = start_speaking(kind.protocol, kind.answer_deadline, config, media).unwrap();
+        Self { id: transport_id(&[seed; 32]), handle, outbound, inbound, addresses: Vec::new() }
     }
 
     async fn event(&mut self) -> Event {
@@ -404,7 +411,8 @@ async fn bad_listen_addresses_are_named() {
         let (_, outbound) = rtrb::RingBuffer::new(1);
         let (inbound, _) = rtrb::RingBuffer::new(1);
         let secret = Zeroizing::new([1; 32]);
-        let config = Config { transport_secret: secret, listen: vec![listen.into()], mdns: false };
+        let reach = Reach::Direct { listen: vec![listen.into()], mdns: false };
+        let config = Config { transport_secret: secret, reach };
         start(config, MediaEnds { outbound, inbound }).err()
     };
     assert!(matches!(start_on("localhost:4001"), Some(StartError::BadListenAddress(_))));

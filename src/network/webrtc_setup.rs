@@ -18,14 +18,16 @@ use webrtc::error::Result;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateType, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry,
-    SettingEngine, SettingEngineBuilder, StatsSelector,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
+    RTCConfigurationBuilder, RTCIceCandidateType, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry, SettingEngine, SettingEngineBuilder, StatsSelector,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
+use super::Relay;
 use super::inbound::InboundSink;
 use super::media_pump::{CLOCK_RATE, PAYLOAD_TYPE};
+use super::peer_connection::Shared;
 
 /// Time between connectivity checks. The default of 200 ms makes the set-up eight times as slow on a fast network.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -124,14 +126,14 @@ pub(super) struct Connection {
 /// # Errors
 ///
 /// When none of the addresses can be bound, or the crate refuses its settings.
-pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, ssrc: u32) -> Result<Connection> {
+pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, shared: &Shared) -> Result<Connection> {
     let mut media = MediaEngine::default();
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: codec(), payload_type: PAYLOAD_TYPE },
         RtpCodecKind::Audio,
     )?;
     let connection = PeerConnectionBuilder::new()
-        .with_configuration(RTCConfigurationBuilder::new().build())
+        .with_configuration(configuration(shared.only_relays.as_deref()))
         .with_media_engine(media)
         .with_setting_engine(settings())
         // No interceptors: loss is answered by redundancy under the seal, and reports travel as sealed signals.
@@ -140,9 +142,22 @@ pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, ssrc
         .with_udp_addrs(addresses)
         .build()
         .await?;
-    let track = Arc::new(TrackLocalStaticRTP::new(voice(ssrc)));
+    let track = Arc::new(TrackLocalStaticRTP::new(voice(shared.ssrc)));
     let voice = connection.add_track(track.clone()).await?;
     Ok(Connection { peer_connection: Arc::new(connection), track, voice })
+}
+
+fn configuration(only_relays: Option<&[Relay]>) -> RTCConfiguration {
+    let Some(relays) = only_relays else { return RTCConfigurationBuilder::new().build() };
+    let server = |relay: &Relay| RTCIceServer {
+        urls: vec![relay.url.clone()],
+        username: relay.username.clone(),
+        credential: relay.credential.to_string(),
+    };
+    RTCConfigurationBuilder::new()
+        .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
+        .with_ice_servers(relays.iter().map(server).collect())
+        .build()
 }
 
 fn settings() -> SettingEngine {

@@ -296,9 +296,10 @@ impl<R: CryptoRng> Session<R> {
         }
         let (on, host) = (self.admission.is_locked(), self.host());
         if host != was_host
-            && let Some((_, name)) = &host
+            && let Some((peer, name)) = &host
         {
-            self.talk(now, None, format!("{name} is the host now"));
+            let told = if peer == "me" { "You are the host now".to_owned() } else { format!("{name} is the host now") };
+            self.talk(now, None, told);
         }
         if on != was_locked {
             let (peer, name) = host.unwrap_or_default();

@@ -6,6 +6,7 @@ mod admission;
 mod allocator;
 mod boundary;
 mod call;
+mod discreet;
 mod identities;
 mod lan;
 mod mesh;

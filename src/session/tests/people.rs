@@ -3,6 +3,7 @@
 use super::world::{UNIX_TIME, World};
 use super::{SECOND, has, members};
 use crate::command::Command;
+use crate::session::event::Event;
 use crate::session::notice::Notice;
 use crate::session::view::{Alarm, SessionNumber, Trust, View};
 use rand::SeedableRng;
@@ -49,6 +50,28 @@ fn meeting(contacts: ContactBook, bo: u64) -> (World, usize, usize, Link) {
     let bo = world.join("Bo", &link, &[]);
     world.run(2 * SECOND);
     (world, ada, bo, link)
+}
+
+/// Not even the address that others see a connection come from goes into a roster.
+#[test]
+fn who_listens_nowhere_is_introduced_without_an_address() {
+    let mut world = World::new();
+    let (ada, link) = world.create("Ada");
+    world.listens = false;
+    let bo = world.join("Bo", &link, &[]);
+    world.listens = true;
+    let peer = world.people[bo].id;
+    world.happen(ada, SECOND, Event::Connected { peer, remote: Some(World::address(77)) });
+    let cy = world.join("Cy", &link, &[]);
+    world.run(4 * SECOND);
+    assert_eq!(members(&world, cy), 2, "Bo is told of");
+    for who in [ada, bo, cy] {
+        let roster = world.people[who].session.roster();
+        let of_bo = roster.iter().find(|entry| entry.transport == peer).expect("Bo is in it");
+        assert!(of_bo.addresses.is_empty());
+        let of_ada = roster.iter().find(|entry| entry.transport == world.people[ada].id).expect("Ada is in it");
+        assert!(!of_ada.addresses.is_empty(), "others' addresses are told as ever");
+    }
 }
 
 fn knowing_bo(verified: bool) -> ContactBook {

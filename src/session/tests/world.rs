@@ -67,6 +67,8 @@ pub struct World {
     receipts: BTreeMap<u64, (usize, usize, u64)>,
     /// The next person's kept identity: the seed of its key, and whom it knows.
     pub next: Option<(u64, ContactBook)>,
+    /// Whether the next person listens anywhere.
+    pub listens: bool,
     serial: u64,
     next_frame: Instant,
 }
@@ -94,6 +96,7 @@ impl World {
             queue: BTreeMap::new(),
             receipts: BTreeMap::new(),
             next: None,
+            listens: true,
             serial: 0,
             next_frame: now,
         }
@@ -150,7 +153,9 @@ impl World {
             ears: BTreeMap::new(),
             media: BTreeMap::new(),
         });
-        self.happen(index, Duration::ZERO, Event::Listening(Self::address(index)));
+        if self.listens {
+            self.happen(index, Duration::ZERO, Event::Listening(Self::address(index)));
+        }
         self.settle(index);
         index
     }

@@ -1,6 +1,7 @@
 //! The screen as a person uses it: keys in, pictures and commands out.
 
 mod keys;
+mod notices;
 mod pictures;
 mod random;
 mod trust;

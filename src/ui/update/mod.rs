@@ -27,7 +27,11 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
         }
         Msg::Tick(now) => tick(model, now),
         Msg::Warning { message, hint } => {
-            let text = if hint.is_empty() { message } else { format!("{message}: {hint}") };
+            let text = match (hint.is_empty(), message.ends_with(['.', '!', '?'])) {
+                (true, _) => message,
+                (false, true) => format!("{message} {hint}"),
+                (false, false) => format!("{message}: {hint}"),
+            };
             model.tell(Tone::Trouble, text);
         }
         Msg::Knocking if matches!(model.mode, Mode::Opening(_)) => {
@@ -59,6 +63,11 @@ fn take_view(model: &mut Model, mut view: Box<View>) {
             (Some(newer), Some(held)) => newer.position = held.position,
             _ => model.drag = None,
         }
+    }
+    let waiting = |view: &View| view.admission.knocks.len();
+    if waiting(&view) > model.view.as_deref().map_or(0, waiting) {
+        // Somebody waits at the door: that comes before what is merely confirmed.
+        model.notice.take_if(|notice| notice.tone == Tone::Fine);
     }
     let here = |id: &String| view.peers.iter().any(|peer| peer.id == *id);
     if !model.selected.as_ref().is_some_and(here) {

@@ -30,9 +30,12 @@ pub(super) fn draw(theme: Theme, view: &View, frame: &mut Frame, area: Rect) {
 
 fn compare(page: Page, view: &View, digits: &str) -> Page {
     let theme = page.theme;
-    let everybody = view.session_number.members;
+    let everybody = match view.session_number.members {
+        2 => "both".to_owned(),
+        more => format!("all {more}"),
+    };
     let mut page = page
-        .say(&format!("Let one read it aloud: all {everybody} must see the same number, or scan the same code."))
+        .say(&format!("Let one read it aloud: {everybody} must see the same number, or scan the same code."))
         .gap()
         .number(digits)
         .gap();

@@ -27,14 +27,16 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
         };
         let locked = if view.admission.locked { ", locked" } else { "" };
         left.push(Span::raw(format!(" · {people}{locked}")));
-        if let Some(number) = session_number(view) {
+        right = format!("{} ", words::clock(view.elapsed));
+        let taken = left.iter().map(Span::width).sum::<usize>() + text::width(&right) + 1;
+        let (number, concern) = reminders(view, usize::from(area.width).saturating_sub(taken));
+        if let Some(number) = number {
             left.push(Span::raw(format!(" · {number}")));
         }
-        if let Some(concern) = concern(view) {
+        if let Some(concern) = concern {
             left.push(Span::raw(" · "));
             left.push(Span::styled(concern, theme.warning()));
         }
-        right = format!("{} ", words::clock(view.elapsed));
     }
     let cells = text::width(&right) as u16;
     put(frame, Rect { width: area.width.saturating_sub(cells + 1), ..area }, Line::from(left));
@@ -53,17 +55,34 @@ fn session_number(view: &View) -> Option<String> {
     }
 }
 
-/// What is to be kept in mind: who has changed, or is not verified.
-fn concern(view: &View) -> Option<String> {
-    if let Some(peer) = view.peers.iter().find(|peer| peer.trust == Trust::Changed) {
-        return Some(format!("⚠ {} CHANGED", text::cut(&peer.name, 16)));
+/// The session's number and what is to be kept in mind, as they fit: a count before names are cut off, and that before the number.
+fn reminders(view: &View, room: usize) -> (Option<String>, Option<String>) {
+    let (number, (named, counted)) = (session_number(view), concern(view).unzip());
+    let cells = |part: &Option<String>| part.as_ref().map_or(0, |text| text::width(text) + 3);
+    if cells(&number) + cells(&named) <= room {
+        (number, named)
+    } else if cells(&number) + cells(&counted) <= room {
+        (number, counted)
+    } else if cells(&named) <= room {
+        (None, named)
+    } else {
+        (None, counted)
     }
-    let mut strangers = view.peers.iter().filter(|peer| peer.trust == Trust::NotVerified);
-    let name = text::cut(&strangers.next()?.name, 16);
-    Some(match strangers.count() {
-        0 => format!("⚠ {name} not verified"),
-        more => format!("⚠ {name} and {more} more not verified"),
-    })
+}
+
+/// Who has changed, or is not verified: by name, and counted.
+fn concern(view: &View) -> Option<(String, String)> {
+    let of = |trust: Trust| view.peers.iter().filter(move |peer| peer.trust == trust);
+    let (mut who, count, what) = match of(Trust::Changed).count() {
+        0 => (of(Trust::NotVerified), of(Trust::NotVerified).count(), "not verified"),
+        changed => (of(Trust::Changed), changed, "CHANGED"),
+    };
+    let name = text::cut(&who.next()?.name, 16);
+    let more = match count {
+        1 => String::new(),
+        more => format!(" and {} more", more - 1),
+    };
+    Some((format!("⚠ {name}{more} {what}"), format!("⚠ {count} {what}")))
 }
 
 /// One's own microphone, and in a narrow window the chosen person's numbers.
