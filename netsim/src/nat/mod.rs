@@ -135,10 +135,8 @@ impl Nat {
         lifetime: Duration,
     ) -> Option<u16> {
         let outer = SocketAddr::from((self.outer, outer_port));
-        if let Some(mapping) = self.table.by_outer(now, transport, outer) {
-            if mapping.inner != SocketAddr::V4(inner) {
-                return None;
-            }
+        if self.table.by_outer(now, transport, outer).is_some_and(|mapping| mapping.inner != SocketAddr::V4(inner)) {
+            return None;
         }
         self.table.insert(now, Mapping::opened(transport, inner.into(), outer, now + lifetime));
         Some(outer_port)

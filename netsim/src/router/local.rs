@@ -19,18 +19,18 @@ impl Router {
         let Some(edge) = &mut self.networks[at.0].edge else { return };
         let offers = |control| edge.ports == control || edge.ports == PortControl::Both;
         let (by_pmp, by_upnp) = (offers(PortControl::NatPmp), offers(PortControl::Upnp));
-        if by_pmp && header.protocol == UDP && flow.destination.port() == pmp::PORT {
+        let reply = if by_pmp && header.protocol == UDP && flow.destination.port() == pmp::PORT {
             let SocketAddr::V4(from) = flow.source else { return };
-            let reply = build::udp_payload(packet)
+            build::udp_payload(packet)
                 .and_then(|request| pmp::answer(&mut edge.nat, now, uptime, from, request))
-                .and_then(|reply| build::udp(flow.destination, flow.source, &reply));
-            if let Some(reply) = reply {
-                self.forward(now, at, From::Outside, None, reply);
-            }
+                .and_then(|reply| build::udp(flow.destination, flow.source, &reply))
         } else if by_upnp && header.protocol == TCP && flow.destination.port() == upnp::PORT {
-            if let Some(reply) = edge.upnp.handle(&mut edge.nat, now, uptime, packet) {
-                self.forward(now, at, From::Outside, None, reply);
-            }
+            edge.upnp.handle(&mut edge.nat, now, uptime, packet)
+        } else {
+            None
+        };
+        if let Some(reply) = reply {
+            self.forward(now, at, From::Outside, None, reply);
         }
     }
 
