@@ -20,6 +20,9 @@ pub struct Scenario {
     pub seed: u64,
     /// When everybody leaves, in seconds after the beginning.
     pub seconds: f64,
+    /// It is over before that when all of these programs have ended by themselves.
+    #[serde(default)]
+    pub ends_with: Vec<String>,
     /// Networks by name.
     #[serde(default)]
     pub network: BTreeMap<String, NetworkSpec>,
@@ -341,6 +344,9 @@ impl Scenario {
             if one_place && hosts.len() + networks.len() != 1 {
                 return Err(senseless(whose(), "it is about either a host or a network"));
             }
+        }
+        if let Some(name) = self.ends_with.iter().find(|name| !self.peer.contains_key(*name)) {
+            return Err(nobody("ends_with".into(), name));
         }
         for expect in &self.expect {
             let event = expect.event.iter().flat_map(|event| std::iter::once(&event.peer).chain(&event.about));

@@ -132,29 +132,37 @@ pub fn heard(recording: &[f32]) -> Option<Heard> {
     Some(Heard { seconds, silence_ms: longest.unwrap_or(0) as f64 * 2.5, voiced })
 }
 
-/// A piece of a recording and the piece of what was said that is most like it, equally long, and how like their loudness is (correlation, −1 to 1).
+/// A piece of a recording and the piece of what was said that is most like it, equally long.
 pub struct Aligned {
     /// What was said.
     pub said: Vec<f32>,
     /// What was heard.
     pub heard: Vec<f32>,
-    /// How like the loudness of both is.
+    /// How like the loudness of both is (correlation, −1 to 1): the median over pieces of two seconds, each laid where it fits best, because the delay of
+    /// a call moves.
     pub likeness: f32,
 }
 
-/// The last `seconds` of a recording, laid beside what was said again and again.
+/// The last `seconds` of a recording, or all of it after the beginning if there is less (but three at least), laid beside what was said again and again.
 pub fn align(said: &[f32], recording: &[f32], seconds: usize) -> Option<Aligned> {
+    let first = recording.chunks_exact(BLOCK).position(|block| level(block) > TALKS)? * BLOCK + SETTLING;
     let end = recording.len().checked_sub(FAREWELL)?;
-    let heard = recording.get(end.checked_sub(seconds * RATE)?..end)?;
+    let heard =
+        recording.get(end.saturating_sub(seconds * RATE).max(first)..end).filter(|heard| heard.len() >= 3 * RATE)?;
     let (round, wanted) = (envelope(said), envelope(heard));
-    if round.is_empty() {
-        return None;
-    }
-    let (lag, likeness) = (0..round.len())
-        .map(|lag| (lag, correlation(round.iter().cycle().skip(lag), &wanted)))
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (lag, _) = best_lag(&round, &wanted)?;
+    let pieces = wanted.chunks_exact(2 * RATE / BLOCK).filter_map(|piece| Some(best_lag(&round, piece)?.1));
+    let mut likenesses: Vec<f32> = pieces.collect();
+    likenesses.sort_by(f32::total_cmp);
     let said = said[..round.len() * BLOCK].iter().copied().cycle().skip(lag * BLOCK).take(heard.len()).collect();
-    Some(Aligned { said, heard: heard.to_vec(), likeness })
+    Some(Aligned { said, heard: heard.to_vec(), likeness: *likenesses.get(likenesses.len() / 2)? })
+}
+
+/// Where in a round, in blocks, a piece fits best, and how well.
+fn best_lag(round: &[f32], piece: &[f32]) -> Option<(usize, f32)> {
+    (0..round.len())
+        .map(|lag| (lag, correlation(round.iter().cycle().skip(lag), piece)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 fn correlation<'a>(reference: impl Iterator<Item = &'a f32> + Clone, wanted: &[f32]) -> f32 {

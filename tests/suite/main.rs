@@ -9,6 +9,7 @@ mod call;
 mod identities;
 mod lan;
 mod mesh;
+mod netsim;
 mod preload;
 mod realtime;
 mod refusal;

@@ -150,11 +150,17 @@ impl Run<'_> {
                 tell(passed, &self.happen(step)?);
             }
             self.show_events(passed, tell);
-            if passed >= self.scenario.seconds {
+            if passed >= self.scenario.seconds || self.is_over() {
                 return Ok(());
             }
             std::thread::sleep(TICK);
         }
+    }
+
+    /// True when all those have ended whose end is the scenario's.
+    fn is_over(&mut self) -> bool {
+        let awaited = &self.scenario.ends_with;
+        !awaited.is_empty() && awaited.iter().all(|name| self.processes.get_mut(name).is_some_and(Process::has_ended))
     }
 
     /// Starts a program; false if what it needs is not there yet.
