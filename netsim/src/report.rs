@@ -1,5 +1,6 @@
 //! What a run came to, for people and for programs.
 
+use crate::router::Drops;
 use serde::Serialize;
 use std::fmt;
 
@@ -24,6 +25,10 @@ pub struct Report {
     pub programs: Vec<Program>,
     /// Each host's link.
     pub links: Vec<LinkFigures>,
+    /// Each network's NAT or firewall.
+    pub nats: Vec<NatFigures>,
+    /// What the simulated Internet dropped, and why.
+    pub drops: Drops,
     /// Packets that were handed to hosts.
     pub packets: u64,
     /// How much later than due half of them were handed over at most, in microseconds.
@@ -117,6 +122,19 @@ pub struct LinkFigures {
     pub up: [u64; 3],
     /// To the host.
     pub down: [u64; 3],
+}
+
+/// What a network's NAT did with packets from outside.
+#[derive(Clone, Debug, Serialize)]
+pub struct NatFigures {
+    /// Whose.
+    pub network: String,
+    /// Let in.
+    pub admitted: u64,
+    /// Refused, because there was no mapping.
+    pub unknown: u64,
+    /// Refused, because the mapping's filter did not want them.
+    pub filtered: u64,
 }
 
 fn shown(value: Option<f64>, digits: usize) -> String {

@@ -75,7 +75,8 @@ pub struct PeerSpec {
     pub says: Option<String>,
     /// More arguments.
     pub args: Vec<String>,
-    /// The command line of `run`. `{ip:HOST}` and `{ip2:HOST}` become a host's addresses.
+    /// The command line of `run`. `{ip:HOST}` and `{ip2:HOST}` become a host's addresses, `{outer:NETWORK}` that of a
+    /// network's router.
     pub command: Vec<String>,
 }
 

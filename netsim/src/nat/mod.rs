@@ -39,11 +39,6 @@ pub struct Tally {
     pub filtered: u64,
 }
 
-/// The flags of a segment that opens, ends or breaks a connection.
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const RST: u8 = 4;
-
 /// A NAT or firewall.
 #[derive(Debug)]
 pub struct Nat {
@@ -69,11 +64,6 @@ impl Nat {
             chance: StdRng::seed_from_u64(seed),
             tally: Tally::default(),
         }
-    }
-
-    /// How it behaves.
-    pub fn behaviour(&self) -> Behaviour {
-        self.behaviour
     }
 
     /// Forgets everything and takes another address, as a router does that is restarted.
@@ -145,6 +135,12 @@ impl Nat {
     /// Closes a port that was opened.
     pub fn close(&mut self, transport: Transport, outer_port: u16) {
         self.table.remove_opened(transport, SocketAddr::from((self.outer, outer_port)));
+    }
+
+    /// Who asked for that outer port.
+    pub fn opened(&mut self, now: Instant, transport: Transport, outer_port: u16) -> Option<SocketAddr> {
+        let outer = SocketAddr::from((self.outer, outer_port));
+        self.table.by_outer(now, transport, outer).filter(|mapping| mapping.is_open()).map(|mapping| mapping.inner)
     }
 
     /// The address that others see.

@@ -1,8 +1,7 @@
 //! The table of a NAT: mappings by their inner and by their outer end.
 
 use super::behaviour::Ports;
-use super::{FIN, RST, SYN};
-use crate::packet::{End, Flow, Transport};
+use crate::packet::{End, FIN, Flow, RST, SYN, Transport};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use std::collections::{BTreeSet, HashMap};

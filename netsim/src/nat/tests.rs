@@ -3,6 +3,7 @@
 use super::behaviour::{Behaviour, Dependence, Egress, Hairpin, Ports, Refresh};
 use super::*;
 use crate::packet::build::{self, Segment, end_of, tcp, udp};
+use crate::packet::{FIN, SYN};
 
 const OUTER: Ipv4Addr = Ipv4Addr::new(20, 0, 0, 9);
 

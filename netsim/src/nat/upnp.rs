@@ -1,11 +1,11 @@
-//! UPnP's Internet Gateway Device, as far as programs use it to open a port: discovery by SSDP, a description, and three actions by SOAP.
+//! UPnP's Internet Gateway Device, as far as programs use it to open a port: discovery by SSDP, a description, and a few actions by SOAP.
 //!
 //! It is served over a TCP that knows only this: a request comes, one segment goes back with the whole answer and the end. What is lost is asked for
 //! again by the other side, because a request counts as acknowledged only by its answer.
 
 use super::Nat;
 use crate::packet::build::{Segment, tcp, udp};
-use crate::packet::{self, Transport, build};
+use crate::packet::{self, ACK, FIN, PSH, RST, SYN, Transport, build};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::HashMap;
@@ -24,11 +24,6 @@ const MAX_REQUEST: usize = 8 * 1_024;
 const MAX_CONNECTIONS: usize = 32;
 /// A lease of 0 means for ever; a day is as good.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const RST: u8 = 4;
-const PSH: u8 = 8;
-const ACK: u8 = 16;
 
 /// A router's side of it.
 #[derive(Debug)]
@@ -172,6 +167,16 @@ fn respond(nat: &mut Nat, now: Instant, uptime: Duration, host: Ipv4Addr, reques
         nat.close(transport, outer);
         return done("DeletePortMapping", "");
     }
+    if called("GetSpecificPortMappingEntry") {
+        let Some(inner) = nat.opened(now, transport, outer) else { return fault(714, "NoSuchEntryInArray") };
+        let fields = format!(
+            "<NewInternalPort>{}</NewInternalPort><NewInternalClient>{}</NewInternalClient><NewEnabled>1</NewEnabled>\
+             <NewPortMappingDescription/><NewLeaseDuration>0</NewLeaseDuration>",
+            inner.port(),
+            inner.ip()
+        );
+        return done("GetSpecificPortMappingEntry", &fields);
+    }
     if !called("AddPortMapping") {
         return fault(401, "Invalid Action");
     }
@@ -238,12 +243,17 @@ fn description() -> String {
              <UDN>uuid:netsim-{kind}</UDN>{inner}</device>"
         )
     };
-    let service = format!(
-        "<serviceList><service><serviceType>{SERVICE}</serviceType><serviceId>urn:upnp-org:serviceId:WANIPConn1</serviceId>\
-         <SCPDURL>/actions.xml</SCPDURL><controlURL>/control</controlURL><eventSubURL>/events</eventSubURL></service></serviceList>"
-    );
+    let service = |kind: &str, id: &str| {
+        format!(
+            "<serviceList><service><serviceType>urn:schemas-upnp-org:service:{kind}:1</serviceType><serviceId>urn:upnp-org:serviceId:{id}1\
+             </serviceId><SCPDURL>/actions.xml</SCPDURL><controlURL>/control</controlURL><eventSubURL>/events</eventSubURL></service></serviceList>"
+        )
+    };
     let list = |inner: String| format!("<deviceList>{inner}</deviceList>");
-    let wan = device("WANDevice", &list(device("WANConnectionDevice", &service)));
+    let connection = device("WANConnectionDevice", &service("WANIPConnection", "WANIPConn"));
+    // Clients know a gateway by this service, of which they want nothing.
+    let common = service("WANCommonInterfaceConfig", "WANCommonIFC");
+    let wan = device("WANDevice", &(common + &list(connection)));
     format!(
         "<?xml version=\"1.0\"?><root xmlns=\"urn:schemas-upnp-org:device-1-0\"><specVersion><major>1</major><minor>0</minor>\
          </specVersion>{}</root>",

@@ -54,7 +54,7 @@ pub struct Segment {
     pub sequence: u32,
     /// Number of the byte that is expected next.
     pub acknowledgement: u32,
-    /// Flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16.
+    /// Flags (see [`super::SYN`] and its neighbours).
     pub flags: u8,
 }
 

@@ -19,6 +19,16 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 /// IP protocol number of ICMPv6 (RFC 4443).
 pub const ICMPV6: u8 = 58;
+/// TCP flags (RFC 9293 §3.1): the sender has said all.
+pub const FIN: u8 = 1;
+/// It opens a connection.
+pub const SYN: u8 = 2;
+/// It breaks one.
+pub const RST: u8 = 4;
+/// What came is for the program at once.
+pub const PSH: u8 = 8;
+/// It has received.
+pub const ACK: u8 = 16;
 /// IPv6 extension headers that may stand before the transport header: hop-by-hop options, routing, destination options.
 const EXTENSIONS: [u8; 3] = [0, 43, 60];
 /// The IPv6 fragment header.

@@ -1,6 +1,6 @@
 //! What happens where a flight ends: delivery, routing, NAT, size and age.
 
-use super::{Drops, Flight, HostId, Member, NetworkId, Place, Router};
+use super::{Flight, HostId, Member, NetworkId, Place, Router};
 use crate::nat::Verdict;
 use crate::nat::behaviour::Egress;
 use crate::packet::icmp::{self, Complaint};
@@ -233,11 +233,6 @@ impl Router {
             let Some(header) = packet::parse(&error) else { return };
             self.leave(now, at, None, error, &header);
         }
-    }
-
-    /// Clears what was dropped so far.
-    pub fn forget_drops(&mut self) {
-        self.drops = Drops::default();
     }
 }
 

@@ -15,7 +15,7 @@ pub use arrivals::Arrivals;
 pub use change::State;
 
 use crate::impairment::{Fate, Link};
-use crate::nat::behaviour::{Behaviour, Egress, PortControl};
+use crate::nat::behaviour::{Egress, PortControl};
 use crate::nat::upnp::Gateway;
 use crate::nat::{self, Nat};
 use crate::packet;
@@ -118,7 +118,7 @@ impl Ord for Flight {
 }
 
 /// What was dropped, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Drops {
     /// No IP packet, or with a source that is not the host's.
     pub malformed: u64,
@@ -270,11 +270,6 @@ impl Router {
     /// What a network's NAT did so far.
     pub fn nat_tally(&self, network: NetworkId) -> Option<nat::Tally> {
         self.networks.get(network.0)?.edge.as_ref().map(|edge| edge.nat.tally)
-    }
-
-    /// How a network's NAT behaves.
-    pub fn behaviour(&self, network: NetworkId) -> Option<Behaviour> {
-        self.networks.get(network.0)?.edge.as_ref().map(|edge| edge.nat.behaviour())
     }
 
     fn launch(&mut self, fate: Fate, place: Place, origin: Option<HostId>, packet: Vec<u8>) {

@@ -1,7 +1,8 @@
 //! What came of a run, pair by pair.
 
 use super::{Run, judge};
-use crate::report::{Figures, LinkFigures, Pair, Program, Report};
+use crate::report::{Figures, LinkFigures, NatFigures, Pair, Program, Report};
+use crate::router::{HostId, NetworkId};
 use crate::scenario::Does;
 use crate::sound;
 use std::collections::BTreeMap;
@@ -31,16 +32,17 @@ pub(super) fn report(run: &Run<'_>, end: Instant, seed: u64) -> Report {
         })
         .collect();
     let expectations = judge::judge(run, &pairs);
-    let links = run.driver.with_router(|router| {
-        let hosts = router.plan().hosts.iter().enumerate();
-        hosts
-            .filter_map(|(index, host)| {
-                let [up, down] = router.link_tallies(crate::router::HostId(index))?;
-                let figures =
-                    |tally: crate::impairment::Tally| [tally.carried, tally.lost, tally.overflow + tally.down];
-                Some(LinkFigures { host: host.name.clone(), up: figures(up), down: figures(down) })
-            })
-            .collect()
+    let (links, nats, drops) = run.driver.with_router(|router| {
+        let links = router.plan().hosts.iter().enumerate().filter_map(|(index, host)| {
+            let [up, down] = router.link_tallies(HostId(index))?;
+            let figures = |tally: crate::impairment::Tally| [tally.carried, tally.lost, tally.overflow + tally.down];
+            Some(LinkFigures { host: host.name.clone(), up: figures(up), down: figures(down) })
+        });
+        let nats = router.plan().networks.iter().enumerate().filter_map(|(index, network)| {
+            let crate::nat::Tally { admitted, unknown, filtered } = router.nat_tally(NetworkId(index))?;
+            Some(NatFigures { network: network.name.clone(), admitted, unknown, filtered })
+        });
+        (links.collect(), nats.collect(), router.drops)
     });
     Report {
         scenario: run.scenario.name.clone(),
@@ -53,6 +55,8 @@ pub(super) fn report(run: &Run<'_>, end: Instant, seed: u64) -> Report {
         pairs,
         programs,
         links,
+        nats,
+        drops,
         packets: lateness.packets(),
         late_median_us: lateness.below(0.5).as_secs_f64() * 1e6,
         late_99_us: lateness.below(0.99).as_secs_f64() * 1e6,

@@ -241,6 +241,11 @@ impl Run<'_> {
                     text = text.replace(&format!("{{ip{number}:{}}}", host.name), &address.to_string());
                 }
             }
+            for (index, network) in router.plan().networks.iter().enumerate() {
+                if let Some(outer) = router.outer(NetworkId(index)) {
+                    text = text.replace(&format!("{{outer:{}}}", network.name), &outer.to_string());
+                }
+            }
         });
         text
     }

@@ -5,10 +5,13 @@ use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What is kept of a program's standard error, in bytes: the end is what explains.
 const MAX_COMPLAINTS: usize = 64 * 1_024;
+/// How long after a program's end its last words are waited for: somebody whom it started may hold its output open.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Lines of standard output that are kept.
 const MAX_LINES: usize = 200_000;
 
@@ -52,6 +55,8 @@ pub struct Process {
     child: Child,
     input: Option<ChildStdin>,
     said: Arc<Mutex<Said>>,
+    readers: Vec<JoinHandle<()>>,
+    ended: Option<Instant>,
     /// When it was started.
     pub started: Instant,
     /// Its exit code, once it has ended; `Some(None)` after a signal.
@@ -68,16 +73,17 @@ impl Process {
         let started = Instant::now();
         let mut child = host.enter(|| command.spawn())?;
         let said = Arc::new(Mutex::new(Said::default()));
+        let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
             let said = Arc::clone(&said);
-            std::thread::spawn(move || listen(output, &said));
+            readers.push(std::thread::spawn(move || listen(output, &said)));
         }
         if let Some(errors) = child.stderr.take() {
             let said = Arc::clone(&said);
-            std::thread::spawn(move || collect(errors, &said));
+            readers.push(std::thread::spawn(move || collect(errors, &said)));
         }
         let input = child.stdin.take();
-        Ok(Self { child, input, said, started, code: None })
+        Ok(Self { child, input, said, readers, ended: None, started, code: None })
     }
 
     /// Types a line. One who has gone does not read it.
@@ -107,12 +113,14 @@ impl Process {
         }
     }
 
-    /// True if it has ended.
+    /// True if it has ended and all that it said was read.
     pub fn has_ended(&mut self) -> bool {
         if self.code.is_none() {
             self.code = self.child.try_wait().ok().flatten().map(|status| status.code());
+            self.ended = self.code.map(|_| Instant::now());
         }
-        self.code.is_some()
+        let read = self.readers.iter().all(JoinHandle::is_finished);
+        self.ended.is_some_and(|ended| read || ended.elapsed() > LAST_WORDS)
     }
 
     /// The first line for which something holds.

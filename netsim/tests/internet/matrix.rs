@@ -4,7 +4,7 @@ use resonance_netsim::edges::EDGES;
 use resonance_netsim::oracle::{self, Reach};
 use resonance_netsim::packet::build::{Segment, end_of, tcp, udp, udp_payload};
 use resonance_netsim::packet::{End, TCP, parse, tcp_flags};
-use resonance_netsim::router::{HostId, Router};
+use resonance_netsim::router::{HostId, NetworkId, Router};
 use resonance_netsim::topology::{NetworkSpec, Plan, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -268,4 +268,30 @@ fn symmetric_edges_with_ipv6_meet() {
     assert_eq!(hold(&topology, "without", 1), Reach::RelayedByUdp);
     topology.network.values_mut().for_each(|network| network.ipv6 = true);
     assert_eq!(hold(&topology, "with", 1), Reach::Direct);
+}
+
+/// Nobody but a public host is reached by a packet that comes out of nowhere, also at the endpoint that it used for something else, except where the
+/// NAT lets everybody in there.
+#[test]
+fn only_public_hosts_are_reached_cold() {
+    for kind in &EDGES {
+        let mut topology = Topology::default();
+        topology.add_host("server", "internet");
+        topology.add_host("b", "internet");
+        let network = topology.add_network("one", kind.name);
+        topology.add_host("a", &network);
+        let plan = Plan::new(&topology).expect("a sound topology");
+        let [a, b] = ["a", "b"].map(|name| plan.host(name).expect("a host"));
+        assert_eq!(oracle::is_reachable(&plan, a), kind.layers.is_empty(), "{}", kind.name);
+        assert!(oracle::is_reachable(&plan, b));
+        let mut world = World::new(&topology, 1);
+        let outer = match world.router.plan().network("one") {
+            Some(one) => world.router.outer(NetworkId(one)).map(|outer| SocketAddr::from((outer, PORT))),
+            None => Some(world.agents[0].own[0]),
+        };
+        let from = world.agents[1].own[0];
+        world.send(HostId(b), udp(from, outer.expect("it has an edge, or an address"), b"check b"));
+        world.pass(PACE);
+        assert_eq!(!world.agents[0].others.is_empty(), kind.layers.is_empty(), "{}", kind.name);
+    }
 }

@@ -108,6 +108,52 @@ fn coturn_calls_every_nat_what_we_call_it() {
     assert_eq!(said.matches("  ok: ").count(), WORDS.len() * WORDS.len() + 13, "{said}");
 }
 
+/// A UPnP client that is not ours finds the router, opens a port, and a stranger's word arrives there.
+#[test]
+fn a_home_router_opens_a_port_when_asked_by_upnp() {
+    let test = "real::a_home_router_opens_a_port_when_asked_by_upnp";
+    if !can_run(test, &["upnpc", "python3"]) {
+        return;
+    }
+    let (code, said) = run(r#"
+seconds = 20
+ends_with = ["listener", "asker"]
+[network.home]
+edge = "home"
+ports = "upnp"
+[host.stranger]
+[host.listener]
+network = "home"
+link = "wifi"
+[peer.asker]
+host = "listener"
+does = "run"
+command = ["upnpc", "-a", "{ip:listener}", "4000", "5000", "UDP"]
+[peer.listener]
+does = "run"
+command = ["python3", "-c", '''
+import socket
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind(("", 4000))
+print(listener.recv(100).decode())
+''']
+[peer.stranger]
+does = "run"
+command = ["python3", "-c", '''
+import socket, time
+stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(100):
+    stranger.sendto(b"a word out of nowhere", ("{outer:home}", 5000))
+    time.sleep(0.1)
+''']
+[[expect]]
+output = { peer = "asker", contains = ["is redirected to internal 192.168.1.2:4000"] }
+[[expect]]
+output = { peer = "listener", contains = ["a word out of nowhere"] }
+"#);
+    assert_eq!(code, Some(0), "{said}");
+}
+
 /// Linux's own TCP on both sides: a home router with a narrow uplink, whose complaints about size must be understood.
 #[test]
 fn a_megabyte_goes_through_a_narrow_nat_by_tcp() {
