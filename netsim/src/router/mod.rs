@@ -4,7 +4,7 @@
 //! ```text
 //!   host ──up──▶ network ──NAT──uplink──▶ parent network ──▶ … Internet … ──downlink──NAT──▶ network ──down──▶ host
 //! ```
-//! Every arrow is a [`Link`]; what is on one is a [`Flight`], and all flights wait in one queue, ordered by arrival.
+//! Every arrow is a [`Link`]; what is on one waits with all others in one queue, ordered by arrival.
 
 mod arrivals;
 mod change;
