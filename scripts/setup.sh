@@ -22,6 +22,8 @@ TEST_PACKAGES='
 tmux|a terminal that a test can read|command -v tmux
 iproute2|network namespaces: several machines in one|PATH=$PATH:/usr/sbin:/sbin command -v ip
 util-linux|namespaces for those who are not root|command -v unshare
+miniupnpc|asks a simulated home router for a port|command -v upnpc
+coturn|judges the simulated NATs (its NAT discovery and its server)|command -v turnutils_natdiscovery
 pulseaudio|a sound server, whose card the tests make up|command -v pulseaudio
 libasound2-plugins|the way from ALSA to it|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so)"
 alsa-utils|recorded speech (its loudspeaker prompts)|test -f /usr/share/sounds/alsa/Front_Center.wav

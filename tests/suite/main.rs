@@ -10,6 +10,7 @@ mod discreet;
 mod identities;
 mod lan;
 mod mesh;
+mod netsim;
 mod preload;
 mod realtime;
 mod refusal;

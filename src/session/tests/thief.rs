@@ -444,17 +444,20 @@ fn histories(seeds: std::ops::Range<u64>) {
             Thief::steal(stolen.world, leave.who).judge(&history, seed, Some(leave), &mut counts);
         }
     }
-    println!(
-        "{} thefts, {} claims broken: {} signals and {} of {} packets open; {:?} the oldest ({} beyond 10 s: their key was in a lost signal), {:?} the latest",
-        counts.thefts,
-        counts.wrong.len(),
-        counts.signals,
-        counts.opened,
-        counts.packets,
-        counts.oldest,
-        counts.excused,
-        counts.latest
-    );
+    #[allow(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
+    {
+        println!(
+            "{} thefts, {} claims broken: {} signals and {} of {} packets open; {:?} the oldest ({} beyond 10 s: their key was in a lost signal), {:?} the latest",
+            counts.thefts,
+            counts.wrong.len(),
+            counts.signals,
+            counts.opened,
+            counts.packets,
+            counts.oldest,
+            counts.excused,
+            counts.latest
+        );
+    }
     assert!(counts.wrong.is_empty(), "{:#?}", &counts.wrong[..counts.wrong.len().min(20)]);
     assert!(counts.signals > counts.thefts && counts.opened > 100 * counts.thefts, "the attack is a real one");
 }

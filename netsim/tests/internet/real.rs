@@ -1,0 +1,300 @@
+//! The simulated Internet in real time, around programs that know nothing of it, and judged by one that is not ours: coturn's NAT discovery.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const NETSIM: &str = env!("CARGO_BIN_EXE_resonance-netsim");
+
+/// Leaves a test out, visibly, on a machine that lacks something; with `CI` set it fails instead.
+fn skip(test: &str, lacks: &str) {
+    let in_ci = std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    assert!(!in_ci, "{test}: {lacks}, and with CI set nothing may be left out");
+    let _ = writeln!(std::io::stderr(), "    SKIPPED {test}: {lacks}");
+}
+
+fn has_tool(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// True if namespaces are allowed here; otherwise the test is left out.
+fn can_run(test: &str, tools: &[&str]) -> bool {
+    let check = Command::new(NETSIM).arg("check").output().expect("it starts");
+    if !check.status.success() {
+        skip(test, String::from_utf8_lossy(&check.stderr).trim());
+        return false;
+    }
+    let missing = tools.iter().find(|tool| !has_tool(tool));
+    missing.iter().for_each(|tool| skip(test, &format!("`{tool}` is missing (scripts/setup.sh test installs it)")));
+    missing.is_none()
+}
+
+/// Runs a scenario and gives its exit code and what it said.
+fn run(scenario: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("scenario.toml");
+    std::fs::write(&file, scenario).expect("a writable folder");
+    told(Command::new(NETSIM).args(["run", "--quiet"]).arg(file).output().expect("it starts"))
+}
+
+fn told(output: Output) -> (Option<i32>, String) {
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.code(), text)
+}
+
+/// RFC 5780's three words for what a decision depends on, in ours and in coturn's spelling.
+const WORDS: [(&str, &str); 3] = [
+    ("endpoint-independent", "Endpoint Independent"),
+    ("address-dependent", "Address Dependent"),
+    ("address-and-port-dependent", "Address and Port Dependent"),
+];
+
+/// Every mapping with every filtering, and every kind of edge that lets UDP out: an independent judge calls each what we call it.
+#[test]
+fn coturn_calls_every_nat_what_we_call_it() {
+    let test = "real::coturn_calls_every_nat_what_we_call_it";
+    if !can_run(test, &["turnserver", "turnutils_natdiscovery"]) {
+        return;
+    }
+    let mut scenario = String::from(
+        "seconds = 25\n[host.server]\naddresses = 2\n[peer.server]\ndoes = \"run\"\n\
+         command = [\"turnserver\", \"-n\", \"-L\", \"{ip:server}\", \"-L\", \"{ip2:server}\", \"--no-tls\", \"--no-dtls\", \
+         \"--no-cli\", \"--no-auth\", \"--log-file\", \"stdout\", \"--pidfile\", \"/dev/null\"]\n",
+    );
+    let mut probes = Vec::new();
+    let mut probe = |name: String, network: &str, mapping: &str, filtering: &str| {
+        // Writing into a String does not fail.
+        let _ = write!(
+            scenario,
+            "{network}[host.{name}]\nnetwork = \"{name}\"\n[peer.{name}]\nat = 1\ndoes = \"run\"\n\
+             command = [\"turnutils_natdiscovery\", \"-m\", \"-f\", \"{{ip:server}}\"]\n[[expect]]\n\
+             output = {{ peer = \"{name}\", contains = [\"NAT with {mapping} Mapping!\", \"NAT with {filtering} Filtering!\"] }}\n"
+        );
+        probes.push(name);
+    };
+    for (mapping, said_mapping) in WORDS {
+        for (filtering, said_filtering) in WORDS {
+            let name = format!("{mapping}--{filtering}");
+            let network = format!(
+                "[network.{name}]\nedge = \"symmetric\"\nnat = {{ mapping = \"{mapping}\", filtering = \"{filtering}\" }}\n"
+            );
+            probe(name, &network, said_mapping, said_filtering);
+        }
+    }
+    let [independent, per_address, per_port] = WORDS.map(|(_, said)| said);
+    for (edge, mapping, filtering) in [
+        ("firewall", independent, per_port),
+        ("full cone", independent, independent),
+        ("restricted", independent, per_address),
+        ("home", independent, per_port),
+        ("hairpin", independent, per_port),
+        ("per address", per_address, per_port),
+        ("symmetric", per_port, per_port),
+        ("sequential", per_port, per_port),
+        ("lenient symmetric", per_port, independent),
+        ("carrier", independent, independent),
+        ("double nat", independent, per_port),
+        ("mobile", per_port, per_port),
+        ("office", per_port, per_port),
+    ] {
+        let name = edge.replace(' ', "-");
+        probe(name.clone(), &format!("[network.{name}]\nedge = \"{edge}\"\n"), mapping, filtering);
+    }
+    let (code, said) = run(&format!("ends_with = {probes:?}\n{scenario}"));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("  ok: ").count(), WORDS.len() * WORDS.len() + 13, "{said}");
+}
+
+/// A UPnP client that is not ours finds the router, opens a port, and a stranger's word arrives there.
+#[test]
+fn a_home_router_opens_a_port_when_asked_by_upnp() {
+    let test = "real::a_home_router_opens_a_port_when_asked_by_upnp";
+    if !can_run(test, &["upnpc", "python3"]) {
+        return;
+    }
+    let (code, said) = run(r#"
+seconds = 20
+ends_with = ["listener", "asker"]
+[network.home]
+edge = "home"
+ports = "upnp"
+[host.stranger]
+[host.listener]
+network = "home"
+link = "wifi"
+[peer.asker]
+host = "listener"
+does = "run"
+command = ["upnpc", "-a", "{ip:listener}", "4000", "5000", "UDP"]
+[peer.listener]
+does = "run"
+command = ["python3", "-c", '''
+import socket
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind(("", 4000))
+print(listener.recv(100).decode())
+''']
+[peer.stranger]
+does = "run"
+command = ["python3", "-c", '''
+import socket, time
+stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(100):
+    stranger.sendto(b"a word out of nowhere", ("{outer:home}", 5000))
+    time.sleep(0.1)
+''']
+[[expect]]
+output = { peer = "asker", contains = ["is redirected to internal 192.168.1.2:4000"] }
+[[expect]]
+output = { peer = "listener", contains = ["a word out of nowhere"] }
+"#);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// Linux's own TCP on both sides: a home router with a narrow uplink, whose complaints about size must be understood.
+#[test]
+fn a_megabyte_goes_through_a_narrow_nat_by_tcp() {
+    let test = "real::a_megabyte_goes_through_a_narrow_nat_by_tcp";
+    if !can_run(test, &["python3"]) {
+        return;
+    }
+    let (code, said) = run(r#"
+seconds = 10
+ends_with = ["client"]
+[network.home]
+edge = "double nat"
+uplink = "fibre"
+mtu = 1300
+[host.server]
+[host.client]
+network = "home"
+link = "wifi"
+[peer.server]
+does = "run"
+command = ["python3", "-c", '''
+import socket
+listener = socket.create_server(("", 443))
+socket = listener.accept()[0]
+while data := socket.recv(65536):
+    socket.sendall(data)
+''']
+[peer.client]
+at = 0.5
+does = "run"
+command = ["python3", "-c", '''
+import os, socket, threading
+socket = socket.create_connection(("{ip:server}", 443))
+said = os.urandom(1 << 20)
+threading.Thread(target=lambda: (socket.sendall(said), socket.shutdown(1))).start()
+heard = b"".join(iter(lambda: socket.recv(65536), b""))
+print("all of it" if heard == said else f"{len(heard)} bytes")
+''']
+[[expect]]
+output = { peer = "client", contains = ["all of it"] }
+"#);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// A program that says hello, and what is made of it.
+fn hello(expectation: &str) -> String {
+    format!(
+        "seconds = 5\nends_with = [\"one\"]\n[host.one]\n[peer.one]\ndoes = \"run\"\ncommand = [\"echo\", \"hello\"]\n[[expect]]\n\
+         output = {{ peer = \"one\", contains = [\"{expectation}\"] }}\n"
+    )
+}
+
+#[test]
+fn a_failure_that_was_expected_is_none_and_one_that_passes_is() {
+    let test = "real::a_failure_that_was_expected_is_none_and_one_that_passes_is";
+    if !can_run(test, &["echo"]) {
+        return;
+    }
+    let known = "fails = \"it cannot speak yet\"\n";
+    for (scenario, code, word) in [
+        (hello("hello"), 0, "ok:"),
+        (hello("goodbye"), 1, "FAILED"),
+        (hello("goodbye") + known, 0, "fails as known"),
+        (hello("hello") + known, 1, "does not any more"),
+    ] {
+        let (seen, said) = run(&scenario);
+        assert!(seen == Some(code) && said.contains(word), "{code}, {word}: {seen:?}\n{said}");
+    }
+}
+
+#[test]
+fn mistakes_are_explained_in_words() {
+    let test = "real::mistakes_are_explained_in_words";
+    if !can_run(test, &[]) {
+        return;
+    }
+    for (scenario, word) in [
+        (hello("x").replace("[host.one]", "[host.two]"), "\"one\""),
+        (hello("x").replace("echo", "no-such-program"), "starting one"),
+        ("nonsense".into(), "scenario"),
+    ] {
+        let (code, said) = run(&scenario);
+        assert!(code == Some(2) && said.contains(word) && !said.contains("panicked"), "{word}: {code:?}\n{said}");
+    }
+}
+
+/// Without a right of its own it makes itself a user namespace; where that does not help it says so and what would.
+#[test]
+fn it_runs_for_anybody_or_says_why_not() {
+    let test = "real::it_runs_for_anybody_or_says_why_not";
+    if !can_run(test, &["setpriv", "unshare"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [program, scenario] = ["netsim", "hello.toml"].map(|name| folder.path().join(name));
+    std::fs::copy(NETSIM, &program).expect("a copy");
+    std::fs::write(&scenario, hello("hello")).expect("a writable folder");
+    let readable = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
+    [folder.path(), &program, &scenario].iter().for_each(|path| readable(path).expect("they are ours"));
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let as_nobody = || {
+        let mut command = Command::new(if is_root { "setpriv" } else { "env" });
+        if is_root {
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        command
+    };
+    let (code, said) =
+        told(as_nobody().arg(&program).args(["run", "--quiet"]).arg(&scenario).output().expect("it starts"));
+    let allowed = as_nobody().args(["unshare", "-Urn", "true"]).status().is_ok_and(|status| status.success());
+    assert_eq!(code, Some(if allowed { 0 } else { 3 }), "{said}");
+    if allowed {
+        let forbid = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$0\" check";
+        let output = Command::new("unshare").args(["-Ur", "sh", "-c", forbid]).arg(&program).output();
+        let (code, said) = told(output.expect("it starts"));
+        assert!(
+            code == Some(3) && said.contains("It cannot run here") && said.contains("run as root"),
+            "{code:?} {said}"
+        );
+    }
+}
+
+#[test]
+fn a_capture_holds_what_a_host_sent_and_got() {
+    let test = "real::a_capture_holds_what_a_host_sent_and_got";
+    if !can_run(test, &["python3"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("words.toml");
+    let send = r#"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"a word on the wire", ("{ip:two}", 9))"#;
+    let scenario = format!(
+        "seconds = 3\nends_with = [\"one\"]\n[host.one]\n[host.two]\n[peer.one]\ndoes = \"run\"\ncommand = [\"python3\", \"-c\", '''{send}''']\n"
+    );
+    std::fs::write(&file, scenario).expect("a writable folder");
+    let output = Command::new(NETSIM).args(["run", "--quiet", "--pcap"]).arg(folder.path()).arg(&file).output();
+    let (code, said) = told(output.expect("it starts"));
+    assert_eq!(code, Some(0), "{said}");
+    for host in ["one", "two"] {
+        let bytes = std::fs::read(folder.path().join(format!("words-{host}.pcap"))).expect("a capture");
+        assert_eq!(bytes[..4], 0xa1b2_3c4d_u32.to_le_bytes());
+        assert!(bytes.windows(18).any(|window| window == b"a word on the wire"), "{host}");
+    }
+}

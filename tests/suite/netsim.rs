@@ -1,0 +1,167 @@
+//! The program in the simulated Internet: who can call whom, and how a call sounds over bad links. `netsim/README.md` explains the scenarios.
+
+use crate::support::process::BINARY;
+use crate::support::{alone, attempts, python, root, say, skip, sound};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// `cargo test --workspace` builds it beside the program.
+fn netsim() -> PathBuf {
+    let program = Path::new(BINARY).with_file_name("resonance-netsim");
+    assert!(program.is_file(), "{}: build it with `cargo build --release -p resonance-netsim`", program.display());
+    program
+}
+
+/// True if it can run here; otherwise the test is left out.
+fn can_run(test: &str) -> bool {
+    let check = Command::new(netsim()).arg("check").output().expect("netsim starts");
+    if !check.status.success() {
+        skip(test, String::from_utf8_lossy(&check.stderr).trim());
+    }
+    check.status.success()
+}
+
+fn scenario(name: &str) -> PathBuf {
+    root().join("netsim/scenarios").join(format!("{name}.toml"))
+}
+
+/// Runs scenarios and gives the report for people, or what was wrong.
+fn run(files: &[PathBuf], more: &[&str]) -> Result<String, String> {
+    let output = Command::new(netsim())
+        .args(["run", "--quiet", "--binary", BINARY])
+        .args(more)
+        .args(files)
+        .output()
+        .expect("netsim starts");
+    let text = said(&output);
+    if output.status.success() { Ok(text) } else { Err(text) }
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
+
+/// Everyone reaches a public host, those who share a network reach one another, and what needs a helper fails as it is known to.
+#[test]
+fn those_meet_who_can_meet_without_help() {
+    let test = "netsim::those_meet_who_can_meet_without_help";
+    let _alone = alone();
+    if can_run(test) {
+        attempts(test, || run(&[scenario("connectivity")], &[]).map(|_| "ten pairs as expected".into()));
+    }
+}
+
+/// No silence above 200 ms while packets arrive; the quality is printed.
+#[test]
+fn three_talk_over_busy_wifi_and_over_lte() {
+    let test = "netsim::three_talk_over_busy_wifi_and_over_lte";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    if sound::prompts().is_none() {
+        return skip(test, "the recorded prompts (package alsa-utils) are missing");
+    }
+    let Some(judge) = python::interpreter() else {
+        return skip(test, "the Python environment (scripts/setup.sh test) is missing");
+    };
+    let judge = format!("{} {}", judge.display(), root().join("tests/python/pesq_wb.py").display());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["busy-wifi", "lte"] {
+        attempts(test, || {
+            let json = folder.path().join(format!("{name}.json"));
+            let shown = json.display().to_string();
+            run(&[scenario(name)], &["--judge", &judge, "--json", &shown]).map(|_| figures(&json))
+        });
+    }
+}
+
+/// One line of what a report says about quality.
+fn figures(json: &Path) -> String {
+    let text = std::fs::read_to_string(json).expect("a report");
+    let reports: Value = serde_json::from_str(&text).expect("JSON");
+    let pairs = reports[0]["pairs"].as_array().cloned().unwrap_or_default();
+    let all = |name: &str| -> Vec<f64> { pairs.iter().filter_map(|pair| pair.pointer(name)?.as_f64()).collect() };
+    let (quality, silence) = (all("/sound/quality"), all("/sound/silence_ms"));
+    assert_eq!(quality.len(), pairs.len(), "the report rates every pair: {text}");
+    let mean = quality.iter().sum::<f64>() / quality.len() as f64;
+    let worst = quality.iter().copied().fold(f64::INFINITY, f64::min);
+    let longest = silence.iter().copied().fold(0.0, f64::max);
+    let pause = all("/pause_ms").into_iter().fold(0.0, f64::max);
+    let scenario = reports[0]["scenario"].as_str().unwrap_or_default();
+    format!(
+        "{scenario}: PESQ-WB {mean:.2} on average, {worst:.2} at worst; longest silence {longest:.0} ms, longest time without a packet {pause:.0} ms"
+    )
+}
+
+#[test]
+#[ignore = "takes a minute; make deep runs it"]
+fn a_call_outlives_outages_partitions_and_crashes() {
+    let test = "netsim::a_call_outlives_outages_partitions_and_crashes";
+    let _alone = alone();
+    if can_run(test) {
+        attempts(test, || run(&["mishaps", "roam"].map(scenario), &[]).map(|_| "as expected".into()));
+    }
+}
+
+/// Every kind of edge calls every other, a public one being called where there is one.
+#[test]
+#[ignore = "takes some minutes; make deep runs it"]
+fn every_edge_calls_every_other() {
+    /// Sessions at a time: more would measure the machine.
+    const SESSIONS: usize = 6;
+    let test = "netsim::every_edge_calls_every_other";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    let edges = edges();
+    assert!(edges.len() >= 10, "{edges:?}");
+    let pairs: Vec<(&String, &String)> =
+        edges.iter().enumerate().flat_map(|(at, one)| edges[at..].iter().map(move |other| (one, other))).collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (number, group) in pairs.chunks(SESSIONS).enumerate() {
+        let file = folder.path().join(format!("matrix-{number}.toml"));
+        let mut text = "seconds = 12\n".to_owned();
+        group.iter().enumerate().for_each(|(place, pair)| text += &session(place, pair.0, pair.1));
+        std::fs::write(&file, text).expect("a writable folder");
+        attempts(test, || run(std::slice::from_ref(&file), &[]).map(|_| format!("{group:?}")));
+    }
+    say(&format!("{test}: {} pairs", pairs.len()));
+}
+
+/// Their names, as netsim lists them.
+fn edges() -> Vec<String> {
+    let output = Command::new(netsim()).arg("edges").output().expect("netsim starts");
+    // The name ends where two spaces begin.
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| Some(line.split_once("  ")?.0.trim().to_owned()))
+        .collect()
+}
+
+/// One calls another, who is behind the first edge; `public` comes first in the list, so it is the one that is called.
+fn session(place: usize, called: &str, caller: &str) -> String {
+    let mut text = String::new();
+    for (role, edge) in [("called", called), ("caller", caller)] {
+        let name = format!("{role}-{place}");
+        // Writing into a String does not fail.
+        if edge != "public" {
+            let _ = write!(text, "[network.{name}]\nedge = \"{edge}\"\n[host.{name}]\nnetwork = \"{name}\"\n");
+        } else {
+            let _ = writeln!(text, "[host.{name}]");
+        }
+    }
+    let _ = write!(
+        text,
+        "[peer.called-{place}]\ndoes = \"create\"\n[peer.caller-{place}]\njoins = \"called-{place}\"\n\
+         [[expect]]\nof = [\"called-{place}\", \"caller-{place}\"]\nconnects_within = 10\npath = \"direct\"\n"
+    );
+    let udp = !["no udp", "https only"].contains(&caller);
+    if called != "public" || !udp {
+        text += "fails = \"it needs hole punching, a helper or a relay\"\n";
+    }
+    text
+}
