@@ -181,6 +181,7 @@ mod tests {
                 }
             }
             assert!(later.same_ratchet(&all));
+            assert_ne!(next(&base_key).as_slice(), base_key.as_slice(), "no step stays where it was");
             base_key = next(&base_key);
         }
         assert!(!all.same_ratchet(&StepKeys::derive(KeyId::new(5, 0), &base_key)));
