@@ -41,6 +41,8 @@ mod linux {
     const USAGE: u8 = 2;
     /// This machine cannot.
     const CANNOT: u8 = 3;
+    /// Somebody asked for the end (128 + SIGINT, as shells have it).
+    const INTERRUPT: u8 = 130;
 
     pub fn main() -> ExitCode {
         let cli = Cli::parse();
@@ -115,7 +117,11 @@ mod linux {
                 }
             };
             let report = run(scenario, &options, &mut tell).map_err(|error| {
-                let code = if matches!(error, RunError::Machine(_)) { CANNOT } else { USAGE };
+                let code = match error {
+                    RunError::Machine(_) => CANNOT,
+                    RunError::Interrupted => INTERRUPT,
+                    _ => USAGE,
+                };
                 (code, error.to_string())
             })?;
             if args.json.as_deref() != Some(Path::new("-")) {

@@ -168,6 +168,8 @@ pub struct Expect {
     pub max_silence_ms: Option<f64>,
     /// Least quality, as the judge given on the command line has it.
     pub min_quality: Option<f64>,
+    /// The simulation itself handed ninety-nine packets in a hundred over at most so much later than due, in milliseconds.
+    pub max_late_ms: Option<f64>,
     /// One of them has said this on its standard output.
     pub event: Option<EventExpect>,
     /// A program's standard output contains all of these.
@@ -340,6 +342,16 @@ impl Scenario {
             if let Some(name) = missing.or_else(|| networks.iter().find(|name| !known(name))) {
                 return Err(nobody(whose(), name));
             }
+            let own_way_out = |name: &&str| self.network.get(*name).is_some_and(|network| network.edge != "isolated");
+            let about_edge = !matches!(step.action, Action::Roam { .. });
+            if about_edge && !networks.iter().all(own_way_out) {
+                return Err(senseless(whose(), "that network has no router of its own"));
+            }
+            if let Action::Degrade { to, .. } = &step.action
+                && crate::profiles::named(to).is_none()
+            {
+                return Err(nobody(whose(), to));
+            }
             let one_place =
                 matches!(step.action, Action::Degrade { .. } | Action::Outage { .. } | Action::Restore { .. });
             if one_place && hosts.len() + networks.len() != 1 {
@@ -426,6 +438,8 @@ mod tests {
             ("[peer.bo]", "[peer.cy]", "cy"),
             ("does = \"create\"", "", "nobody creates"),
             ("hears = \"yes\"", "heard = \"yes\"", "heard"),
+            ("to = \"lte\"", "to = \"pigeon\"", "pigeon"),
+            ("host = \"ada\"", "network = \"internet\"", "no router"),
             ("hears = \"yes\"", "of = [\"eve\"]", "eve"),
             ("at = 1.5", "command = [\"true\"]", "command"),
         ] {

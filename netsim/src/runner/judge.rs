@@ -32,6 +32,10 @@ fn verdict(run: &Run<'_>, pairs: &[Pair], expect: &Expect) -> Expectation {
         findings.push(Finding { holds: false, says: "there is no such pair".into() });
     }
     findings.extend(expect.event.as_ref().map(|event| of_event(run, event)));
+    if let Some(limit) = expect.max_late_ms {
+        let late = run.driver.lateness().below(0.99).as_secs_f64() * 1e3;
+        findings.push(Finding { holds: late <= limit, says: format!("the simulation was late by {late:.2} ms") });
+    }
     if let Some(output) = &expect.output {
         let said =
             run.processes.get(&output.peer).map(|process| process.output() + &process.complaints()).unwrap_or_default();
@@ -138,6 +142,7 @@ fn describe(expect: &Expect) -> String {
     );
     parts.extend(expect.max_silence_ms.map(|limit| format!("no silence above {limit} ms while packets arrive")));
     parts.extend(expect.min_quality.map(|least| format!("quality at least {least}")));
+    parts.extend(expect.max_late_ms.map(|limit| format!("the simulation is late by {limit} ms at most")));
     parts.extend(expect.event.as_ref().map(|event| format!("{} says {}", event.peer, event.event)));
     parts.extend(expect.output.as_ref().map(|output| format!("{} says {:?}", output.peer, output.contains)));
     parts.join(", ")

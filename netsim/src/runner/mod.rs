@@ -59,9 +59,6 @@ pub enum RunError {
     /// A sound file cannot be used.
     #[error("{0}: {1}")]
     Sound(String, sound::SoundError),
-    /// A profile that a step names is not there.
-    #[error("there is no profile {0:?}")]
-    Profile(String),
     /// Somebody asked for the end.
     #[error("interrupted")]
     Interrupted,
@@ -165,7 +162,6 @@ impl Run<'_> {
 
     /// Starts a program; false if what it needs is not there yet.
     fn start(&mut self, name: &str, spec: &PeerSpec) -> Result<bool, RunError> {
-        let failed = |error| RunError::File(format!("starting {name}"), error);
         let mut command = match spec.does {
             Does::Run => {
                 let words: Vec<String> = spec.command.iter().map(|word| self.filled_in(word)).collect();
@@ -189,8 +185,10 @@ impl Run<'_> {
         };
         command.args(spec.args.iter().map(|word| self.filled_in(word)).filter(|_| spec.does != Does::Run));
         let host = self.host(self.scenario.host_of(name));
-        let process = Process::start(self.driver.host(host), std::mem::replace(&mut command, Command::new("")));
-        self.processes.insert(name.into(), process.map_err(failed)?);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let process = Process::start(self.driver.host(host), command)
+            .map_err(|error| RunError::File(format!("starting {name} ({program})"), error))?;
+        self.processes.insert(name.into(), process);
         Ok(true)
     }
 
@@ -265,7 +263,8 @@ impl Run<'_> {
         };
         Ok(match &step.action {
             Action::Degrade { host, network, to } => {
-                let profile = profiles::named(to).ok_or_else(|| RunError::Profile(to.clone()))?;
+                // The scenario was checked when it was read.
+                let profile = profiles::named(to).unwrap_or(&profiles::PROFILES[0]);
                 match host {
                     Some(host) => self.driver.with_router(|router| {
                         router.set_link(HostId(router.plan().host(host).unwrap_or_default()), profile)

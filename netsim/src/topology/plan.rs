@@ -333,3 +333,46 @@ impl PlannedEdge {
         Behaviour { translation: Translation::None, filtering: self.behaviour.filtering, ..Behaviour::FIREWALL }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::NetworkSpec;
+
+    fn network(edge: &str, behind: &str) -> NetworkSpec {
+        NetworkSpec { edge: edge.into(), behind: behind.into(), ..NetworkSpec::default() }
+    }
+
+    #[test]
+    fn a_kind_with_several_routers_is_as_many_networks() {
+        let mut topology = Topology::default();
+        topology.add_network("one", "double nat");
+        topology.add_host("a", "one");
+        topology.network.insert("two".into(), network("home", "one"));
+        topology.add_host("b", "two");
+        let plan = Plan::new(&topology).expect("a sound topology");
+        let [a, b] = ["a", "b"].map(|name| plan.host(name).expect("a host"));
+        assert_eq!(plan.way_out(plan.hosts[a].network).len(), 3, "home, carrier, Internet");
+        assert_eq!(plan.way_out(plan.hosts[b].network).len(), 4, "home behind home, too");
+        assert_eq!(plan.hosts[a].addresses, ["192.168.1.3".parse::<IpAddr>().expect("an address")]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_in_words() {
+        let refused = |networks: &[(&str, NetworkSpec)], word: &str| {
+            let mut topology = Topology::default();
+            topology.network.extend(networks.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())));
+            let error = Plan::new(&topology).expect_err(word).to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused(&[("one", network("home", "two")), ("two", network("home", "one"))], "behind itself");
+        refused(&[("one", network("home", "nowhere"))], "not there");
+        refused(&[("one", network("castle", "internet"))], "castle");
+        refused(&[("one", network("home", "internet")), ("two", network("firewall", "one"))], "public addresses");
+        refused(&[("one", NetworkSpec { mtu: 100, ..NetworkSpec::default() })], "MTU");
+        refused(&[("one", NetworkSpec { uplink: "string".into(), ..NetworkSpec::default() })], "string");
+        let mut crowd = Topology::default();
+        (0..MAX_MEMBERS).for_each(|number| crowd.add_host(&format!("host {number}"), "internet"));
+        assert_eq!(Plan::new(&crowd).err(), Some(PlanError::TooMany("hosts in one network")));
+    }
+}

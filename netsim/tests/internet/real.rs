@@ -161,14 +161,23 @@ fn a_megabyte_goes_through_a_narrow_nat_by_tcp() {
     if !can_run(test, &["python3"]) {
         return;
     }
-    let (code, said) = run(r#"
+    // Its IPv4 address, and its IPv6 address.
+    for (edge, address) in [("double nat", "{ip:server}"), ("home", "{ip2:server}")] {
+        let (code, said) = run(&MEGABYTE.replace("EDGE", edge).replace("ADDRESS", address));
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
+const MEGABYTE: &str = r#"
 seconds = 10
 ends_with = ["client"]
 [network.home]
-edge = "double nat"
+edge = "EDGE"
 uplink = "fibre"
 mtu = 1300
+ipv6 = true
 [host.server]
+ipv6 = true
 [host.client]
 network = "home"
 link = "wifi"
@@ -176,7 +185,7 @@ link = "wifi"
 does = "run"
 command = ["python3", "-c", '''
 import socket
-listener = socket.create_server(("", 443))
+listener = socket.create_server(("::", 443), family=socket.AF_INET6, dualstack_ipv6=True)
 socket = listener.accept()[0]
 while data := socket.recv(65536):
     socket.sendall(data)
@@ -186,7 +195,7 @@ at = 0.5
 does = "run"
 command = ["python3", "-c", '''
 import os, socket, threading
-socket = socket.create_connection(("{ip:server}", 443))
+socket = socket.create_connection(("ADDRESS", 443))
 said = os.urandom(1 << 20)
 threading.Thread(target=lambda: (socket.sendall(said), socket.shutdown(1))).start()
 heard = b"".join(iter(lambda: socket.recv(65536), b""))
@@ -194,6 +203,55 @@ print("all of it" if heard == said else f"{len(heard)} bytes")
 ''']
 [[expect]]
 output = { peer = "client", contains = ["all of it"] }
+"#;
+
+/// A host goes from one network to another while it sends, and its kernel goes with it.
+#[test]
+fn a_host_that_roams_speaks_from_another_address() {
+    let test = "real::a_host_that_roams_speaks_from_another_address";
+    if !can_run(test, &["python3"]) {
+        return;
+    }
+    let (code, said) = run(r#"
+seconds = 15
+ends_with = ["server"]
+[network.home]
+edge = "home"
+[network.phone]
+edge = "mobile"
+[host.server]
+[host.walker]
+network = "home"
+link = "wifi"
+[peer.server]
+does = "run"
+command = ["python3", "-c", '''
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 9))
+seen = []
+while len(seen) < 2:
+    address = server.recvfrom(100)[1][0]
+    if address not in seen:
+        seen.append(address)
+print("first", seen[0], "then", seen[1])
+''']
+[peer.walker]
+does = "run"
+command = ["python3", "-c", '''
+import socket, time
+walker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    walker.sendto(b"here", ("{ip:server}", 9))
+    time.sleep(0.05)
+''']
+[[step]]
+at = 1.5
+do = "roam"
+host = "walker"
+to = "phone"
+[[expect]]
+output = { peer = "server", contains = ["first 20.0.0.2 then 20.0.0.3"] }
 "#);
     assert_eq!(code, Some(0), "{said}");
 }
