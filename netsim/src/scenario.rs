@@ -164,7 +164,7 @@ pub struct Expect {
     pub path: Option<String>,
     /// Each hears what the other says.
     pub hears: Option<Hears>,
-    /// Longest silence in milliseconds while packets arrive.
+    /// Longest silence in milliseconds while packets arrive: what is left of the longest one after taking off the longest time without a packet.
     pub max_silence_ms: Option<f64>,
     /// Least quality, as the judge given on the command line has it.
     pub min_quality: Option<f64>,

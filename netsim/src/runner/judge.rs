@@ -83,8 +83,8 @@ fn of_pair(pair: &Pair, expect: &Expect) -> Vec<Finding> {
     }
     if let Some(limit) = expect.max_silence_ms {
         let pause = pair.pause_ms.unwrap_or(0.0);
-        // While nothing arrives nothing can be heard; afterwards the same limit holds.
-        let limit = if pause > limit { pause + limit } else { limit };
+        // While nothing arrives nothing can be heard: that much is the network's.
+        let limit = limit + pause;
         match sound {
             Some(sound) => found(
                 sound.silence_ms <= limit,
