@@ -49,15 +49,12 @@ pub(super) trait End: Sized + Send + 'static {
         T: SizedSample + FromSample<f32>,
         f32: FromSample<T>;
 
-    /// Starts `device` past `cpal` where that is better; none where it is not.
-    fn start_natively(
-        _device: &cpal::Device,
-        _format: Format,
-        _lend: &mut dyn FnMut() -> Option<Loan<Self>>,
-        _health: &Arc<Health>,
-    ) -> Option<Result<Flow, Error>> {
-        None
-    }
+    /// Starts the device of this id past `cpal`.
+    ///
+    /// # Errors
+    /// What ALSA says; the end is back with its lender then.
+    #[cfg(target_os = "linux")]
+    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<AlsaDevice, Error>;
 }
 
 /// Opens `device` in the best format it has and starts it: with short periods if it can, else with its own.
@@ -70,8 +67,11 @@ pub(super) fn start<E: End>(
     health: &Arc<Health>,
 ) -> Result<Flow, Error> {
     let format = format::choose(device, E::DIRECTION)?;
-    if let Some(native) = E::start_natively(device, format, lend, health) {
-        return native;
+    #[cfg(target_os = "linux")]
+    if let Some(id) = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa) {
+        let end = lend().ok_or_else(never_ended)?;
+        let device = E::start_alsa(id.id(), format, end, health.clone())?;
+        return Ok(Flow::Alsa { _device: device });
     }
     let mut build = |config| build::<E>(device, format, config, lend().ok_or_else(never_ended)?, health);
     let stream = match build(format.brisk()) {
@@ -153,16 +153,8 @@ impl End for MicWriter {
     }
 
     #[cfg(target_os = "linux")]
-    fn start_natively(
-        device: &cpal::Device,
-        format: Format,
-        lend: &mut dyn FnMut() -> Option<Loan<Self>>,
-        health: &Arc<Health>,
-    ) -> Option<Result<Flow, Error>> {
-        let id = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa)?;
-        let Some(end) = lend() else { return Some(Err(never_ended())) };
-        let microphone = start_microphone(id.id(), format, end, health.clone());
-        Some(microphone.map(|device| Flow::Alsa { _device: device }))
+    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<AlsaDevice, Error> {
+        start_microphone(id, format, end, health)
     }
 }
 
@@ -200,16 +192,8 @@ impl End for SpeakerReader {
     }
 
     #[cfg(target_os = "linux")]
-    fn start_natively(
-        device: &cpal::Device,
-        format: Format,
-        lend: &mut dyn FnMut() -> Option<Loan<Self>>,
-        health: &Arc<Health>,
-    ) -> Option<Result<Flow, Error>> {
-        let id = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa)?;
-        let Some(end) = lend() else { return Some(Err(never_ended())) };
-        let speaker = start_speaker(id.id(), format, end, health.clone());
-        Some(speaker.map(|device| Flow::Alsa { _device: device }))
+    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<AlsaDevice, Error> {
+        start_speaker(id, format, end, health)
     }
 }
 
