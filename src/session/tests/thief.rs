@@ -468,7 +468,7 @@ fn a_whole_stolen_state_and_a_recording_of_everything_open_what_is_claimed_and_n
 }
 
 #[test]
-#[ignore = "2,000 histories, each played up to three times: a quarter of an hour of one core"]
+#[ignore = "2,000 histories, each played up to three times; make deep runs it"]
 fn a_whole_stolen_state_opens_no_more_than_is_claimed_in_thousands_of_histories() {
     histories(10_000..12_000);
 }
