@@ -25,6 +25,7 @@ mod peer_connection;
 mod signalling;
 mod swarm;
 mod task;
+pub mod turn;
 mod webrtc_setup;
 
 #[cfg(test)]
