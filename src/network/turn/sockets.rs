@@ -133,7 +133,7 @@ async fn listen_to_clients(shared: Arc<Shared>, listener: usize, local: IpAddr) 
         let mut open = |announced: IpAddr| open_relayed(&shared, local, announced).ok();
         let now = Instant::now();
         let output =
-            shared.lock().from_client(now, client, &buffer[..length], TransactionId(rand::random()), &mut open);
+            shared.lock().on_client_datagram(now, client, &buffer[..length], TransactionId(rand::random()), &mut open);
         if let Some(output) = output {
             shared.send(output);
         }
@@ -155,7 +155,7 @@ async fn listen_to_peers(shared: Arc<Shared>, socket: Arc<UdpSocket>, relayed: S
     loop {
         let Some((length, peer)) = receive(&socket, &mut buffer).await else { continue };
         let transaction = TransactionId(rand::random());
-        let output = shared.lock().from_peer(Instant::now(), relayed, peer, &buffer[..length], transaction);
+        let output = shared.lock().on_peer_datagram(Instant::now(), relayed, peer, &buffer[..length], transaction);
         if let Some(output) = output {
             shared.send(output);
         }
