@@ -22,6 +22,7 @@ mod limits;
 mod media;
 mod media_pump;
 mod peer_connection;
+pub mod probe;
 pub(crate) mod records;
 mod signalling;
 mod swarm;
