@@ -7,6 +7,7 @@ mod allocator;
 mod boundary;
 mod call;
 mod discreet;
+mod helper;
 mod identities;
 mod lan;
 mod mesh;

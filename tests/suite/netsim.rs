@@ -15,7 +15,7 @@ fn netsim() -> PathBuf {
 }
 
 /// True if it can run here; otherwise the test is left out.
-fn can_run(test: &str) -> bool {
+pub fn can_run(test: &str) -> bool {
     let check = Command::new(netsim()).arg("check").output().expect("netsim starts");
     if !check.status.success() {
         skip(test, String::from_utf8_lossy(&check.stderr).trim());
@@ -28,7 +28,7 @@ fn scenario(name: &str) -> PathBuf {
 }
 
 /// Runs scenarios and gives the report for people, or what was wrong.
-fn run(files: &[PathBuf], more: &[&str]) -> Result<String, String> {
+pub fn run(files: &[PathBuf], more: &[&str]) -> Result<String, String> {
     let output = Command::new(netsim())
         .args(["run", "--quiet", "--binary", BINARY])
         .args(more)
