@@ -6,6 +6,7 @@ use super::notice::Notice;
 use super::peer::{Media, Member};
 use super::sender_key::Due;
 use super::trust::Told;
+use super::whereabouts::MAX_ROSTER_ADDRESSES;
 use super::{Entry, Session, pose, text};
 use crate::command::MAX_TEXT_BYTES;
 use rand::CryptoRng;
@@ -24,9 +25,6 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// A member whose media connection comes up later than this after it was handed our key is handed the current one.
 const KEY_STAYS_NEW: Duration = Duration::from_secs(1);
-
-/// Addresses of one peer in a roster.
-const MAX_ROSTER_ADDRESSES: usize = 8;
 
 impl<R: CryptoRng> Session<R> {
     /// A peer has proved that it belongs here.
@@ -167,12 +165,6 @@ impl<R: CryptoRng> Session<R> {
             })
         });
         std::iter::once(mine).chain(others).collect()
-    }
-
-    pub(super) fn learn_own_address(&mut self, address: Address) {
-        if self.addresses.len() < MAX_ROSTER_ADDRESSES && !self.addresses.contains(&address) {
-            self.addresses.push(address);
-        }
     }
 
     /// Makes our next sender key and hands it to everyone who is not lost.

@@ -101,6 +101,7 @@ impl<R: CryptoRng> Session<R> {
 
     /// Once a second: figures for the person, reports for the others.
     pub(super) fn every_second(&mut self, now: Instant) {
+        self.meet(now);
         let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
         self.audio_before = self.audio.bytes_sent;
         for id in self.member_ids() {

@@ -13,7 +13,7 @@ use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
 use resonance_protocol::media::{InboundPacket, KeyId, SealedPacket, Sealer};
-use resonance_protocol::peer::{Address, Transport, TransportId};
+use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -104,7 +104,12 @@ impl World {
 
     /// Where person number `index` can be dialled.
     pub fn address(index: usize) -> Address {
-        Address { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1_000 + index as u16, transport: Transport::Tcp }
+        Address {
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 1_000 + index as u16,
+            transport: Transport::Tcp,
+            listener: Listener::Peer,
+        }
     }
 
     fn rng(&self) -> StdRng {
@@ -417,7 +422,7 @@ impl World {
                 person.ended = person.ended.take().or(Some(ending));
                 person.alive = false;
             }
-            Effect::AddCandidate { .. } | Effect::Disconnect(_) => {}
+            Effect::AddCandidate { .. } | Effect::Disconnect(_) | Effect::Meet { .. } => {}
         }
     }
 

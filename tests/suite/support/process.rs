@@ -450,6 +450,7 @@ pub fn run(arguments: &[&str], patience: Duration) -> Outcome {
         .env("HOME", data.path())
         .env("XDG_DATA_HOME", data.path())
         .env("XDG_CONFIG_HOME", data.path())
+        .env("RESONANCE_NO_DHT", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
