@@ -28,6 +28,7 @@ mod rendezvous;
 mod signalling;
 mod swarm;
 mod task;
+pub mod turn;
 mod webrtc_setup;
 
 #[cfg(test)]
