@@ -33,6 +33,9 @@ const MAX_HELPER_HINTS: usize = 2;
 /// How long a new session waits for one more of its own addresses before it makes its link.
 const ADDRESS_PATIENCE: Duration = Duration::from_millis(150);
 
+/// How long it waits for all of them: there is other news, too.
+const LONGEST_ADDRESS_PATIENCE: Duration = Duration::from_millis(600);
+
 /// What a session is for.
 pub enum Goal {
     /// Make one.
@@ -87,7 +90,7 @@ impl Call {
             entrances.iter().filter_map(|place| Some((place.peer(), place.address()?))).collect();
         let helpers_in_link: Vec<Address> = helpers.iter().filter_map(network::Place::address).map(as_helper).collect();
         let (warnings, reminder) = match common.no_direct {
-            true => (discretion::warnings(&goal), Some(discretion::reminder(&goal))),
+            true => (discretion::warnings(common), Some(discretion::REMINDER)),
             false => (Vec::new(), None),
         };
         let mut transport_secret = Zeroizing::new([0; 32]);
@@ -125,8 +128,16 @@ impl Call {
             Goal::Lan(room) => Entry::Lan(room),
             Goal::Join(link) => Entry::Join(link),
             Goal::Create { hints, expires_in } => {
-                while let Ok(Some(event)) = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()).await {
-                    early.push(event);
+                let longest = tokio::time::sleep(LONGEST_ADDRESS_PATIENCE);
+                tokio::pin!(longest);
+                loop {
+                    tokio::select! {
+                        event = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()) => match event {
+                            Ok(Some(event)) => early.push(event),
+                            Ok(None) | Err(_) => break,
+                        },
+                        () = &mut longest => break,
+                    }
                 }
                 let hints = if hints { hints_of(own_addresses(&early), helpers_in_link) } else { Vec::new() };
                 let authority = Box::new(AuthorityKey::generate(&mut rng));
@@ -376,6 +387,7 @@ fn own_addresses(events: &[network::Event]) -> Vec<Address> {
             network::Event::Listening { compact, .. } => *compact,
             _ => None,
         })
+        .filter(|address| address.listener == Listener::Peer)
         .collect();
     // A link-local IPv6 address says nothing without the interface that it belongs to.
     let reachable = |ip: IpAddr| !ip.is_loopback() && !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());

@@ -1,6 +1,7 @@
 //! Meeting beyond the local network: helpers, relays, the distributed hash table, and whether we can be reached ourselves.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use libp2p::core::{ConnectedPoint, Endpoint};
@@ -17,6 +18,7 @@ use crate::network::limits::{MAX_AWAITED, MAX_UNPROVED, NODE_PATIENCE, PROOF_PAT
 use crate::network::relays::{self, Class, Purpose, Relays, Way};
 use crate::network::rendezvous::{Ask, Rendezvous};
 use crate::network::swarm::{BehaviourEvent, KADEMLIA, RelayedPeers};
+use crate::network::turn::offer;
 use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Via, address};
 
 /// A peer at the other end of a connection, whoever it is.
@@ -27,6 +29,8 @@ struct Node {
     relays: bool,
     /// It serves the distributed hash table.
     serves_table: bool,
+    /// It serves STUN and TURN.
+    serves_media: bool,
 }
 
 /// What this side of the task remembers.
@@ -132,7 +136,7 @@ impl Task {
         let now = Instant::now();
         let address = endpoint.get_remote_address().clone();
         let named = endpoint.is_dialer() && self.meeting.relays.connected(peer, &address);
-        let new = || Node { since: now, connections: HashMap::new(), relays: false, serves_table: false };
+        let new = || Node { since: now, connections: HashMap::new(), relays: false, serves_table: false, serves_media: false };
         let node = self.meeting.nodes.entry(peer).or_insert_with(new);
         node.connections.insert(connection, (Way::of(endpoint), address));
         if let Some(since) = self.meeting.unproved.get_mut(&peer) {
@@ -169,10 +173,39 @@ impl Task {
         let Some(node) = self.meeting.nodes.get_mut(&peer) else { return false };
         node.relays = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
         node.serves_table = info.protocols.contains(&KADEMLIA);
-        let useful = node.relays || node.serves_table;
+        node.serves_media = info.protocols.contains(&offer::PROTOCOL);
+        let useful = node.relays || node.serves_table || node.serves_media;
         self.tend_meeting(Instant::now());
         // Whoever asks the table of us speaks nothing of its own.
         useful || self.meeting.relays.is_place(&peer) || self.meeting.reachable
+    }
+
+    /// Helpers and members who serve STUN and TURN, the helpers first, and where they are.
+    pub(super) fn serving(&self) -> Vec<(PeerId, bool)> {
+        let serving = self.meeting.nodes.iter().filter(|(_, node)| node.serves_media);
+        let mut serving: Vec<(PeerId, bool)> = serving
+            .map(|(peer, _)| (*peer, self.is_helper(peer)))
+            .filter(|(peer, helper)| *helper || self.settings.only.is_none() && self.is_relayed(peer))
+            .collect();
+        serving.sort_by_key(|(peer, helper)| (!helper, *peer));
+        serving
+    }
+
+    /// Whether `peer` is a helper of ours.
+    pub(super) fn is_helper(&self, peer: &PeerId) -> bool {
+        self.meeting.relays.is_helper(peer)
+    }
+
+    /// Whether `peer` is a member, for whom we relay.
+    pub(super) fn is_relayed(&self, peer: &PeerId) -> bool {
+        self.meeting.is_member(peer)
+    }
+
+    /// Where `peer` is connected from, if directly.
+    pub(super) fn seen_at(&self, peer: &PeerId) -> Option<IpAddr> {
+        let ways = self.meeting.nodes.get(peer)?.connections.values();
+        let direct = ways.filter(|(way, _)| *way == Way::Direct);
+        direct.filter_map(|(_, at)| address::compact(at)).map(|(_, at)| at.ip).next()
     }
 
     /// Whether `peer` was found in the table.
