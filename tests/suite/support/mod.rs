@@ -3,6 +3,7 @@
 pub mod namespaces;
 pub mod process;
 pub mod python;
+pub mod simulation;
 pub mod sound;
 pub mod sound_server;
 pub mod terminal;
