@@ -82,7 +82,8 @@ pub struct PeerSpec {
     /// Programs whose multiaddrs it gets as `--helper`.
     pub helpers: Vec<String>,
     /// The command line of `run`. `{ip:HOST}` and `{ip2:HOST}` become a host's addresses, `{outer:NETWORK}` that of a
-    /// network's router, here and in `args`.
+    /// network's router, here and in `args`; `{link:PEER}` becomes the link of somebody's session and `{multiaddr:PEER}` where somebody can be
+    /// reached (the first that was said): it starts when they have said it.
     pub command: Vec<String>,
 }
 

@@ -130,7 +130,8 @@ fn everyone_meets_everyone_through_a_helper_or_directly() {
         let names: Vec<String> = group.iter().map(ToString::to_string).collect();
         attempts(test, || {
             let report = play(&format!("matrix-{number}"), &(sessions(group) + &expectations(group)), &[])?;
-            let times: Vec<String> = names.iter().enumerate().map(|(place, name)| figures(&report, place, name)).collect();
+            let times: Vec<String> =
+                names.iter().enumerate().map(|(place, name)| figures(&report, place, name)).collect();
             Ok(times.join("; "))
         });
     }
@@ -160,7 +161,8 @@ fn measure_every_pair_twenty_times() {
     for (number, group) in pairs().chunks(SESSIONS).enumerate() {
         for seed in 1..=TRIES {
             let seed = seed.to_string();
-            let report = play(&format!("measure-{number}"), &sessions(group), &["--seed", &seed]).expect("nothing is expected");
+            let report =
+                play(&format!("measure-{number}"), &sessions(group), &["--seed", &seed]).expect("nothing is expected");
             for pair in report.pairs() {
                 let is_direct = pair["path"] == "direct";
                 possible += usize::from(pair["direct_possible"] == true);

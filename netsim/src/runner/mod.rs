@@ -187,6 +187,9 @@ impl Run<'_> {
         let mut command = match spec.does {
             Does::Run => {
                 let words: Vec<String> = spec.command.iter().map(|word| self.filled_in(word)).collect();
+                if words.iter().any(|word| word.contains("{link:") || word.contains("{multiaddr:")) {
+                    return Ok(false);
+                }
                 let mut command = Command::new(&words[0]);
                 command.args(&words[1..]);
                 command
@@ -268,7 +271,7 @@ impl Run<'_> {
         Some(created.field("link").to_owned())
     }
 
-    /// A word of a command line, with the addresses of hosts in it.
+    /// A word of a command line, with the addresses of hosts in it, and what others have said, as far as they have.
     fn filled_in(&self, word: &str) -> String {
         let mut text = word.to_owned();
         self.driver.with_router(|router| {
@@ -284,6 +287,14 @@ impl Run<'_> {
                 }
             }
         });
+        for (name, process) in self.processes.iter().filter(|_| text.contains('{')) {
+            if let Some(created) = process.find(|line| line.kind() == "session_created") {
+                text = text.replace(&format!("{{link:{name}}}"), created.field("link"));
+            }
+            if let Some(first) = process.multiaddrs().and_then(|all| all.into_iter().next()) {
+                text = text.replace(&format!("{{multiaddr:{name}}}"), &first);
+            }
+        }
         text
     }
 

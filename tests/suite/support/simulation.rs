@@ -71,6 +71,15 @@ impl Report {
         self.pairs().iter().filter_map(|pair| pair.pointer(pointer)?.as_f64()).collect()
     }
 
+    /// What each program took at its peak.
+    pub fn memory(&self) -> String {
+        let programs = self.0["programs"].as_array().into_iter().flatten();
+        let shown = programs.filter_map(|program| {
+            Some(format!("{} {:.0} MB", program["name"].as_str()?, program["memory_mb"].as_f64()?))
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
     /// All pairs, in both directions.
     pub fn pairs(&self) -> &[Value] {
         self.0["pairs"].as_array().map_or(&[], Vec::as_slice)
