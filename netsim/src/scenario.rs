@@ -73,6 +73,8 @@ pub struct PeerSpec {
     pub joins: Option<String>,
     /// When it starts, in seconds after the beginning.
     pub at: f64,
+    /// Not before these programs have said something.
+    pub after: Vec<String>,
     /// What it says: `speech` (default), `silence`, `tone:HZ`, `wav:FILE`, `wav-loop:FILE`.
     pub says: Option<String>,
     /// More arguments.
@@ -352,8 +354,12 @@ impl Scenario {
             {
                 return Err(nobody(whose, other));
             }
-            if let Some(other) =
-                spec.bootstrap.iter().chain(&spec.helpers).find(|other| !self.peer.contains_key(*other))
+            if let Some(other) = spec
+                .after
+                .iter()
+                .chain(&spec.bootstrap)
+                .chain(&spec.helpers)
+                .find(|other| !self.peer.contains_key(*other))
             {
                 return Err(nobody(whose, other));
             }

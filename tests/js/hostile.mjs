@@ -24,6 +24,8 @@ function node (ip, services) {
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
+    // In milliseconds: on a busy machine a handshake takes its time.
+    connectionManager: { dialTimeout: 30000, outboundUpgradeTimeout: 30000, protocolNegotiationTimeout: 30000 },
     services: { identify: identify(), ping: ping(), ...services }
   })
 }
@@ -70,7 +72,7 @@ async function providers (ip, link, count, server) {
       }
     }
   }
-  await Promise.all([worker(), worker(), worker(), worker()])
+  await Promise.all(Array.from({ length: 8 }, worker))
   console.log(`${said} strangers say that they are members`)
 }
 

@@ -16,6 +16,8 @@ import { createLibp2p } from 'libp2p'
 
 const [ip, servers] = process.argv.slice(2)
 const PORT = 4001
+// In milliseconds: on a busy machine a handshake takes its time.
+const PATIENCE = 30000
 
 // Everybody's addresses are public here, and a small network has none to spare.
 async function start (port, more) {
@@ -25,7 +27,13 @@ async function start (port, more) {
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    connectionManager: { inboundConnectionThreshold: 100 },
+    connectionManager: {
+      inboundConnectionThreshold: 1000,
+      dialTimeout: PATIENCE,
+      inboundUpgradeTimeout: PATIENCE,
+      outboundUpgradeTimeout: PATIENCE,
+      protocolNegotiationTimeout: PATIENCE
+    },
     services: {
       identify: identify(),
       ping: ping(),
@@ -41,8 +49,10 @@ const nodes = []
 for (let number = 0; number <= count; number++) {
   nodes.push(await start(PORT + number, number === count ? { relay: circuitRelayServer() } : {}))
 }
-for (const node of nodes) {
-  await Promise.all(nodes.filter(other => other !== node).map(other => node.dial(other.getMultiaddrs())))
+for (const [number, node] of nodes.entries()) {
+  for (const other of nodes.slice(number + 1)) {
+    await node.dial(other.getMultiaddrs())
+  }
 }
 for (const node of nodes) {
   console.log(node.getMultiaddrs()[0].toString())

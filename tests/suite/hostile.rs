@@ -25,7 +25,7 @@ fn two_hundred_false_members_in_the_hash_table_keep_nobody_from_meeting() {
     };
     let text = format!(
         r#"
-seconds = 75
+seconds = 100
 [host.js]
 link = "fibre"
 [host.crowd]
@@ -53,7 +53,7 @@ does = "run"
 at = 6
 command = ["{}", "{}", "providers", "{{ip:crowd}}", "{{link:ada}}", "200", "{{multiaddr:js}}"]
 [peer.bo]
-at = 50
+after = ["crowd"]
 args = ["--no-mdns"]
 bootstrap = ["js"]
 [[expect]]

@@ -183,6 +183,10 @@ impl Run<'_> {
 
     /// Starts a program; false if what it needs is not there yet.
     fn start(&mut self, name: &str, spec: &PeerSpec) -> Result<bool, RunError> {
+        let silent = |name: &String| self.processes.get(name).is_none_or(|process| process.mark() == 0);
+        if spec.after.iter().any(silent) {
+            return Ok(false);
+        }
         let Some(met) = self.where_to_meet(spec) else { return Ok(false) };
         let mut command = match spec.does {
             Does::Run => {
@@ -287,7 +291,7 @@ impl Run<'_> {
                 }
             }
         });
-        for (name, process) in self.processes.iter().filter(|_| text.contains('{')) {
+        for (name, process) in &self.processes {
             if let Some(created) = process.find(|line| line.kind() == "session_created") {
                 text = text.replace(&format!("{{link:{name}}}"), created.field("link"));
             }
