@@ -356,3 +356,57 @@ fn a_capture_holds_what_a_host_sent_and_got() {
         assert!(bytes.windows(18).any(|window| window == b"a word on the wire"), "{host}");
     }
 }
+
+/// A command in a shell on a host behind a carrier's NAT: it sees its own address, and a server sees the carrier's.
+#[test]
+fn a_shell_is_on_the_host_that_was_asked_for() {
+    let test = "real::a_shell_is_on_the_host_that_was_asked_for";
+    if !can_run(test, &["python3"]) {
+        return;
+    }
+    let look = "import socket\nway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nway.connect(('20.0.0.3', 9))\nprint('I am', way.getsockname()[0])";
+    let shell = |more: &[&str]| {
+        let mut command = Command::new(NETSIM);
+        told(command.arg("shell").args(more).args(["python3", "-c", look]).output().expect("it starts"))
+    };
+    let (code, said) = shell(&["--edge", "double nat", "--link", "lte", "--"]);
+    assert!(code == Some(0) && said.contains("I am 192.168.1.2"), "{code:?} {said}");
+    let (code, said) = shell(&["--host", "server", "--"]);
+    assert!(code == Some(0) && said.contains("I am 20.0.0."), "{code:?} {said}");
+    let (code, said) = shell(&["--host", "nobody", "--"]);
+    assert!(code == Some(2) && said.contains("neighbour"), "{code:?} {said}");
+}
+
+/// A step that freezes a program stops it, and one that thaws it lets it go on; meanwhile it is said what happens, and afterwards what came of it.
+#[test]
+fn what_happens_is_told_and_the_report_is_json() {
+    let test = "real::what_happens_is_told_and_the_report_is_json";
+    if !can_run(test, &["python3"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("story.toml");
+    let count = r#"import time
+for number in range(30):
+    print(number, flush=True)
+    time.sleep(0.1)
+print("longest", "x")"#;
+    let scenario = format!(
+        "seconds = 8\nends_with = [\"counter\"]\n[host.counter]\n[peer.counter]\ndoes = \"run\"\ncommand = [\"python3\", \"-c\", '''{count}''']\n\
+         [[step]]\nat = 1\ndo = \"freeze\"\npeer = \"counter\"\n[[step]]\nat = 3\ndo = \"thaw\"\npeer = \"counter\"\n\
+         [[expect]]\noutput = {{ peer = \"counter\", contains = [\"longest\"] }}\n[[expect]]\nmax_memory_mb = 200\n"
+    );
+    std::fs::write(&file, scenario).expect("a writable folder");
+    let output = Command::new(NETSIM).args(["run", "--json", "-"]).arg(&file).output().expect("it starts");
+    let progress = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{progress}");
+    for words in ["counter starts", "counter is frozen", "counter goes on"] {
+        assert!(progress.contains(words), "{words}: {progress}");
+    }
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+    let seconds = report[0]["seconds"].as_f64().expect("a number");
+    assert!(
+        report[0]["passed"] == true && seconds > 4.9,
+        "three seconds of counting and two of standing still: {seconds}"
+    );
+}
