@@ -17,6 +17,7 @@ mod refusal;
 mod screen;
 mod secrecy;
 mod spatial;
+mod stun;
 mod support;
 mod tidy;
 
