@@ -201,7 +201,7 @@ impl<R: CryptoRng> Session<R> {
         let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Initiating { .. }))?;
         let Stage::Initiating { initiator, .. } = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
-        match initiator.finish(&local, message, &mut self.rng) {
+        match initiator.finish(now, &local, message, &mut self.rng) {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
@@ -220,7 +220,7 @@ impl<R: CryptoRng> Session<R> {
         let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Responding(_)))?;
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
-        let established = Box::new(responder.finish(&local, message).ok()?);
+        let established = Box::new(responder.finish(now, &local, message).ok()?);
         self.set_attempt(now, from, Stage::confirming(established, None));
         self.greet(now, from);
         Some(())
@@ -415,6 +415,9 @@ impl<R: CryptoRng> Session<R> {
     pub(super) fn tick_acquaintance(&mut self, now: Instant) {
         let mut redo = Vec::new();
         for (id, peer) in &mut self.peers {
+            if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt {
+                established.channel.handle_timeout(now);
+            }
             if peer.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
                 peer.attempt = None;
                 peer.back_off(now);

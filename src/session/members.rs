@@ -279,8 +279,8 @@ impl<R: CryptoRng> Session<R> {
         let handed_over = SenderKey::from_signal(key);
         if member.their_key.is_none_or(|newest| newest < handed_over.id()) {
             member.their_key = Some(handed_over.id());
-            let sender = member.identity.fingerprint();
-            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason));
+            let (sender, ago) = (member.identity.fingerprint(), member.channel.age());
+            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason).sent(ago));
             self.audio(AudioEffect::OpeningKey { peer: from, key: opening });
             self.notice_rekeyed(from.short(), key.reason);
         }

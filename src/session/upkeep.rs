@@ -112,9 +112,9 @@ impl<R: CryptoRng> Session<R> {
                 jitter_ms: stats.jitter_ms,
                 buffer_ms: stats.jitter_buffer_ms,
             };
-            let lost = member.lost_since.is_some();
             self.notice(Notice::Stats(stats));
-            if !lost && self.peers.get(&id).is_some_and(|peer| peer.connected) {
+            // To those who are lost, too: it keeps the channels' clocks together.
+            if self.peers.get(&id).is_some_and(|peer| peer.connected) {
                 self.tell(now, id, &quality);
             }
         }

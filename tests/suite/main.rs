@@ -21,6 +21,7 @@ mod screen;
 mod secrecy;
 mod spatial;
 mod staying;
+mod stun;
 mod support;
 mod tidy;
 

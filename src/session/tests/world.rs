@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// One way through the virtual network.
 const DELAY: Duration = Duration::from_millis(5);
 
+/// A channel takes messages that are not later than this.
+pub const LATE: Duration = Duration::from_millis(6_500);
+
 /// Seconds since 1970 when the world begins.
 pub const UNIX_TIME: u64 = 1_800_000_000;
 
@@ -58,6 +61,8 @@ pub struct World {
     pub frame: Duration,
     /// Share of packets that are lost.
     pub loss: f64,
+    /// Share of sealed signals that come up to [`LATE`] later.
+    pub late: f64,
     /// Who sealed with which key, first and last when.
     pub sealed: BTreeMap<(usize, KeyId), (Instant, Instant)>,
     /// Every key that was handed over: when, by whom, to whom.
@@ -90,6 +95,7 @@ impl World {
             middle: None,
             frame: Duration::from_millis(20),
             loss: 0.0,
+            late: 0.0,
             sealed: BTreeMap::new(),
             handed_over: Vec::new(),
             chance: StdRng::seed_from_u64(4),
@@ -376,7 +382,9 @@ impl World {
                         self.serial += 1;
                         let receipt = self.serial;
                         self.receipts.insert(receipt, (index, target, id));
-                        self.happen(target, DELAY, Event::Message { from: me, bytes, receipt });
+                        let late = bytes[0] == 4 && self.late > 0.0 && self.chance.random_bool(self.late);
+                        let delay = if late { self.chance.random_range(DELAY..LATE) } else { DELAY };
+                        self.happen(target, delay, Event::Message { from: me, bytes, receipt });
                     }
                     None => self.happen(index, DELAY, Event::Undelivered { to, id, why: Undelivered::Unreachable }),
                 }
