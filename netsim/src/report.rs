@@ -63,7 +63,7 @@ pub struct Pair {
     pub found_s: Option<f64>,
     /// How: `hint`, `mdns`, `dht`, `member`.
     pub via: Option<String>,
-    /// True if a direct path is possible, as the oracle has it.
+    /// True if a direct path by UDP is possible, as the oracle has it.
     pub direct_possible: bool,
     /// Seconds from the start of the later of both to the connection.
     pub connected_s: Option<f64>,

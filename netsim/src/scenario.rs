@@ -184,7 +184,7 @@ pub struct Expect {
     pub of: Vec<String>,
     /// They are connected so many seconds after the later of both was started.
     pub connects_within: Option<f64>,
-    /// Their path is this one in the end. `best`: direct where the oracle holds that possible, otherwise any other.
+    /// Their path is this one in the end. `best`: direct where the oracle holds that possible by UDP, otherwise any.
     pub path: Option<String>,
     /// Each hears what the other says.
     pub hears: Option<Hears>,

@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 
 /// How often the timeline is looked at.
 const TICK: Duration = Duration::from_millis(10);
+/// How often recordings' lengths are looked at, and programs' memory, in ticks: 50 ms, 1 s.
+const LOOK_AT_RECORDINGS: u64 = 5;
+const LOOK_AT_MEMORY: u64 = 100;
 /// How long a program may take to leave.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// A program that outlives its scenario leaves by itself after this, should nobody be left to end it.
@@ -136,7 +139,7 @@ impl Run<'_> {
         let mut steps = self.scenario.step.iter().peekable();
         let mut waiting: Vec<(&String, &PeerSpec)> = self.scenario.peer.iter().collect();
         waiting.sort_by(|a, b| a.1.at.total_cmp(&b.1.at));
-        loop {
+        for tick in 0_u64.. {
             let passed = self.begin.elapsed().as_secs_f64();
             if INTERRUPTED.load(Ordering::Relaxed) {
                 return Err(RunError::Interrupted);
@@ -154,12 +157,18 @@ impl Run<'_> {
                 tell(passed, &self.happen(step)?);
             }
             self.show_events(passed, tell);
-            self.watch_recordings();
+            if tick.is_multiple_of(LOOK_AT_RECORDINGS) {
+                self.watch_recordings();
+            }
+            if tick.is_multiple_of(LOOK_AT_MEMORY) {
+                self.watch_memory();
+            }
             if passed >= self.scenario.seconds || self.is_over() {
-                return Ok(());
+                break;
             }
             std::thread::sleep(TICK);
         }
+        Ok(())
     }
 
     /// A recording is written as it is heard, block by block, and never before: of all that its lengths say of its begin the earliest is true.
@@ -171,6 +180,14 @@ impl Run<'_> {
                 let Some(begin) = Instant::now().checked_sub(heard) else { continue };
                 let known = self.recordings.entry(file.path()).or_insert(begin);
                 *known = begin.min(*known);
+            }
+        }
+    }
+
+    fn watch_memory(&mut self) {
+        for (name, process) in &self.processes {
+            if let Some(peak) = process.peak_memory_mb() {
+                self.memory.insert(name.clone(), peak);
             }
         }
     }
@@ -417,8 +434,7 @@ impl Run<'_> {
     /// Everybody leaves; gives the time when they were told.
     fn leave(&mut self) -> Instant {
         let end = Instant::now();
-        let memory = |(name, process): (&String, &Process)| Some((name.clone(), process.peak_memory_mb()?));
-        self.memory = self.processes.iter().filter_map(memory).collect();
+        self.watch_memory();
         for process in self.processes.values_mut() {
             process.tell("quit");
         }
