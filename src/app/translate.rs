@@ -23,7 +23,13 @@ pub fn network_event(event: network::Event) -> Option<Event> {
     use network::Event as Net;
     Some(match event {
         Net::Listening { compact, .. } => Event::Listening(compact?),
-        Net::Discovered { peer } => Event::Discovered(peer),
+        Net::Discovered { peer, via } => {
+            let via = match via {
+                network::Via::Mdns => "mdns",
+                network::Via::Dht => "dht",
+            };
+            Event::Discovered { peer, via }
+        }
         Net::DiscoveryFailed { reason } => Event::DiscoveryFailed(reason),
         Net::Connected { peer, remote } => Event::Connected { peer, remote },
         Net::Disconnected { peer } => Event::Disconnected(peer),
@@ -99,6 +105,7 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
         Effect::Acknowledge(receipt) => Command::Acknowledge { receipt },
         Effect::Refuse(receipt) => Command::Refuse { receipt },
         Effect::Disconnect(peer) => Command::Disconnect { peer },
+        Effect::Meet { own, keys } => Command::Meet { own, keys },
         Effect::OpenMedia(peer) => Command::OpenMedia { peer },
         Effect::AcceptOffer { peer, sdp } => Command::AcceptOffer { peer, sdp },
         Effect::AcceptAnswer { peer, sdp } => Command::AcceptAnswer { peer, sdp },

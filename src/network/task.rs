@@ -1,26 +1,30 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
+mod meeting;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+pub(super) use meeting::Meeting;
 
 use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, request_response};
-use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::peer::{Address, Listener, TransportId};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::address_book::AddressBook;
 use super::candidates::Loopback;
 use super::deliveries::Deliveries;
-use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_CONNECTIONS, STRANGER_PATIENCE};
+use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_DIALS, STRANGER_PATIENCE};
 use super::media::Media;
 use super::peer_connection::{Instruction, Opening, Shared};
 use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
 use super::swarm::{Behaviour, BehaviourEvent, Settings};
-use super::{Command, Event, Undelivered, address};
+use super::{Command, Event, Undelivered, Via, address};
 
 /// How often what has expired is looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
@@ -37,7 +41,7 @@ struct Connected {
     /// The application knows of it. It is told only once the peer has said something on a connection: of several dials
     /// at once all but one are given up, and those may look established here for a moment.
     announced: bool,
-    /// It acknowledged a message of ours, or we one of its: it belongs to the session.
+    /// We acknowledged a message of its: it belongs to the session.
     member: bool,
 }
 
@@ -52,6 +56,7 @@ impl Connected {
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     settings: Settings,
+    meeting: Meeting,
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<Event>,
     peers: HashMap<TransportId, Connected>,
@@ -68,6 +73,7 @@ impl Task {
     pub(super) fn new(
         swarm: Swarm<Behaviour>,
         settings: Settings,
+        meeting: Meeting,
         shared: Shared,
         commands: mpsc::UnboundedReceiver<Command>,
         events: mpsc::Sender<Event>,
@@ -77,6 +83,7 @@ impl Task {
         Self {
             swarm,
             settings,
+            meeting,
             commands,
             events,
             peers: HashMap::new(),
@@ -122,6 +129,7 @@ impl Task {
             Command::Send { to, bytes, id } => self.send(to, bytes, id).await,
             Command::Acknowledge { receipt } => self.acknowledge(receipt),
             Command::Refuse { receipt } => drop(self.deliveries.acknowledge(receipt)),
+            Command::Meet { own, keys } => self.meet(own, keys),
             Command::Disconnect { peer } => {
                 if let Some(id) = address::peer_id(&peer) {
                     // An error only says that there was no connection.
@@ -139,8 +147,11 @@ impl Task {
     }
 
     async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
+        let (helpers, direct): (Vec<Address>, Vec<Address>) =
+            addresses.iter().partition(|address| address.listener == Listener::Helper);
+        self.learn_helpers(peer, &helpers);
         let dialable = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
-        let mut multiaddrs: Vec<Multiaddr> = addresses.iter().filter(dialable).map(address::multiaddr).collect();
+        let mut multiaddrs: Vec<Multiaddr> = direct.iter().filter(dialable).map(address::multiaddr).collect();
         multiaddrs.truncate(MAX_ADDRESSES_PER_PEER);
         let Some(transport_id) = peer else {
             for multiaddr in multiaddrs {
@@ -163,11 +174,12 @@ impl Task {
         // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried.
         let options = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(known).build();
         self.start_dial(peer, options).await;
+        self.dial_through(transport_id).await;
     }
 
     async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
         let connection = options.connection_id();
-        if self.dials.len() >= MAX_PENDING_CONNECTIONS as usize {
+        if self.dials.len() >= MAX_PENDING_DIALS as usize {
             let reason = "too many connections are being set up".into();
             return self.emit(Event::DialFailed { peer, reason }).await;
         }
@@ -207,8 +219,11 @@ impl Task {
     }
 
     fn is_member(&mut self, peer: &TransportId) {
-        if let Some(connected) = self.peers.get_mut(peer) {
-            connected.member = true;
+        if let Some(connected) = self.peers.get_mut(peer)
+            && !std::mem::replace(&mut connected.member, true)
+        {
+            let id = connected.id;
+            self.node_proved(id);
         }
     }
 
@@ -223,17 +238,23 @@ impl Task {
     async fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                let compact = address::compact(&address).map(|(_, compact)| compact);
+                let compact = self.listens(&address);
                 self.emit(Event::Listening { address: address.to_string(), compact }).await;
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.dials.remove(&connection_id);
-                self.on_connected(peer_id, connection_id, &endpoint);
+                let asked_for = self.node_connected(peer_id, connection_id, &endpoint);
+                self.on_connected(peer_id, connection_id, &endpoint, asked_for);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                self.node_disconnected(peer_id, connection_id);
                 self.on_disconnected(peer_id, connection_id, num_established).await;
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+            SwarmEvent::ExternalAddrConfirmed { address } => self.is_reached_at(address).await,
+            SwarmEvent::ExternalAddrExpired { .. } => self.is_reached_no_more(),
+            SwarmEvent::ListenerClosed { listener_id, .. } => self.listens_no_more(listener_id),
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                self.node_not_reached(peer_id);
                 let Some(peer) = self.dials.remove(&connection_id) else { return };
                 let reason = explain(&error);
                 tracing::debug!(?peer, reason, "dial failed");
@@ -246,10 +267,12 @@ impl Task {
         }
     }
 
-    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint, asked_for: bool) {
         let Some(peer) = address::transport_id(&id) else {
-            // No member has such a name. An error only says that it left by itself.
-            let _ = self.swarm.disconnect_peer_id(id);
+            if !asked_for {
+                // No member has such a name. An error only says that it left by itself.
+                let _ = self.swarm.disconnect_peer_id(id);
+            }
             return;
         };
         let remote = address::compact(endpoint.get_remote_address()).map(|(_, compact)| compact);
@@ -266,8 +289,12 @@ impl Task {
         let Some(connected) = self.peers.get_mut(&peer).filter(|connected| !connected.announced) else { return };
         connected.announced = true;
         let remote = connected.connections.get(&connection).copied().flatten();
+        let id = connected.id;
         tracing::debug!(%peer, "connected");
         self.emit(Event::Connected { peer, remote }).await;
+        if self.was_found(&id) {
+            self.tell_found(peer).await;
+        }
     }
 
     async fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId, left: u32) {
@@ -281,6 +308,7 @@ impl Task {
         self.deliveries.forget(&peer);
         if self.peers.remove(&peer).is_some_and(|connected| connected.announced) {
             tracing::debug!(%peer, "disconnected");
+            self.look_again();
             self.emit(Event::Disconnected { peer }).await;
         }
     }
@@ -300,7 +328,7 @@ impl Task {
                     self.addresses.forget(&id, &without_peer(address));
                 }
             }
-            _ => {}
+            event => self.on_meeting_event(event).await,
         }
     }
 
@@ -315,16 +343,21 @@ impl Task {
         }
         for peer in announced {
             tracing::debug!(%peer, "found on the local network");
-            self.emit(Event::Discovered { peer }).await;
+            self.emit(Event::Discovered { peer, via: Via::Mdns }).await;
         }
     }
 
     async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let useful = self.node_identified(id, info);
+        self.dial_awaited().await;
         let Some(peer) = address::transport_id(&id) else { return };
         if self.peers.get(&peer).is_none_or(|connected| connected.announced) {
             return;
         }
         if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
+            if useful {
+                return;
+            }
             tracing::debug!(%peer, "not a resonance peer");
             // An error only says that it left by itself.
             let _ = self.swarm.disconnect_peer_id(id);
@@ -350,9 +383,7 @@ impl Task {
                 received
             }
             Signalling::Message { peer, message: Message::Response { request_id, .. }, .. } => {
-                if let Some(peer) = address::transport_id(&peer) {
-                    self.is_member(&peer);
-                }
+                tracing::trace!(%peer, "acknowledged");
                 self.deliveries.answered(&request_id)
             }
             Signalling::OutboundFailure { request_id, error, .. } => self.deliveries.failed(&request_id, &error),
@@ -369,13 +400,16 @@ impl Task {
         let strangers: Vec<PeerId> = self
             .peers
             .values()
-            .filter(|peer| !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE)
+            .filter(|peer| {
+                peer.announced && !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE
+            })
             .map(|peer| peer.id)
             .collect();
         for id in strangers {
             // An error only says that it left by itself.
             let _ = self.swarm.disconnect_peer_id(id);
         }
+        self.tend_meeting(now);
     }
 
     async fn close(&mut self) {

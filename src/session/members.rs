@@ -6,6 +6,7 @@ use super::notice::Notice;
 use super::peer::{Media, Member};
 use super::sender_key::Due;
 use super::trust::Told;
+use super::whereabouts::MAX_ROSTER_ADDRESSES;
 use super::{Entry, Session, pose, text};
 use crate::command::MAX_TEXT_BYTES;
 use rand::CryptoRng;
@@ -24,9 +25,6 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// A member whose media connection comes up later than this after it was handed our key is handed the current one.
 const KEY_STAYS_NEW: Duration = Duration::from_secs(1);
-
-/// Addresses of one peer in a roster.
-const MAX_ROSTER_ADDRESSES: usize = 8;
 
 impl<R: CryptoRng> Session<R> {
     /// A peer has proved that it belongs here.
@@ -169,12 +167,6 @@ impl<R: CryptoRng> Session<R> {
         std::iter::once(mine).chain(others).collect()
     }
 
-    pub(super) fn learn_own_address(&mut self, address: Address) {
-        if self.addresses.len() < MAX_ROSTER_ADDRESSES && !self.addresses.contains(&address) {
-            self.addresses.push(address);
-        }
-    }
-
     /// Makes our next sender key and hands it to everyone who is not lost.
     pub(super) fn rotate_sender_key(&mut self, now: Instant, reason: RekeyReason) {
         let recipients = self.key_recipients();
@@ -287,8 +279,8 @@ impl<R: CryptoRng> Session<R> {
         let handed_over = SenderKey::from_signal(key);
         if member.their_key.is_none_or(|newest| newest < handed_over.id()) {
             member.their_key = Some(handed_over.id());
-            let sender = member.identity.fingerprint();
-            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason));
+            let (sender, ago) = (member.identity.fingerprint(), member.channel.age());
+            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason).sent(ago));
             self.audio(AudioEffect::OpeningKey { peer: from, key: opening });
             self.notice_rekeyed(from.short(), key.reason);
         }

@@ -1,8 +1,7 @@
 //! `resonance helper` and `resonance doctor` as people run them.
 
-use crate::netsim;
 use crate::support::process::BINARY;
-use crate::support::{alone, has_tool, root, say, skip};
+use crate::support::{alone, has_tool, root, say, simulation, skip};
 use resonance::network::probe;
 use resonance::network::turn::Credentials;
 use rtc::sansio::Protocol;
@@ -169,7 +168,7 @@ fn the_doctor_says_what_works_and_what_does_not() {
 fn the_doctor_tells_one_nat_from_another() {
     let test = "helper::the_doctor_tells_one_nat_from_another";
     let _alone = alone();
-    if !netsim::can_run(test) {
+    if !simulation::can_run(test) {
         return;
     }
     let (friendly, symmetric, works) = ("Kind of NAT: friendly", "Kind of NAT: symmetric", "Relaying by TURN: works");
@@ -202,7 +201,7 @@ fn the_doctor_tells_one_nat_from_another() {
     let names: Vec<&str> = places.iter().map(|place| place.0).collect();
     let file = folder.path().join("nats.toml");
     std::fs::write(&file, format!("ends_with = {names:?}\n{scenario}")).expect("written");
-    netsim::run(&[file], &[]).unwrap_or_else(|report| panic!("{report}"));
+    simulation::run(&[file], &[]).unwrap_or_else(|report| panic!("{report}"));
 }
 
 /// One allocation after the other as one user, each from a socket of its own on that address; how many were given.
