@@ -145,9 +145,12 @@ pub struct DoctorOptions {
     /// Helper to try; repeatable; two show the kind of NAT best
     #[arg(long, value_name = "MULTIADDR")]
     pub helper: Vec<String>,
-    /// Server of the DHT, or member, to try; repeatable
+    /// Server of the DHT, or member, to try; repeatable [default: the entrances of the public network]
     #[arg(long, value_name = "MULTIADDR")]
     pub bootstrap: Vec<String>,
+    /// Leave the public network (Kademlia DHT) alone
+    #[arg(long, env = "RESONANCE_NO_DHT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_dht: bool,
     /// One JSON object on standard output instead of text
     #[arg(long)]
     pub json: bool,

@@ -109,7 +109,7 @@ pub enum Dht {
 }
 
 /// Entrances to the public distributed hash table, run by the libp2p project for everybody's use (docs.ipfs.tech, "Bootstrap").
-const PUBLIC_ENTRANCES: [&str; 5] = [
+pub const PUBLIC_ENTRANCES: [&str; 5] = [
     "/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN",
     "/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa",
     "/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb",

@@ -3,6 +3,7 @@
 use super::{Check, Verdict};
 use crate::audio::device::card::{self, Direction};
 use crate::cli::DoctorOptions;
+use crate::network::PUBLIC_ENTRANCES;
 use crate::network::probe::{self, Mapping, Range, Router, Visit};
 use std::net::IpAddr;
 
@@ -20,16 +21,18 @@ pub async fn all(options: &DoctorOptions, progress: &impl Fn(&str)) -> Vec<Check
         .chain(options.bootstrap.iter().map(|address| (Role::Bootstrap, address)))
         .collect();
     let visits = futures::future::join_all(named.iter().map(|(_, address)| probe::visit(address)));
-    let (visits, multicast, routers) = tokio::join!(visits, probe::multicast(), probe::routers());
+    let (visits, entrances, multicast, routers) =
+        tokio::join!(visits, public_network(options), probe::multicast(), probe::routers());
     let mut checks = vec![family(true, probe::route_to_world(true)), family(false, probe::route_to_world(false))];
     progress("the NAT");
     checks.extend(nat(&visits).await);
     checks.push(local_network(&multicast));
     checks.push(router(&routers));
     checks.extend(named.iter().zip(&visits).map(|((role, address), visit)| visited(*role, address, visit)));
-    if named.is_empty() {
+    if options.helper.is_empty() {
         checks.push(nobody_named());
     }
+    checks.extend(entrances);
     progress("microphones and speakers");
     let devices = tokio::task::spawn_blocking(card::list).await.unwrap_or_default();
     checks.push(device("Microphone", devices.iter().filter(|device| device.direction == Direction::Input).count()));
@@ -272,6 +275,30 @@ fn visited(role: Role, address: &str, visit: &Result<Visit, String>) -> Check {
             check(id, what, Verdict::Limited, (found, means), None)
         }
     }
+}
+
+/// Whether the public network lets us in, unless another one is named or it is to be left alone.
+async fn public_network(options: &DoctorOptions) -> Option<Check> {
+    if options.no_dht || !options.bootstrap.is_empty() {
+        return None;
+    }
+    let visits = futures::future::join_all(PUBLIC_ENTRANCES.map(probe::visit)).await;
+    let open = visits.iter().flatten().filter(|visit| visit.dht).count();
+    let found = format!("{open} of {} entrances answer", PUBLIC_ENTRANCES.len());
+    let (id, what) = ("bootstrap", "The public network (DHT)");
+    Some(match open {
+        0 => {
+            let means = "A link then leads to the addresses in it, to this network, and to helpers only.";
+            check(
+                id,
+                what,
+                Verdict::Limited,
+                (found, means),
+                Some("Let TCP and UDP port 4001 out, or name a helper with --helper."),
+            )
+        }
+        _ => check(id, what, Verdict::Good, (found, "People find a session by its link alone."), None),
+    })
 }
 
 fn nobody_named() -> Check {
