@@ -192,12 +192,6 @@ impl<S: Clone> Machine<S> {
         }
     }
 
-    /// Ends all allocations.
-    pub(super) fn end_all(&mut self) {
-        self.allocations.clear();
-        self.relayed.clear();
-    }
-
     fn keep(&mut self, stays: impl Fn(&Allocation<S>) -> bool) {
         let relayed = &mut self.relayed;
         self.allocations.retain(|_, allocation| {
