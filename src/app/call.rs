@@ -88,7 +88,9 @@ impl Call {
         let me = network::transport_id(&transport_secret);
 
         let (outbound, outbound_end) = audio::rings::outbound();
+        let (outbound_streamed, streamed_end) = audio::rings::outbound_streamed();
         let (inbound, inbound_end) = audio::rings::inbound();
+        let (inbound_streamed, inbound_streamed_end) = audio::rings::inbound();
         let reach = match common.no_direct {
             true => network::Reach::Only {
                 places: bootstrap.iter().map(|(_, address)| *address).collect(),
@@ -97,13 +99,20 @@ impl Call {
             false => network::Reach::Direct { listen: common.listen.clone(), mdns: !common.no_mdns },
         };
         let config = network::Config { transport_secret, reach };
-        let media = network::MediaEnds { outbound: outbound_end, inbound };
+        let media =
+            network::MediaEnds { outbound: outbound_end, outbound_streamed: streamed_end, inbound, inbound_streamed };
         let mut network = network::start(config, media)
             .map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
 
         let audio_config =
             audio::Config { input: common.input.clone(), output: common.output.clone(), voice: common.voice };
-        let ends = audio::MediaEnds { outbound, outbound_thread: network.outbound_thread(), inbound: inbound_end };
+        let ends = audio::MediaEnds {
+            outbound,
+            outbound_thread: network.outbound_thread(),
+            outbound_streamed,
+            inbound: inbound_end,
+            inbound_streamed: inbound_streamed_end,
+        };
         let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.

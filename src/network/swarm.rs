@@ -17,6 +17,7 @@ use super::limits::{
     MAX_STREAMS_PER_CONNECTION,
 };
 use super::signalling::SignallingCodec;
+use super::stream_protocol;
 
 /// How often a connection is probed. A probe that goes unanswered for [`PING_TIMEOUT`] ends the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) signalling: request_response::Behaviour<SignallingCodec>,
     pub(super) identify: identify::Behaviour,
+    pub(super) streams: stream_protocol::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
 }
@@ -105,6 +107,7 @@ fn behaviour(keypair: &Keypair, settings: &Settings, finder: Option<mdns::tokio:
         limits: connection_limits::Behaviour::new(limits),
         signalling: request_response::Behaviour::new([(settings.protocol.clone(), ProtocolSupport::Full)], signalling),
         identify: identify::Behaviour::new(identify),
+        streams: stream_protocol::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
         mdns: Toggle::from(finder),
     }

@@ -1,5 +1,7 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
+mod sound;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -13,12 +15,12 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::address_book::AddressBook;
-use super::candidates::Loopback;
 use super::deliveries::Deliveries;
 use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_CONNECTIONS, STRANGER_PATIENCE};
 use super::media::Media;
 use super::peer_connection::{Instruction, Opening, Shared};
 use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
+use super::streams::Streams;
 use super::swarm::{Behaviour, BehaviourEvent, Settings};
 use super::{Command, Event, Undelivered, address};
 
@@ -32,8 +34,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_millis(300);
 struct Connected {
     id: PeerId,
     since: Instant,
-    /// Its connections, and where each leads.
-    connections: HashMap<ConnectionId, Option<Address>>,
+    /// Its connections.
+    connections: HashMap<ConnectionId, Link>,
     /// The application knows of it. It is told only once the peer has said something on a connection: of several dials
     /// at once all but one are given up, and those may look established here for a moment.
     announced: bool,
@@ -41,10 +43,22 @@ struct Connected {
     member: bool,
 }
 
+/// One connection to a peer.
+struct Link {
+    /// Where it leads.
+    remote: Option<Address>,
+    since: Instant,
+}
+
 impl Connected {
+    /// The newest connection: should another have died without anybody having noticed, then not this one.
+    fn newest(&self) -> Option<ConnectionId> {
+        self.connections.iter().max_by_key(|(_, link)| link.since).map(|(id, _)| *id)
+    }
+
     /// Met over a loopback address, so it runs on this machine.
     fn is_local(&self) -> bool {
-        self.connections.values().flatten().any(|remote| remote.ip.is_loopback())
+        self.connections.values().filter_map(|link| link.remote).any(|remote| remote.ip.is_loopback())
     }
 }
 
@@ -60,6 +74,7 @@ pub(super) struct Task {
     dials: HashMap<ConnectionId, Option<TransportId>>,
     deliveries: Deliveries,
     media: Media,
+    streams: Streams,
     media_events: mpsc::Receiver<(TransportId, u64, Event)>,
 }
 
@@ -69,6 +84,7 @@ impl Task {
         swarm: Swarm<Behaviour>,
         settings: Settings,
         shared: Shared,
+        streams: Streams,
         commands: mpsc::UnboundedReceiver<Command>,
         events: mpsc::Sender<Event>,
     ) -> Self {
@@ -84,6 +100,7 @@ impl Task {
             dials: HashMap::new(),
             deliveries,
             media: Media::new(shared, media_sender),
+            streams,
             media_events,
         }
     }
@@ -100,7 +117,12 @@ impl Task {
                 },
                 event = self.swarm.select_next_some() => self.on_swarm_event(event).await,
                 Some((peer, generation, event)) = self.media_events.recv() => {
-                    if self.media.is_current(&peer, generation) {
+                    if let Some(event) = self.media.follow(peer, generation, event) {
+                        self.emit(event).await;
+                    }
+                }
+                ended = self.streams.next_end() => {
+                    if let Some(event) = ended {
                         self.emit(event).await;
                     }
                 }
@@ -128,41 +150,51 @@ impl Task {
                     let _ = self.swarm.disconnect_peer_id(id);
                 }
             }
-            Command::OpenMedia { peer } => self.open_media(peer, Opening::Offer).await,
-            Command::AcceptOffer { peer, sdp } => self.open_media(peer, Opening::Answer(sdp)).await,
+            Command::Renew { peer, addresses } => self.dial_peer(peer, &addresses).await,
+            Command::OpenMedia { peer, number } => self.open_media(peer, number, Opening::Offer).await,
+            Command::AcceptOffer { peer, sdp, number } => self.open_media(peer, number, Opening::Answer(sdp)).await,
             Command::AcceptAnswer { peer, sdp } => self.media.instruct(&peer, Instruction::Answer(sdp)),
             Command::AddCandidate { peer, candidate, mid } => {
                 self.media.instruct(&peer, Instruction::Candidate { candidate, mid });
             }
-            Command::CloseMedia { peer } => self.media.close(&peer),
+            Command::Servers { servers } => self.set_servers(servers).await,
+            Command::Stream { peer, on } => self.want_stream(peer, on).await,
+            Command::CloseMedia { peer } => self.close_media(&peer),
         }
     }
 
     async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
-        let dialable = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
-        let mut multiaddrs: Vec<Multiaddr> = addresses.iter().filter(dialable).map(address::multiaddr).collect();
-        multiaddrs.truncate(MAX_ADDRESSES_PER_PEER);
-        let Some(transport_id) = peer else {
-            for multiaddr in multiaddrs {
-                let options = DialOpts::unknown_peer_id().address(multiaddr).build();
-                self.start_dial(None, options).await;
+        match peer {
+            Some(peer) if self.peers.contains_key(&peer) => {}
+            Some(peer) => self.dial_peer(peer, addresses).await,
+            None => {
+                for multiaddr in self.dialable(addresses) {
+                    let options = DialOpts::unknown_peer_id().address(multiaddr).build();
+                    self.start_dial(None, options).await;
+                }
             }
-            return;
-        };
-        if self.peers.contains_key(&transport_id) {
-            return;
         }
-        let Some(id) = address::peer_id(&transport_id) else {
+    }
+
+    /// At most as many as are dialled at once, and none that may not be.
+    fn dialable(&self, addresses: &[Address]) -> Vec<Multiaddr> {
+        let allowed = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
+        addresses.iter().filter(allowed).map(address::multiaddr).take(MAX_ADDRESSES_PER_PEER).collect()
+    }
+
+    async fn dial_peer(&mut self, peer: TransportId, addresses: &[Address]) {
+        let Some(id) = address::peer_id(&peer) else {
             let reason = "its name is not a valid key".into();
-            return self.emit(Event::DialFailed { peer, reason }).await;
+            return self.emit(Event::DialFailed { peer: Some(peer), reason }).await;
         };
-        for multiaddr in multiaddrs {
+        for multiaddr in self.dialable(addresses) {
             self.addresses.remember(id, multiaddr);
         }
         let known = self.addresses.addresses(&id).cloned().collect();
-        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried.
+        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried, nor a connection that
+        // has died unnoticed.
         let options = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(known).build();
-        self.start_dial(peer, options).await;
+        self.start_dial(Some(peer), options).await;
     }
 
     async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
@@ -212,19 +244,16 @@ impl Task {
         }
     }
 
-    async fn open_media(&mut self, peer: TransportId, opening: Opening) {
-        let local = self.peers.get(&peer).is_some_and(Connected::is_local);
-        let loopback = if local { Loopback::Offer } else { Loopback::LastResort };
-        if let Some(refusal) = self.media.open(peer, opening, loopback) {
-            self.emit(refusal).await;
-        }
-    }
-
     async fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
                 let compact = address::compact(&address).map(|(_, compact)| compact);
                 self.emit(Event::Listening { address: address.to_string(), compact }).await;
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                if let Some((_, compact)) = address::compact(&address) {
+                    self.emit(Event::NotListening { compact }).await;
+                }
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.dials.remove(&connection_id);
@@ -258,15 +287,23 @@ impl Task {
         }
         let new =
             || Connected { id, since: Instant::now(), connections: HashMap::new(), announced: false, member: false };
-        self.peers.entry(peer).or_insert_with(new).connections.insert(connection, remote);
+        self.peers
+            .entry(peer)
+            .or_insert_with(new)
+            .connections
+            .insert(connection, Link { remote, since: Instant::now() });
     }
 
     /// The peer has spoken on this connection.
     async fn announce(&mut self, peer: TransportId, connection: ConnectionId) {
-        let Some(connected) = self.peers.get_mut(&peer).filter(|connected| !connected.announced) else { return };
+        let Some(connected) = self.peers.get_mut(&peer) else { return };
+        if connected.announced {
+            return self.replace_older(peer, connection).await;
+        }
         connected.announced = true;
-        let remote = connected.connections.get(&connection).copied().flatten();
+        let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
+        self.open_streams();
         self.emit(Event::Connected { peer, remote }).await;
     }
 
@@ -275,10 +312,15 @@ impl Task {
         if let Some(connected) = self.peers.get_mut(&peer) {
             connected.connections.remove(&connection);
         }
+        if let Some(event) = self.streams.left(peer, connection) {
+            self.emit(event).await;
+        }
         if left > 0 {
+            self.open_streams();
             return;
         }
         self.deliveries.forget(&peer);
+        self.streams.forget(&peer);
         if self.peers.remove(&peer).is_some_and(|connected| connected.announced) {
             tracing::debug!(%peer, "disconnected");
             self.emit(Event::Disconnected { peer }).await;
@@ -294,6 +336,10 @@ impl Task {
             BehaviourEvent::Ping(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
                 self.swarm.close_connection(connection);
             }
+            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(rtt) }) => {
+                self.on_measured(peer, connection, rtt).await;
+            }
+            BehaviourEvent::Streams(event) => self.on_stream_event(event).await,
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found).await,
             BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
                 for (id, address) in gone {
@@ -321,8 +367,9 @@ impl Task {
 
     async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
         let Some(peer) = address::transport_id(&id) else { return };
-        if self.peers.get(&peer).is_none_or(|connected| connected.announced) {
-            return;
+        let Some(connected) = self.peers.get(&peer) else { return };
+        if connected.announced {
+            return self.replace_older(peer, connection).await;
         }
         if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
             tracing::debug!(%peer, "not a resonance peer");
@@ -366,6 +413,7 @@ impl Task {
     /// Shows out strangers, who would otherwise use up the connections there may be.
     fn keep_house(&mut self, now: Instant) {
         self.deliveries.expire(now);
+        self.open_streams();
         let strangers: Vec<PeerId> = self
             .peers
             .values()
@@ -382,6 +430,7 @@ impl Task {
         let (ring_full, unfit) = self.media.dropped();
         tracing::debug!(ring_full, unfit, "closing the network");
         self.media.close_all();
+        self.streams.close_all();
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for id in connected {
             // An error only says that it left by itself.
