@@ -29,7 +29,7 @@ pub struct Cli {
 pub enum Action {
     /// Make a session and print its link
     Create {
-        /// Put no addresses into the link: only people on this network, or with --bootstrap, will find it
+        /// Put no addresses into the link: it is found on this network, and by the DHT
         #[arg(long)]
         no_hints: bool,
         /// How long the link takes new people in: 30m, 2h, 1d … [default: for ever]
@@ -170,20 +170,20 @@ pub struct Common {
     /// Address to listen at, as a multiaddr such as /ip4/0.0.0.0/udp/4001/quic-v1; repeatable [default: all, any port]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
-    /// Address of a member to find the session through; repeatable
+    /// Address of a member, or of a node to enter the DHT by (in place of the public ones); repeatable
     #[arg(long, value_name = "MULTIADDR")]
     pub bootstrap: Vec<String>,
-    /// Address of a helper, somebody outside the session to meet through; repeatable
+    /// Address of a helper (`resonance helper`), through whom others reach me when nothing else works; repeatable
     #[arg(long, value_name = "MULTIADDR")]
     pub helper: Vec<String>,
-    /// Never show my address to the others: go through --helper only (no sound yet: helpers do not relay it in this version)
+    /// Never show my address to the others: go through --helper only
     #[arg(long, conflicts_with = "listen")]
     pub no_direct: bool,
     /// Do not look for or show yourself to others on this network
     #[arg(long)]
     pub no_mdns: bool,
-    /// There is no distributed hash table to switch off yet; accepted so that scripts keep working.
-    #[arg(long, hide = true)]
+    /// Do not meet by the public network (Kademlia DHT), and ask no router to let others in
+    #[arg(long, env = "RESONANCE_NO_DHT", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_dht: bool,
     /// Write a log to this file (addresses are left out of it)
     #[arg(long, value_name = "FILE")]
@@ -246,12 +246,12 @@ mod tests {
             "--input",
             "--ephemeral",
             "--no-direct",
+            "--no-dht",
             "--helper",
             "--passphrase-file",
         ] {
             assert!(help.contains(word), "{word} is missing from:\n{help}");
         }
-        assert!(!help.contains("--no-dht"), "what does not exist is not offered");
     }
 
     #[test]

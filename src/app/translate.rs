@@ -24,7 +24,14 @@ pub fn network_event(event: network::Event) -> Option<Event> {
     use network::Event as Net;
     Some(match event {
         Net::Listening { compact, .. } => Event::Listening(compact?),
-        Net::Discovered { peer } => Event::Discovered(peer),
+        Net::Reached { compact, .. } => Event::Reached(compact),
+        Net::Discovered { peer, via } => {
+            let via = match via {
+                network::Via::Mdns => "mdns",
+                network::Via::Dht => "dht",
+            };
+            Event::Discovered { peer, via }
+        }
         Net::DiscoveryFailed { reason } => Event::DiscoveryFailed(reason),
         Net::Connected { peer, remote } => Event::Connected { peer, remote },
         Net::Disconnected { peer } => Event::Disconnected(peer),
@@ -117,6 +124,7 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
         Effect::Acknowledge(receipt) => Command::Acknowledge { receipt },
         Effect::Refuse(receipt) => Command::Refuse { receipt },
         Effect::Disconnect(peer) => Command::Disconnect { peer },
+        Effect::Meet { own, keys } => Command::Meet { own, keys },
         Effect::Renew { peer, addresses } => Command::Renew { peer, addresses },
         Effect::OpenMedia { peer, number } => Command::OpenMedia { peer, number },
         Effect::AcceptOffer { peer, sdp, number } => Command::AcceptOffer { peer, sdp, number },

@@ -43,6 +43,13 @@ pub enum Command {
         /// Where, besides where it was before; at most 16 are used.
         addresses: Vec<Address>,
     },
+    /// Be found under `own` in the distributed hash table, and look for others under `keys`; [`Event::Discovered`] follows.
+    Meet {
+        /// 32 bytes that everyone of the session knows.
+        own: [u8; 32],
+        /// The same of other hours, and of this one.
+        keys: Vec<[u8; 32]>,
+    },
     /// Close all libp2p connections to a peer; its media connection stays.
     Disconnect {
         /// Who.

@@ -26,10 +26,19 @@ pub enum Event {
         /// To whom.
         peer: TransportId,
     },
-    /// Somebody is on the local network; dial by name alone.
+    /// Somebody who may belong to the session; dial by name alone.
     Discovered {
         /// Who.
         peer: TransportId,
+        /// Where it was found.
+        via: Via,
+    },
+    /// Everybody reaches us here, at a router's address or through a helper.
+    Reached {
+        /// As a multiaddr.
+        address: String,
+        /// As links and rosters carry it.
+        compact: Address,
     },
     /// The local network cannot be searched.
     DiscoveryFailed {
@@ -142,6 +151,15 @@ pub enum Event {
         /// In ms.
         rtt_ms: f32,
     },
+}
+
+/// Where somebody was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// On the local network.
+    Mdns,
+    /// In the distributed hash table; it is connected.
+    Dht,
 }
 
 /// Which half of the negotiation a description is.

@@ -4,6 +4,7 @@
 //! ```text
 //!  Handle ──Command──▶ task ──▶ swarm ───▶ libp2p: TCP, QUIC, mDNS      signalling, deliveries, address_book
 //!         ◀──Event───       ◀──                                        (one sealed message = one request)
+//!                      task/meeting: distributed hash table, relays     rendezvous, relays
 //!                       │
 //!                       ├─▶ media ─▶ peer_connection ×7 ─▶ webrtc_setup  candidates
 //!                       └─▶ streams ─▶ stream_protocol            sound while there is no other way
@@ -25,11 +26,14 @@ mod limits;
 mod media;
 mod media_pump;
 mod peer_connection;
+mod relays;
+mod rendezvous;
 mod signalling;
 mod stream_protocol;
 mod streams;
 mod swarm;
 mod task;
+pub mod turn;
 mod webrtc_setup;
 
 #[cfg(test)]
@@ -47,16 +51,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-pub use address::{BootstrapError, parse_bootstrap};
+pub use address::{Place, PlaceError};
 pub use command::Command;
-pub use event::{DescriptionKind, Event, Undelivered};
+pub use event::{DescriptionKind, Event, Undelivered, Via};
 pub use signalling::MAX_MESSAGE;
 
 use inbound::InboundSink;
 use media_pump::{MediaPump, Outlets};
 use peer_connection::{Policy, Shared};
 use streams::Streams;
-use swarm::Settings;
+use swarm::{RelayedPeers, Settings};
+use task::Meeting;
 
 /// How long a message may wait for its answer, on both sides.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -82,15 +87,41 @@ pub enum Reach {
         listen: Vec<String>,
         /// Look for others on the local network, and be found there.
         mdns: bool,
+        /// The distributed hash table to meet by.
+        dht: Dht,
+        /// Helpers: relays, and entrances to the table.
+        helpers: Vec<Place>,
     },
     /// Nobody but these learns our address: nobody else is dialled, nobody can connect to us.
     Only {
-        /// What is dialled.
+        /// Who is dialled, and relays.
+        helpers: Vec<Place>,
+        /// What else is dialled.
         places: Vec<Address>,
         /// What media goes through; without any there is none.
         relays: Vec<Relay>,
     },
 }
+
+/// The distributed hash table (Kademlia, `/ipfs/kad/1.0.0`) to meet by.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Dht {
+    /// None.
+    Off,
+    /// The public one.
+    Public,
+    /// The one that is entered here.
+    At(Vec<Place>),
+}
+
+/// Entrances to the public distributed hash table, run by the libp2p project for everybody's use (docs.ipfs.tech, "Bootstrap").
+const PUBLIC_ENTRANCES: [&str; 5] = [
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt",
+    "/ip4/104.131.131.82/tcp/4001/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ",
+];
 
 /// A TURN server (RFC 8656).
 #[derive(Clone, PartialEq, Eq)]
@@ -225,13 +256,14 @@ fn start_speaking(
     media: MediaEnds,
 ) -> Result<Handle, StartError> {
     let runtime = runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-    let (listen, mdns, only, relays) = match config.reach {
-        Reach::Direct { listen, mdns } => (Some(listen), mdns, None, None),
-        Reach::Only { places, relays } => (None, false, Some(places), Some(relays)),
+    let (listen, mdns, dht, helpers, only, relays) = match config.reach {
+        Reach::Direct { listen, mdns, dht, helpers } => (Some(listen), mdns, dht, helpers, None, None),
+        Reach::Only { helpers, places, relays } => (None, false, Dht::Off, helpers, Some(places), Some(relays)),
     };
-    let settings = Settings { protocol, answer_deadline, mdns, only };
+    let settings = Settings { protocol, answer_deadline, mdns, dht: dht != Dht::Off, only };
     let keypair = address::key_pair(&config.transport_secret);
-    let (mut swarm, problem) = swarm::build(keypair, &settings).map_err(StartError::Transport)?;
+    let relayed = RelayedPeers::default();
+    let (mut swarm, problem) = swarm::build(keypair, &settings, &relayed).map_err(StartError::Transport)?;
     if let Some(listen) = listen {
         listen_on(&mut swarm, &listen_addresses(&listen)?, !listen.is_empty())?;
     }
@@ -248,7 +280,8 @@ fn start_speaking(
         // The queue is empty: there is room.
         let _ = event_sender.try_send(Event::DiscoveryFailed { reason });
     }
-    let task = task::Task::new(swarm, settings, shared, streams, command_receiver, event_sender);
+    let meeting = Meeting::new(&dht, helpers, relayed);
+    let task = task::Task::new(swarm, settings, meeting, shared, streams, command_receiver, event_sender);
     Ok(Handle { commands, events, task: runtime.spawn(task.run()), pump })
 }
 

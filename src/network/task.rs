@@ -1,28 +1,32 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
+mod meeting;
+mod servers;
 mod sound;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+pub(super) use meeting::Meeting;
 
 use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, request_response};
-use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::peer::{Address, Listener, TransportId};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::address_book::AddressBook;
 use super::deliveries::Deliveries;
-use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_CONNECTIONS, STRANGER_PATIENCE};
+use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_DIALS, STRANGER_PATIENCE};
 use super::media::Media;
 use super::peer_connection::{Instruction, Opening, Shared};
 use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
 use super::streams::Streams;
 use super::swarm::{Behaviour, BehaviourEvent, Settings};
-use super::{Command, Event, Undelivered, address};
+use super::{Command, Event, Undelivered, Via, address};
 
 /// How often what has expired is looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
@@ -39,7 +43,7 @@ struct Connected {
     /// The application knows of it. It is told only once the peer has said something on a connection: of several dials
     /// at once all but one are given up, and those may look established here for a moment.
     announced: bool,
-    /// It acknowledged a message of ours, or we one of its: it belongs to the session.
+    /// We acknowledged a message of its: it belongs to the session.
     member: bool,
 }
 
@@ -51,11 +55,6 @@ struct Link {
 }
 
 impl Connected {
-    /// The newest connection: should another have died without anybody having noticed, then not this one.
-    fn newest(&self) -> Option<ConnectionId> {
-        self.connections.iter().max_by_key(|(_, link)| link.since).map(|(id, _)| *id)
-    }
-
     /// Met over a loopback address, so it runs on this machine.
     fn is_local(&self) -> bool {
         self.connections.values().filter_map(|link| link.remote).any(|remote| remote.ip.is_loopback())
@@ -66,6 +65,8 @@ impl Connected {
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     settings: Settings,
+    meeting: Meeting,
+    servers: servers::Servers,
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<Event>,
     peers: HashMap<TransportId, Connected>,
@@ -83,6 +84,7 @@ impl Task {
     pub(super) fn new(
         swarm: Swarm<Behaviour>,
         settings: Settings,
+        meeting: Meeting,
         shared: Shared,
         streams: Streams,
         commands: mpsc::UnboundedReceiver<Command>,
@@ -93,6 +95,8 @@ impl Task {
         Self {
             swarm,
             settings,
+            meeting,
+            servers: servers::Servers::default(),
             commands,
             events,
             peers: HashMap::new(),
@@ -126,7 +130,11 @@ impl Task {
                         self.emit(event).await;
                     }
                 }
-                _ = housekeeping.tick() => self.keep_house(Instant::now()),
+                _ = housekeeping.tick() => {
+                    let now = Instant::now();
+                    self.keep_house(now);
+                    self.ask_servers(now).await;
+                }
             }
         }
         self.close().await;
@@ -144,13 +152,14 @@ impl Task {
             Command::Send { to, bytes, id } => self.send(to, bytes, id).await,
             Command::Acknowledge { receipt } => self.acknowledge(receipt),
             Command::Refuse { receipt } => drop(self.deliveries.acknowledge(receipt)),
+            Command::Meet { own, keys } => self.meet(own, keys),
             Command::Disconnect { peer } => {
                 if let Some(id) = address::peer_id(&peer) {
                     // An error only says that there was no connection.
                     let _ = self.swarm.disconnect_peer_id(id);
                 }
             }
-            Command::Renew { peer, addresses } => self.dial_peer(peer, &addresses).await,
+            Command::Renew { peer, addresses } => self.dial_anew(peer, &addresses).await,
             Command::OpenMedia { peer, number } => self.open_media(peer, number, Opening::Offer).await,
             Command::AcceptOffer { peer, sdp, number } => self.open_media(peer, number, Opening::Answer(sdp)).await,
             Command::AcceptAnswer { peer, sdp } => self.media.instruct(&peer, Instruction::Answer(sdp)),
@@ -165,9 +174,10 @@ impl Task {
 
     async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
         match peer {
-            Some(peer) if self.peers.contains_key(&peer) => {}
-            Some(peer) => self.dial_peer(peer, addresses).await,
+            Some(peer) if self.peers.contains_key(&peer) => self.learn_helpers(Some(peer), &helpers_of(addresses)),
+            Some(peer) => self.dial_anew(peer, addresses).await,
             None => {
+                self.learn_helpers(None, &helpers_of(addresses));
                 for multiaddr in self.dialable(addresses) {
                     let options = DialOpts::unknown_peer_id().address(multiaddr).build();
                     self.start_dial(None, options).await;
@@ -178,8 +188,17 @@ impl Task {
 
     /// At most as many as are dialled at once, and none that may not be.
     fn dialable(&self, addresses: &[Address]) -> Vec<Multiaddr> {
-        let allowed = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
+        let allowed = |address: &&Address| {
+            address.listener == Listener::Peer && self.settings.only.as_ref().is_none_or(|only| only.contains(address))
+        };
         addresses.iter().filter(allowed).map(address::multiaddr).take(MAX_ADDRESSES_PER_PEER).collect()
+    }
+
+    /// Whether it is connected or not.
+    async fn dial_anew(&mut self, peer: TransportId, addresses: &[Address]) {
+        self.learn_helpers(Some(peer), &helpers_of(addresses));
+        self.dial_peer(peer, addresses).await;
+        self.dial_through(peer).await;
     }
 
     async fn dial_peer(&mut self, peer: TransportId, addresses: &[Address]) {
@@ -199,7 +218,7 @@ impl Task {
 
     async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
         let connection = options.connection_id();
-        if self.dials.len() >= MAX_PENDING_CONNECTIONS as usize {
+        if self.dials.len() >= MAX_PENDING_DIALS as usize {
             let reason = "too many connections are being set up".into();
             return self.emit(Event::DialFailed { peer, reason }).await;
         }
@@ -239,16 +258,18 @@ impl Task {
     }
 
     fn is_member(&mut self, peer: &TransportId) {
-        if let Some(connected) = self.peers.get_mut(peer) {
-            connected.member = true;
+        if let Some(connected) = self.peers.get_mut(peer)
+            && !std::mem::replace(&mut connected.member, true)
+        {
+            let id = connected.id;
+            self.node_proved(id);
         }
     }
 
     async fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                let compact = address::compact(&address).map(|(_, compact)| compact);
-                self.emit(Event::Listening { address: address.to_string(), compact }).await;
+                self.listens(&address).await;
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 if let Some((_, compact)) = address::compact(&address) {
@@ -257,12 +278,18 @@ impl Task {
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.dials.remove(&connection_id);
-                self.on_connected(peer_id, connection_id, &endpoint);
+                let asked_for = self.node_connected(peer_id, connection_id, &endpoint);
+                self.on_connected(peer_id, connection_id, &endpoint, asked_for);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                self.node_disconnected(peer_id, connection_id);
                 self.on_disconnected(peer_id, connection_id, num_established).await;
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+            SwarmEvent::ExternalAddrConfirmed { address } => self.is_reached_at(address).await,
+            SwarmEvent::ExternalAddrExpired { .. } => self.is_reached_no_more(),
+            SwarmEvent::ListenerClosed { listener_id, .. } => self.listens_no_more(listener_id),
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                self.node_not_reached(peer_id);
                 let Some(peer) = self.dials.remove(&connection_id) else { return };
                 let reason = explain(&error);
                 tracing::debug!(?peer, reason, "dial failed");
@@ -275,10 +302,12 @@ impl Task {
         }
     }
 
-    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint, asked_for: bool) {
         let Some(peer) = address::transport_id(&id) else {
-            // No member has such a name. An error only says that it left by itself.
-            let _ = self.swarm.disconnect_peer_id(id);
+            if !asked_for {
+                // No member has such a name. An error only says that it left by itself.
+                let _ = self.swarm.disconnect_peer_id(id);
+            }
             return;
         };
         let remote = address::compact(endpoint.get_remote_address()).map(|(_, compact)| compact);
@@ -301,10 +330,14 @@ impl Task {
             return self.replace_older(peer, connection).await;
         }
         connected.announced = true;
+        let id = connected.id;
         let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
         self.open_streams();
         self.emit(Event::Connected { peer, remote }).await;
+        if self.was_found(&id) {
+            self.tell_found(peer).await;
+        }
     }
 
     async fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId, left: u32) {
@@ -323,6 +356,7 @@ impl Task {
         self.streams.forget(&peer);
         if self.peers.remove(&peer).is_some_and(|connected| connected.announced) {
             tracing::debug!(%peer, "disconnected");
+            self.look_again();
             self.emit(Event::Disconnected { peer }).await;
         }
     }
@@ -346,7 +380,8 @@ impl Task {
                     self.addresses.forget(&id, &without_peer(address));
                 }
             }
-            _ => {}
+            BehaviourEvent::Offers(event) => self.on_offer(event).await,
+            event => self.on_meeting_event(event).await,
         }
     }
 
@@ -361,17 +396,23 @@ impl Task {
         }
         for peer in announced {
             tracing::debug!(%peer, "found on the local network");
-            self.emit(Event::Discovered { peer }).await;
+            self.emit(Event::Discovered { peer, via: Via::Mdns }).await;
         }
     }
 
     async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let useful = self.node_identified(id, info);
+        self.dial_awaited().await;
+        self.ask_servers(Instant::now()).await;
         let Some(peer) = address::transport_id(&id) else { return };
         let Some(connected) = self.peers.get(&peer) else { return };
         if connected.announced {
             return self.replace_older(peer, connection).await;
         }
         if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
+            if useful {
+                return;
+            }
             tracing::debug!(%peer, "not a resonance peer");
             // An error only says that it left by itself.
             let _ = self.swarm.disconnect_peer_id(id);
@@ -397,9 +438,7 @@ impl Task {
                 received
             }
             Signalling::Message { peer, message: Message::Response { request_id, .. }, .. } => {
-                if let Some(peer) = address::transport_id(&peer) {
-                    self.is_member(&peer);
-                }
+                tracing::trace!(%peer, "acknowledged");
                 self.deliveries.answered(&request_id)
             }
             Signalling::OutboundFailure { request_id, error, .. } => self.deliveries.failed(&request_id, &error),
@@ -417,13 +456,16 @@ impl Task {
         let strangers: Vec<PeerId> = self
             .peers
             .values()
-            .filter(|peer| !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE)
+            .filter(|peer| {
+                peer.announced && !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE
+            })
             .map(|peer| peer.id)
             .collect();
         for id in strangers {
             // An error only says that it left by itself.
             let _ = self.swarm.disconnect_peer_id(id);
         }
+        self.tend_meeting(now);
     }
 
     async fn close(&mut self) {
@@ -444,6 +486,11 @@ impl Task {
         // Whoever is not flushed by then notices by the silence.
         let _ = timeout(CLOSING_PATIENCE, flushed).await;
     }
+}
+
+/// Where helpers listen who lead to a peer.
+fn helpers_of(addresses: &[Address]) -> Vec<Address> {
+    addresses.iter().filter(|address| address.listener == Listener::Helper).copied().collect()
 }
 
 /// The address alone, when it ends in `/p2p/…`.

@@ -28,6 +28,13 @@ pub enum Effect {
     Acknowledge(u64),
     /// Give the sender of a message no answer at all.
     Refuse(u64),
+    /// Be found under `own` in the distributed hash table, and look for others under `keys`.
+    Meet {
+        /// This hour's key.
+        own: [u8; 32],
+        /// This hour's, the last one's and the next one's: clocks differ.
+        keys: Vec<[u8; 32]>,
+    },
     /// Drop the transport connections.
     Disconnect(TransportId),
     /// Connect to a peer anew, in place of connections that may be dead.

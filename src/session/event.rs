@@ -9,8 +9,15 @@ use std::time::Instant;
 pub enum Event {
     /// We can be reached here.
     Listening(Address),
-    /// Somebody on this network speaks libp2p; whether it belongs to this session the handshake will tell.
-    Discovered(TransportId),
+    /// Everybody reaches us here, at a router's address or through a helper.
+    Reached(Address),
+    /// Somebody was found; whether it belongs to this session the handshake will tell.
+    Discovered {
+        /// Who.
+        peer: TransportId,
+        /// Where: `mdns` on this network, `dht` in the distributed hash table.
+        via: &'static str,
+    },
     /// The local network cannot be searched; says why.
     DiscoveryFailed(String),
     /// A transport connection stands.

@@ -6,6 +6,7 @@ use super::path::Paths;
 use super::peer::Member;
 use super::sender_key::Due;
 use super::trust::Told;
+use super::whereabouts::MAX_ROSTER_ADDRESSES;
 use super::{Entry, Session, pose, text};
 use crate::command::MAX_TEXT_BYTES;
 use rand::CryptoRng;
@@ -21,9 +22,6 @@ use zeroize::Zeroizing;
 /// Pings by the handshake's initiator, answered at once, keep the ratchet turning and the channel's liveness known when nothing
 /// else is said: both directions have healed from a theft after two of them.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
-
-/// Addresses of one peer in a roster.
-const MAX_ROSTER_ADDRESSES: usize = 8;
 
 impl<R: CryptoRng> Session<R> {
     /// A peer has proved that it belongs here.
@@ -170,19 +168,6 @@ impl<R: CryptoRng> Session<R> {
         std::iter::once(mine).chain(others).collect()
     }
 
-    pub(super) fn learn_own_address(&mut self, address: Address) {
-        if self.addresses.len() < MAX_ROSTER_ADDRESSES && !self.addresses.contains(&address) {
-            self.addresses.push(address);
-            self.moved |= self.members().next().is_some();
-        }
-    }
-
-    pub(super) fn forget_own_address(&mut self, address: Address) {
-        let known = self.addresses.len();
-        self.addresses.retain(|own| *own != address);
-        self.moved |= self.addresses.len() < known && self.members().next().is_some();
-    }
-
     /// Makes our next sender key and hands it to everyone who is not lost.
     pub(super) fn rotate_sender_key(&mut self, now: Instant, reason: RekeyReason) {
         let recipients = self.key_recipients();
@@ -292,8 +277,8 @@ impl<R: CryptoRng> Session<R> {
         let handed_over = SenderKey::from_signal(key);
         if member.their_key.is_none_or(|newest| newest < handed_over.id()) {
             member.their_key = Some(handed_over.id());
-            let sender = member.identity.fingerprint();
-            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason));
+            let (sender, ago) = (member.identity.fingerprint(), member.channel.age());
+            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason).sent(ago));
             self.audio(AudioEffect::OpeningKey { peer: from, key: opening });
             self.notice_rekeyed(from.short(), key.reason);
         }

@@ -2,7 +2,8 @@
 //!
 //! `handshakes` finds peers and gets acquainted · `admission` and `door` say who comes in · `members` keeps the conversation with those
 //! who are in · `media` and `path` keep sound flowing · `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks ·
-//! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
+//! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals ·
+//! `whereabouts` says where we are found.
 
 mod admission;
 mod allowance;
@@ -26,6 +27,7 @@ pub mod text;
 mod trust;
 mod upkeep;
 pub mod view;
+mod whereabouts;
 
 use admission::Admission;
 use allowance::Allowance;
@@ -102,6 +104,8 @@ pub struct Session<R> {
     rng: R,
     started: Instant,
     unix_time: u64,
+    /// The hour under whose key we are met, and the session's key then: both change.
+    met_under: Option<[u8; 32]>,
     /// Joining is given up then.
     join_until: Instant,
     next_tick: Instant,
@@ -152,6 +156,7 @@ impl<R: CryptoRng> Session<R> {
             rng,
             started: now,
             unix_time,
+            met_under: None,
             join_until: now + JOIN_PATIENCE,
             next_tick: now + TICK,
             next_second: now + Duration::from_secs(1),
@@ -194,8 +199,9 @@ impl<R: CryptoRng> Session<R> {
     /// Something happened.
     pub fn handle_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Listening(address) => self.learn_own_address(address),
-            Event::Discovered(peer) => self.discovered(now, peer),
+            Event::Listening(address) => self.listens(now, address),
+            Event::Reached(address) => self.learn_own_address(now, address),
+            Event::Discovered { peer, via } => self.discovered(now, peer, via),
             Event::DiscoveryFailed(reason) => {
                 let message = format!("This network cannot be searched: {reason}.");
                 let hint = "People on it will be found only through a link or --bootstrap.".to_owned();
@@ -215,7 +221,7 @@ impl<R: CryptoRng> Session<R> {
             Event::StreamUp { peer, route } => self.stream_changed(now, peer, Some(route)),
             Event::StreamDown(peer) => self.stream_changed(now, peer, None),
             Event::Renewed(peer) => self.renewed(now, peer),
-            Event::NotListening(address) => self.forget_own_address(address),
+            Event::NotListening(address) => self.listens_no_more(address),
             Event::ServersKnown => self.member_ids().into_iter().for_each(|id| self.renewed(now, id)),
             Event::MediaRtt { peer, rtt_ms } => {
                 if let Some(member) = self.member_mut(peer) {

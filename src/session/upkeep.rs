@@ -61,6 +61,7 @@ impl<R: CryptoRng> Session<R> {
 
     /// Once a second: figures for the person, reports for the others.
     pub(super) fn every_second(&mut self, now: Instant) {
+        self.meet(now);
         let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
         self.audio_before = self.audio.bytes_sent;
         for id in self.member_ids() {
@@ -71,9 +72,9 @@ impl<R: CryptoRng> Session<R> {
                 jitter_ms: stats.jitter_ms,
                 buffer_ms: stats.jitter_buffer_ms,
             };
-            let lost = member.lost_since.is_some();
             self.notice(Notice::Stats(stats));
-            if !lost && self.peers.get(&id).is_some_and(|peer| peer.connected) {
+            // To those who are lost, too: it keeps the channels' clocks together.
+            if self.peers.get(&id).is_some_and(|peer| peer.connected) {
                 self.tell(now, id, &quality);
             }
         }

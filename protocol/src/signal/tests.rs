@@ -3,13 +3,17 @@
 use super::*;
 use crate::authority::Statement;
 use crate::handshake::MAX_NAME;
-use crate::peer::Transport;
+use crate::peer::{Listener, Transport};
 use minicbor::Encoder;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 fn entry(seed: u8, addresses: usize) -> RosterEntry {
-    let address =
-        |port| Address { ip: [0x20, 1, 0xd, 0xb8, 0, 0, 0, seed.into()].into(), port, transport: Transport::Quic };
+    let address = |port| Address {
+        ip: [0x20, 1, 0xd, 0xb8, 0, 0, 0, seed.into()].into(),
+        port,
+        transport: Transport::Quic,
+        listener: Listener::Peer,
+    };
     RosterEntry {
         transport: TransportId::from_bytes([seed; 32]),
         identity: IdentityPublic::from_bytes([seed ^ 0xFF; 32]),
@@ -170,7 +174,10 @@ fn what_later_versions_add_is_ignored() {
     roster.map(3).unwrap().u8(1).unwrap().bytes(&[1; 32]).unwrap().u8(2).unwrap().bytes(&[2; 32]).unwrap();
     roster.u8(3).unwrap().array(2).unwrap().bytes(&[0x80, 1, 2]).unwrap().bytes(&[0, 10, 0, 0, 1, 0, 80]).unwrap();
     let Ok(Signal::Roster(entries)) = Signal::parse(&padded(roster.writer())) else { panic!("a roster") };
-    assert_eq!(entries[0].addresses, [Address { ip: [10, 0, 0, 1].into(), port: 80, transport: Transport::Tcp }]);
+    assert_eq!(
+        entries[0].addresses,
+        [Address { ip: [10, 0, 0, 1].into(), port: 80, transport: Transport::Tcp, listener: Listener::Peer }]
+    );
 }
 
 #[test]

@@ -10,8 +10,9 @@ use super::{Connected, Link, Task};
 use crate::network::candidates::Loopback;
 use crate::network::media::FirstServers;
 use crate::network::peer_connection::Opening;
+use crate::network::relays::Class;
 use crate::network::stream_protocol::{Happened, StreamEvent};
-use crate::network::{Event, Relay, Way, address};
+use crate::network::{Event, Relay, address};
 
 /// Connections of a peer whose ages differ by less were dialled from both sides at once.
 const CROSSING: Duration = Duration::from_secs(3);
@@ -56,14 +57,7 @@ impl Task {
     /// A peer that was connected has spoken on a new connection: one of the two sides had reason to dial again, so connections
     /// from before are closed. Those of about the same age are of dials that crossed: both sides must not choose differently.
     pub(super) async fn replace_older(&mut self, peer: TransportId, connection: ConnectionId) {
-        let Some(connected) = self.peers.get(&peer) else { return };
-        let Some(since) = connected.connections.get(&connection).map(|link| link.since) else { return };
-        if since.elapsed() > CROSSING {
-            return;
-        }
-        let is_older = |link: &Link| since.saturating_duration_since(link.since) > CROSSING;
-        let older: Vec<ConnectionId> =
-            connected.connections.iter().filter(|(_, link)| is_older(link)).map(|(id, _)| *id).collect();
+        let older = self.older(peer, connection);
         for id in &older {
             self.swarm.close_connection(*id);
             // A dead connection may take long to close.
@@ -78,21 +72,44 @@ impl Task {
         }
     }
 
+    /// Connections to `peer` that this one may take the place of. One through a relay says nothing of one that needs none.
+    fn older(&self, peer: TransportId, connection: ConnectionId) -> Vec<ConnectionId> {
+        let Some(connected) = self.peers.get(&peer) else { return Vec::new() };
+        let Some(since) = connected.connections.get(&connection).map(|link| link.since) else { return Vec::new() };
+        if since.elapsed() > CROSSING {
+            return Vec::new();
+        }
+        let class = self.class(&connected.id, connection);
+        let is_older = |id: &ConnectionId, link: &Link| {
+            since.saturating_duration_since(link.since) > CROSSING && self.class(&connected.id, *id) >= class
+        };
+        connected.connections.iter().filter(|(id, link)| is_older(id, link)).map(|(id, _)| *id).collect()
+    }
+
     /// Opens the streams that are wanted and can be had.
     pub(super) fn open_streams(&mut self) {
         for peer in self.streams.due(Instant::now()) {
             let announced = self.peers.get(&peer).filter(|connected| connected.announced);
-            let Some((id, connection)) = announced.and_then(|peer| Some((peer.id, peer.newest()?))) else { continue };
+            let Some((id, connection)) = announced.and_then(|peer| Some((peer.id, self.best(peer)?))) else { continue };
             self.streams.opening(peer, connection);
             self.swarm.behaviour_mut().streams.open(id, connection);
         }
     }
 
-    pub(super) async fn on_stream_event(&mut self, StreamEvent { peer, connection, happened }: StreamEvent) {
-        let Some(peer) = address::transport_id(&peer) else { return };
+    /// The connection for sound: the best kind that there is, of those the newest, should another have died without anybody having
+    /// noticed. Public relays carry none.
+    fn best(&self, peer: &Connected) -> Option<ConnectionId> {
+        let class = |id: &ConnectionId| self.class(&peer.id, *id).filter(|class| *class < Class::Foreign);
+        let fit = peer.connections.iter().filter_map(|(id, link)| Some((class(id)?, link.since, *id)));
+        fit.min_by_key(|(class, since, _)| (*class, std::cmp::Reverse(*since))).map(|(_, _, id)| id)
+    }
+
+    pub(super) async fn on_stream_event(&mut self, StreamEvent { peer: id, connection, happened }: StreamEvent) {
+        let Some(peer) = address::transport_id(&id) else { return };
         match happened {
             Happened::Opened(stream) => {
-                if let Some(event) = self.streams.opened(peer, connection, Way::Direct, stream) {
+                let way = self.way(&id, connection);
+                if let Some(event) = self.streams.opened(peer, connection, way, stream) {
                     self.emit(event).await;
                 }
             }

@@ -62,8 +62,12 @@ async fn in_relayed_mode_only_named_places_are_dialled_and_nothing_listens() {
     let mut helper = Node::start(5).await;
     let stranger = Node::start(6).await;
     let watched = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let introduced =
-        Address { ip: [127, 0, 0, 1].into(), port: watched.local_addr().unwrap().port(), transport: Transport::Tcp };
+    let introduced = Address {
+        ip: [127, 0, 0, 1].into(),
+        port: watched.local_addr().unwrap().port(),
+        transport: Transport::Tcp,
+        listener: Listener::Peer,
+    };
     let mut discreet = Node::discreet(7, vec![helper.addresses[0]], Vec::new());
 
     discreet.handle.command(Command::Dial { peer: Some(stranger.id), addresses: vec![introduced] });

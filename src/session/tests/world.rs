@@ -11,18 +11,21 @@ use crate::session::notice::Notice;
 use crate::session::path::{Route, Way};
 use crate::session::{Config, Entry, Session};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
 use resonance_protocol::media::{HopSealer, KeyId, Sealer};
-use resonance_protocol::peer::{Address, Transport, TransportId};
+use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 /// One way through the virtual network.
 const DELAY: Duration = Duration::from_millis(5);
+
+/// A channel takes messages that are not later than this.
+pub const LATE: Duration = Duration::from_millis(6_500);
 
 /// Seconds since 1970 when the world begins.
 pub const UNIX_TIME: u64 = 1_800_000_000;
@@ -66,6 +69,8 @@ pub struct World {
     pub udp: bool,
     /// Share of packets that are lost.
     pub loss: f64,
+    /// Share of sealed signals that come up to [`LATE`] later.
+    pub late: f64,
     /// Who sealed with which key, first and last when.
     pub sealed: BTreeMap<(usize, KeyId), (Instant, Instant)>,
     /// Every key that was handed over: when, by whom, to whom.
@@ -99,6 +104,7 @@ impl World {
             frame: Duration::from_millis(20),
             udp: true,
             loss: 0.0,
+            late: 0.0,
             sealed: BTreeMap::new(),
             handed_over: Vec::new(),
             chance: StdRng::seed_from_u64(4),
@@ -113,7 +119,12 @@ impl World {
 
     /// Where person number `index` can be dialled.
     pub fn address(index: usize) -> Address {
-        Address { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1_000 + index as u16, transport: Transport::Tcp }
+        Address {
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 1_000 + index as u16,
+            transport: Transport::Tcp,
+            listener: Listener::Peer,
+        }
     }
 
     fn rng(&self) -> StdRng {
@@ -347,7 +358,9 @@ impl World {
                         self.serial += 1;
                         let receipt = self.serial;
                         self.receipts.insert(receipt, (index, target, id));
-                        self.happen(target, DELAY, Event::Message { from: me, bytes, receipt });
+                        let late = bytes[0] == 4 && self.late > 0.0 && self.chance.random_bool(self.late);
+                        let delay = if late { self.chance.random_range(DELAY..LATE) } else { DELAY };
+                        self.happen(target, delay, Event::Message { from: me, bytes, receipt });
                     }
                     None => self.happen(index, DELAY, Event::Undelivered { to, id, why: Undelivered::Unreachable }),
                 }
@@ -409,7 +422,7 @@ impl World {
                 person.ended = person.ended.take().or(Some(ending));
                 person.alive = false;
             }
-            Effect::AddCandidate { .. } | Effect::Disconnect(_) => {}
+            Effect::AddCandidate { .. } | Effect::Disconnect(_) | Effect::Meet { .. } => {}
         }
     }
 }
