@@ -36,9 +36,6 @@ pub(super) const MAX_AWAITED: usize = 64;
 /// Reservations that members may hold with us: seven members, each perhaps twice while its connection is replaced.
 pub(super) const MAX_RELAYED: usize = 16;
 
-/// Records of others that are kept for the distributed hash table when we are reachable.
-pub(super) const MAX_RECORDS: usize = 1_024;
-
 /// Peers whose addresses are remembered: on a busy network most of those found belong to other sessions.
 pub(super) const MAX_REMEMBERED_PEERS: usize = 64;
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
-use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -21,8 +20,9 @@ use resonance_protocol::peer::Address;
 
 use super::limits::{
     IDLE_TIMEOUT, MAX_ADDRESSES_PER_PEER, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_INCOMING,
-    MAX_PENDING_CONNECTIONS, MAX_PENDING_DIALS, MAX_RECORDS, MAX_RELAYED, MAX_STREAMS_PER_CONNECTION,
+    MAX_PENDING_CONNECTIONS, MAX_PENDING_DIALS, MAX_RELAYED, MAX_STREAMS_PER_CONNECTION,
 };
+use super::records::{MAX_AT_MEMBER, PROVIDER_TTL, Records};
 use super::signalling::SignallingCodec;
 use super::stream_protocol;
 use super::turn::offer;
@@ -45,9 +45,6 @@ const PARALLELISM: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
 /// How long a query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long the table keeps us: the key changes every hour, and a look reaches back one.
-const PROVIDER_TTL: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The public distributed hash table.
 pub(super) const KADEMLIA: StreamProtocol = StreamProtocol::new("/ipfs/kad/1.0.0");
@@ -73,7 +70,7 @@ pub(super) struct Behaviour {
     pub(super) offers: offer::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
     /// The distributed hash table.
-    pub(super) kademlia: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(super) kademlia: Toggle<kad::Behaviour<Records>>,
     /// Being reached through others.
     pub(super) relayed: relay::client::Behaviour,
     /// Others being reached through us.
@@ -203,17 +200,14 @@ fn behaviour(
     }
 }
 
-fn kademlia(me: PeerId) -> kad::Behaviour<MemoryStore> {
+fn kademlia(me: PeerId) -> kad::Behaviour<Records> {
     let mut config = kad::Config::new(KADEMLIA);
-    // What others store with us are providers only: nothing here has use for values.
     config
         .set_parallelism(PARALLELISM)
         .set_query_timeout(QUERY_TIMEOUT)
-        .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_provider_record_ttl(Some(PROVIDER_TTL))
         .set_provider_publication_interval(None);
-    let bounds = MemoryStoreConfig { max_records: MAX_RECORDS, max_provided_keys: 4, ..MemoryStoreConfig::default() };
-    let mut table = kad::Behaviour::with_config(me, MemoryStore::with_config(me, bounds), config);
+    let mut table = kad::Behaviour::with_config(me, Records::new(me, MAX_AT_MEMBER), config);
     // A client until it is known that we can be reached.
     table.set_mode(Some(kad::Mode::Client));
     table

@@ -333,6 +333,9 @@ impl Task {
             let _ = self.swarm.dial(DialOpts::unknown_peer_id().address(place.multiaddr().clone()).build());
         }
         self.reserve(now);
+        if let Some(table) = self.swarm.behaviour_mut().kademlia.as_mut() {
+            table.store_mut().expire(now);
+        }
         if self.meeting.entered {
             self.ask_table(now);
         }
