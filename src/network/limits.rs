@@ -57,6 +57,9 @@ pub(super) const MESSAGE_BURST: f64 = 60.0;
 /// Messages per second that one peer may keep up: reports, pings and keys come to fewer than 10.
 pub(super) const MESSAGE_RATE: f64 = 20.0;
 
+/// Packets that may wait for a stream to take them: 60 ms. What waits longer is worth less than what comes after it.
+pub(super) const STREAM_QUEUE: usize = 6;
+
 /// Media connections at once: seven members, each perhaps being replaced.
 pub(super) const MAX_MEDIA_CONNECTIONS: usize = 14;
 

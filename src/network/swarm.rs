@@ -24,6 +24,8 @@ use super::limits::{
     MAX_PENDING_CONNECTIONS, MAX_PENDING_DIALS, MAX_RECORDS, MAX_RELAYED, MAX_STREAMS_PER_CONNECTION,
 };
 use super::signalling::SignallingCodec;
+use super::stream_protocol;
+use super::turn::offer;
 
 /// How often a connection is probed. A probe that goes unanswered for [`PING_TIMEOUT`] ends the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,7 +67,10 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) signalling: request_response::Behaviour<SignallingCodec>,
     pub(super) identify: identify::Behaviour,
+    pub(super) streams: stream_protocol::Behaviour,
     pub(super) ping: ping::Behaviour,
+    /// Credentials for STUN and TURN servers, asked for and given.
+    pub(super) offers: offer::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
     /// The distributed hash table.
     pub(super) kademlia: Toggle<kad::Behaviour<MemoryStore>>,
@@ -184,7 +189,9 @@ fn behaviour(
         limits: connection_limits::Behaviour::new(limits),
         signalling: request_response::Behaviour::new([(settings.protocol.clone(), ProtocolSupport::Full)], signalling),
         identify: identify::Behaviour::new(identify),
+        streams: stream_protocol::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+        offers: offer::behaviour(if direct { ProtocolSupport::Full } else { ProtocolSupport::Outbound }),
         mdns: Toggle::from(finder),
         kademlia: Toggle::from(public.then(|| kademlia(me))),
         relayed: client,

@@ -98,6 +98,7 @@ impl<R: CryptoRng> Session<R> {
         if let Some(member) = peer.member.as_deref_mut() {
             // What was sent while the connection was gone may be lost.
             member.resend_at = Some(now);
+            self.renewed(now, id);
             return;
         }
         let wanted = peer.wanted && peer.door.is_none();
@@ -201,7 +202,7 @@ impl<R: CryptoRng> Session<R> {
         let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Initiating { .. }))?;
         let Stage::Initiating { initiator, .. } = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
-        match initiator.finish(&local, message, &mut self.rng) {
+        match initiator.finish(now, &local, message, &mut self.rng) {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
@@ -220,7 +221,7 @@ impl<R: CryptoRng> Session<R> {
         let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Responding(_)))?;
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
-        let established = Box::new(responder.finish(&local, message).ok()?);
+        let established = Box::new(responder.finish(now, &local, message).ok()?);
         self.set_attempt(now, from, Stage::confirming(established, None));
         self.greet(now, from);
         Some(())
@@ -355,6 +356,7 @@ impl<R: CryptoRng> Session<R> {
         {
             self.greet(now, to);
         }
+        self.media_delivered(to, id);
         self.bye_settled(now, id);
     }
 
@@ -370,6 +372,7 @@ impl<R: CryptoRng> Session<R> {
             if let Some(member) = peer.member.as_deref_mut() {
                 member.resend_at = Some(now + Duration::from_secs(1));
             }
+            self.media_undelivered(now, to, id);
             return;
         }
         if first && why == Undelivered::Refused {
@@ -415,6 +418,9 @@ impl<R: CryptoRng> Session<R> {
     pub(super) fn tick_acquaintance(&mut self, now: Instant) {
         let mut redo = Vec::new();
         for (id, peer) in &mut self.peers {
+            if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt {
+                established.channel.handle_timeout(now);
+            }
             if peer.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
                 peer.attempt = None;
                 peer.back_off(now);

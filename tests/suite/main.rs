@@ -7,6 +7,7 @@ mod allocator;
 mod boundary;
 mod call;
 mod discreet;
+mod helper;
 mod hostile;
 mod identities;
 mod lan;
@@ -21,6 +22,7 @@ mod screen;
 mod secrecy;
 mod spatial;
 mod staying;
+mod stun;
 mod support;
 mod tidy;
 

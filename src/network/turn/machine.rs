@@ -81,7 +81,7 @@ impl<S: Clone> Machine<S> {
     }
 
     /// A datagram from a client. `transaction` is fresh randomness, for an indication that may follow.
-    pub(super) fn from_client(
+    pub(super) fn on_client_datagram(
         &mut self,
         now: Instant,
         client: Client,
@@ -108,7 +108,7 @@ impl<S: Clone> Machine<S> {
     }
 
     /// A datagram that came to a relayed address.
-    pub(super) fn from_peer(
+    pub(super) fn on_peer_datagram(
         &mut self,
         now: Instant,
         relayed: SocketAddr,
@@ -159,7 +159,7 @@ impl<S: Clone> Machine<S> {
         let (from, socket) = (allocation.relayed, allocation.socket.clone());
         if own {
             // It need not leave this machine; behind a router that does not turn packets round it could not come back.
-            return self.from_peer(now, to, from, &bytes, transaction);
+            return self.on_peer_datagram(now, to, from, &bytes, transaction);
         }
         self.figures.packets += 1;
         self.figures.bytes += bytes.len() as u64;
@@ -190,12 +190,6 @@ impl<S: Clone> Machine<S> {
         if let Some(allocation) = self.allocations.remove(client) {
             self.relayed.remove(&allocation.relayed);
         }
-    }
-
-    /// Ends all allocations.
-    pub(super) fn end_all(&mut self) {
-        self.allocations.clear();
-        self.relayed.clear();
     }
 
     fn keep(&mut self, stays: impl Fn(&Allocation<S>) -> bool) {

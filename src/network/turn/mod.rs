@@ -30,7 +30,8 @@ use std::{fmt, io};
 use libp2p::PeerId;
 use zeroize::Zeroizing;
 
-use super::Relay;
+use super::{Relay, Way};
+use destinations::Destinations;
 use issuer::CREDENTIAL_LIFETIME;
 use sockets::Sockets;
 
@@ -113,12 +114,13 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// One for each of the server's addresses.
-    pub fn relays(&self) -> Vec<Relay> {
+    /// One for each of the server's addresses; `way` is what a way through it is called.
+    pub fn relays(&self, way: Way) -> Vec<Relay> {
         let relay = |server: &SocketAddr| Relay {
             url: format!("turn:{server}?transport=udp"),
             username: self.username.clone(),
             credential: self.password.clone(),
+            way,
         };
         self.servers.iter().map(relay).collect()
     }
@@ -131,8 +133,9 @@ pub struct TurnServer {
 
 impl TurnServer {
     /// Listens on these UDP addresses, in the current tokio runtime. `announced` is where others reach this machine, the
-    /// preferred address of each family first; without any it is the addresses that are listened on, and for `0.0.0.0`
-    /// and `::` those of this machine's interfaces.
+    /// preferred address of each family first: a private one among them says that its range is to be served. Without any
+    /// it is the addresses that are listened on, and for `0.0.0.0` and `::` those of this machine's interfaces, the
+    /// private ones only if there are no others.
     ///
     /// # Errors
     ///
@@ -175,7 +178,7 @@ fn announce(given: Vec<IpAddr>, listen: &[SocketAddr]) -> Vec<IpAddr> {
     }
     if announced.is_empty() {
         let found = super::candidates::local_addresses(super::candidates::Loopback::LastResort);
-        announced = found.iter().map(SocketAddr::ip).collect();
+        announced = outermost(found.iter().map(SocketAddr::ip).collect());
     }
     let reached = |ip: &IpAddr| listen.iter().any(|listen| listen.is_ipv4() == ip.is_ipv4());
     let mut distinct = Vec::new();
@@ -185,4 +188,13 @@ fn announce(given: Vec<IpAddr>, listen: &[SocketAddr]) -> Vec<IpAddr> {
         }
     }
     distinct
+}
+
+/// The public ones, if there are any: who rents a machine with a second, inner network opens only the outer one.
+fn outermost(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let public = Destinations::new(Vec::new(), &[]);
+    if addresses.iter().any(|ip| public.allows(*ip)) {
+        addresses.retain(|ip| public.allows(*ip));
+    }
+    addresses
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdSocket};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rtc::stun::message::TransactionId;
@@ -89,13 +89,6 @@ impl Sockets {
     }
 }
 
-impl Drop for Sockets {
-    fn drop(&mut self) {
-        // The readers of relayed addresses hold the shared state: they end with the allocations.
-        self.lock().end_all();
-    }
-}
-
 impl Shared {
     /// A panic under the lock would be a bug; the state is whole between any two datagrams all the same.
     fn lock(&self) -> MutexGuard<'_, Machine<Relayed>> {
@@ -133,7 +126,7 @@ async fn listen_to_clients(shared: Arc<Shared>, listener: usize, local: IpAddr) 
         let mut open = |announced: IpAddr| open_relayed(&shared, local, announced).ok();
         let now = Instant::now();
         let output =
-            shared.lock().from_client(now, client, &buffer[..length], TransactionId(rand::random()), &mut open);
+            shared.lock().on_client_datagram(now, client, &buffer[..length], TransactionId(rand::random()), &mut open);
         if let Some(output) = output {
             shared.send(output);
         }
@@ -146,16 +139,18 @@ fn open_relayed(shared: &Arc<Shared>, local: IpAddr, announced: IpAddr) -> io::R
     let local = if local.is_ipv4() == announced.is_ipv4() { local } else { any };
     let socket = Arc::new(bind(SocketAddr::new(local, 0))?);
     let relayed = SocketAddr::new(announced, socket.local_addr()?.port());
-    let reader = tokio::spawn(listen_to_peers(shared.clone(), socket.clone(), relayed)).abort_handle();
+    let reader = tokio::spawn(listen_to_peers(Arc::downgrade(shared), socket.clone(), relayed)).abort_handle();
     Ok((relayed, Arc::new(RelaySocket { socket, reader })))
 }
 
-async fn listen_to_peers(shared: Arc<Shared>, socket: Arc<UdpSocket>, relayed: SocketAddr) {
+/// The state owns this task, and not the other way round: both end with the server.
+async fn listen_to_peers(shared: Weak<Shared>, socket: Arc<UdpSocket>, relayed: SocketAddr) {
     let mut buffer = [0; MAX_DATAGRAM];
     loop {
         let Some((length, peer)) = receive(&socket, &mut buffer).await else { continue };
+        let Some(shared) = shared.upgrade() else { return };
         let transaction = TransactionId(rand::random());
-        let output = shared.lock().from_peer(Instant::now(), relayed, peer, &buffer[..length], transaction);
+        let output = shared.lock().on_peer_datagram(Instant::now(), relayed, peer, &buffer[..length], transaction);
         if let Some(output) = output {
             shared.send(output);
         }

@@ -1,6 +1,6 @@
 //! The server on real sockets. Loopback has two addresses here: the server is at 127.0.0.1, the world at 127.0.0.2.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use libp2p::PeerId;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::super::{Limits, TurnServer};
+use super::super::{Limits, TurnServer, announce, outermost};
 use super::client::Caller;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,7 +72,6 @@ async fn sound_goes_through_the_server_both_ways() {
     let mut buffer = [0; 2_048];
     for word in [[1; 120], [2; 120], [3; 120]] {
         assert!(ada.caller.say(Instant::now(), to, &word));
-        ada.until(|caller| caller.heard.len() < 9).await;
         while let Some(datagram) = ada.caller.next_datagram() {
             ada.socket.send_to(&datagram, ada.caller.server).await.unwrap();
         }
@@ -108,6 +107,17 @@ async fn a_revoked_peer_loses_its_sockets_and_a_wrong_one_gets_none() {
     assert!(wrong.caller.refused[0].contains("401"));
     assert_eq!(server.figures().allocations, 0);
     assert_eq!(server.figures().refused_credentials, 1);
+}
+
+#[test]
+fn a_machine_with_an_inner_network_announces_only_its_outer_addresses() {
+    let ips = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
+    let mixed = ips(&["10.0.0.5", "203.0.113.7", "fd00::5", "2001:db8::7"]);
+    assert_eq!(outermost(mixed), ips(&["203.0.113.7", "2001:db8::7"]));
+    let inner = ips(&["10.0.0.5", "fd00::5"]);
+    assert_eq!(outermost(inner.clone()), inner);
+    let listen = ["0.0.0.0:1".parse().unwrap()];
+    assert_eq!(announce(ips(&["10.0.0.5", "203.0.113.7", "2001:db8::7"]), &listen), ips(&["10.0.0.5", "203.0.113.7"]));
 }
 
 #[tokio::test]

@@ -63,27 +63,27 @@ impl World {
                 while let Some(datagram) = self.callers[at].next_datagram() {
                     quiet = false;
                     let address = self.callers[at].address;
-                    self.from_client(address, &datagram);
+                    self.client_sends(address, &datagram);
                 }
             }
         }
     }
 
-    fn from_client(&mut self, address: SocketAddr, datagram: &[u8]) -> bool {
+    fn client_sends(&mut self, address: SocketAddr, datagram: &[u8]) -> bool {
         let client = Client { listener: 0, address };
         let port = &mut self.next_port;
         let mut open = |own: IpAddr| {
             *port += 1;
             Some((SocketAddr::new(own, *port), *port))
         };
-        let output = self.machine.from_client(self.now, client, datagram, TransactionId([7; 12]), &mut open);
+        let output = self.machine.on_client_datagram(self.now, client, datagram, TransactionId([7; 12]), &mut open);
         let answered = output.is_some();
         self.carry(output);
         answered
     }
 
-    fn from_peer(&mut self, relayed: SocketAddr, peer: SocketAddr, bytes: &[u8]) {
-        let output = self.machine.from_peer(self.now, relayed, peer, bytes, TransactionId([7; 12]));
+    fn peer_sends(&mut self, relayed: SocketAddr, peer: SocketAddr, bytes: &[u8]) {
+        let output = self.machine.on_peer_datagram(self.now, relayed, peer, bytes, TransactionId([7; 12]));
         self.carry(output);
     }
 
@@ -141,17 +141,17 @@ fn a_client_learns_its_address_and_talks_with_the_world_through_another() {
     let ada = world.call(PeerId::random());
     let relayed = world.relayed(ada);
     assert_eq!(relayed.ip(), at(SERVER).ip());
-    world.from_peer(relayed, at(WORLD), b"who is there?");
+    world.peer_sends(relayed, at(WORLD), b"who is there?");
     assert!(world.callers[ada].heard.is_empty(), "nobody comes in who was not permitted");
     assert!(world.permit(ada, at(WORLD)));
     // The first goes as an indication, the second through the channel that was bound meanwhile.
     for word in [&b"one"[..], b"two"] {
         assert!(world.say(ada, at(WORLD), word));
         assert_eq!(world.sent.pop(), Some((relayed.port(), at(WORLD), word.to_vec())));
-        world.from_peer(relayed, at(WORLD), word);
+        world.peer_sends(relayed, at(WORLD), word);
         assert_eq!(world.callers[ada].heard.pop(), Some((at(WORLD), word.to_vec())));
     }
-    world.from_peer(relayed, at("198.51.100.10:40000"), b"stranger");
+    world.peer_sends(relayed, at("198.51.100.10:40000"), b"stranger");
     assert!(world.callers[ada].heard.is_empty());
     let figures = world.machine.figures();
     assert_eq!((figures.users, figures.allocations, figures.packets, figures.bytes), (1, 1, 4, 12));
@@ -179,7 +179,7 @@ fn wrong_expired_and_revoked_credentials_get_nothing() {
     let mut world = World::new(Limits::HELPER);
     let owner = PeerId::random();
     let (username, password) = world.machine.issuer.issue(owner, world.now, [1; 15]).unwrap();
-    for (username, password) in [(&*username, "guess"), ("somebody", &*password), ("", "")] {
+    for (username, password) in [(username.as_str(), "guess"), ("somebody", password.as_str()), ("", "")] {
         let caller = world.call_as(username, password);
         assert!(world.callers[caller].relayed.is_none());
         assert!(world.callers[caller].refused[0].contains("401"), "{:?}", world.callers[caller].refused);
@@ -214,7 +214,7 @@ fn who_keeps_asking_for_credentials_keeps_a_call_of_hours_and_who_does_not_loses
         world.machine.issuer.issue(stays, world.now, rand::random()).unwrap();
         assert!(world.say(ada, at(WORLD), b"still here"));
         let relayed = world.relayed(ada);
-        world.from_peer(relayed, at(WORLD), b"me too");
+        world.peer_sends(relayed, at(WORLD), b"me too");
     }
     assert_eq!(world.sent.len(), 40);
     assert_eq!(world.callers[ada].heard.len(), 40);
@@ -251,7 +251,7 @@ fn an_allocation_has_a_bandwidth() {
     assert!(world.permit(ada, at(WORLD)));
     for _ in 0..500 {
         world.say(ada, at(WORLD), &[0; 1_000]);
-        world.from_peer(relayed, at(WORLD), &[0; 1_000]);
+        world.peer_sends(relayed, at(WORLD), &[0; 1_000]);
     }
     assert_eq!((world.sent.len(), world.callers[ada].heard.len()), (100, 100));
     world.now += Duration::from_millis(500);
@@ -281,14 +281,15 @@ fn private_and_other_inner_destinations_are_refused() {
 #[test]
 fn a_flood_of_strangers_costs_neither_memory_nor_many_answers() {
     let mut world = World::new(Limits::HELPER);
-    let mut caller = Caller::new(at("192.0.2.1:1"), at(SERVER), "nobody", "nothing");
+    let mut caller = Caller::new(at("192.0.2.99:1"), at(SERVER), "nobody", "nothing");
     caller.client.allocate(world.now).unwrap();
     let question = caller.next_datagram().unwrap();
-    let from_one = (0..10_000_u16).filter(|port| world.from_client(at(&format!("192.0.2.1:{}", port + 1)), &question));
+    let from_one =
+        (0..10_000_u16).filter(|port| world.client_sends(at(&format!("192.0.2.99:{}", port + 1)), &question));
     assert_eq!(from_one.count(), 300);
-    for forged in 0..100_000_u32 {
+    for forged in 0..20_000_u32 {
         let sender = SocketAddr::from((std::net::Ipv4Addr::from_bits(0x0800_0000 + forged), 9));
-        world.from_client(sender, &question);
+        world.client_sends(sender, &question);
     }
     assert!(world.machine.allocations.is_empty() && world.machine.relayed.is_empty());
     assert_eq!(world.machine.figures().users, 0);
@@ -305,14 +306,14 @@ fn a_repeated_request_gets_the_same_answer_and_another_client_cannot_take_over()
     caller.client.allocate(world.now).unwrap();
     world.callers.push(caller);
     let first = world.callers[0].next_datagram().unwrap();
-    world.from_client(at("192.0.2.1:1"), &first);
+    world.client_sends(at("192.0.2.1:1"), &first);
     let signed = world.callers[0].next_datagram().unwrap();
     for _ in 0..3 {
-        assert!(world.from_client(at("192.0.2.1:1"), &signed));
+        assert!(world.client_sends(at("192.0.2.1:1"), &signed));
         assert_eq!(world.callers[0].relayed, Some(at("203.0.113.7:50001")));
     }
     assert_eq!(world.machine.figures().allocated, 1);
-    world.from_client(at("192.0.2.1:2"), &signed);
+    world.client_sends(at("192.0.2.1:2"), &signed);
     assert_eq!(world.machine.figures().allocated, 1, "the nonce was made for another address");
 }
 
@@ -328,7 +329,7 @@ fn no_datagram_makes_the_server_panic() {
         let now = world.now;
         world.callers[ada].say(now, at(WORLD), b"hello");
         while let Some(datagram) = world.callers[ada].next_datagram() {
-            world.from_client(address, &datagram);
+            world.client_sends(address, &datagram);
             seen.push(datagram);
         }
     }
@@ -340,6 +341,6 @@ fn no_datagram_makes_the_server_panic() {
         }
         datagram.truncate(random.random_range(0..=datagram.len()));
         world.now += Duration::from_millis(20);
-        world.from_client(address, &datagram);
+        world.client_sends(address, &datagram);
     }
 }
