@@ -124,7 +124,10 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
         Effect::Acknowledge(receipt) => Command::Acknowledge { receipt },
         Effect::Refuse(receipt) => Command::Refuse { receipt },
         Effect::Disconnect(peer) => Command::Disconnect { peer },
-        Effect::Meet { own, keys } => Command::Meet { own, keys },
+        Effect::Meet { own, keys, seeking } => {
+            let haste = if seeking { network::Haste::Seek } else { network::Haste::Wait };
+            Command::Meet { own, keys, haste }
+        }
         Effect::Renew { peer, addresses } => Command::Renew { peer, addresses },
         Effect::OpenMedia { peer, number } => Command::OpenMedia { peer, number },
         Effect::AcceptOffer { peer, sdp, number } => Command::AcceptOffer { peer, sdp, number },

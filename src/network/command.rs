@@ -2,9 +2,9 @@
 
 use resonance_protocol::peer::{Address, TransportId};
 
-use super::Relay;
 #[cfg(doc)]
 use super::{Event, MAX_MESSAGE};
+use super::{Haste, Relay};
 
 /// What the application asks for. Commands never fail by themselves; what becomes of them is told by events.
 pub enum Command {
@@ -49,6 +49,8 @@ pub enum Command {
         own: [u8; 32],
         /// The same of other hours, and of this one.
         keys: Vec<[u8; 32]>,
+        /// How soon others are to be found.
+        haste: Haste,
     },
     /// Close all libp2p connections to a peer; its media connection stays.
     Disconnect {

@@ -56,6 +56,7 @@ use zeroize::Zeroizing;
 pub use address::{Place, PlaceError};
 pub use command::Command;
 pub use event::{DescriptionKind, Event, Undelivered, Via};
+pub use rendezvous::Haste;
 pub use signalling::MAX_MESSAGE;
 
 use inbound::InboundSink;

@@ -152,7 +152,7 @@ impl Task {
             Command::Send { to, bytes, id } => self.send(to, bytes, id).await,
             Command::Acknowledge { receipt } => self.acknowledge(receipt),
             Command::Refuse { receipt } => drop(self.deliveries.acknowledge(receipt)),
-            Command::Meet { own, keys } => self.meet(own, keys),
+            Command::Meet { own, keys, haste } => self.meet(own, keys, haste),
             Command::Disconnect { peer } => {
                 if let Some(id) = address::peer_id(&peer) {
                     // An error only says that there was no connection.

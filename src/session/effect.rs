@@ -34,6 +34,8 @@ pub enum Effect {
         own: [u8; 32],
         /// This hour's, the last one's and the next one's: clocks differ.
         keys: Vec<[u8; 32]>,
+        /// We know nobody yet and want to be let in.
+        seeking: bool,
     },
     /// Drop the transport connections.
     Disconnect(TransportId),

@@ -71,7 +71,7 @@ impl<R: CryptoRng> Session<R> {
         if self.met_under.replace(own) != Some(own) {
             let hours = [unix, unix.saturating_sub(3_600), unix.saturating_add(3_600)];
             let keys = hours.map(|hour| self.keys.rendezvous_key(hour)).to_vec();
-            self.do_this(Effect::Meet { own, keys });
+            self.do_this(Effect::Meet { own, keys, seeking: !self.joined });
         }
     }
 }

@@ -16,7 +16,7 @@ use resonance_protocol::peer::{Address, TransportId};
 use super::Task;
 use crate::network::limits::{MAX_AWAITED, MAX_UNPROVED, NODE_PATIENCE, PROOF_PATIENCE};
 use crate::network::relays::{self, Class, Passage, Purpose, Relays};
-use crate::network::rendezvous::{Ask, Rendezvous};
+use crate::network::rendezvous::{Ask, Haste, Rendezvous};
 use crate::network::swarm::{BehaviourEvent, KADEMLIA, RelayedPeers};
 use crate::network::turn::offer;
 use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Via, Way, address};
@@ -230,8 +230,8 @@ impl Task {
     }
 
     /// Where we are met, and where to look for others.
-    pub(super) fn meet(&mut self, own: [u8; 32], keys: Vec<[u8; 32]>) {
-        let before = self.meeting.rendezvous.set_keys(Instant::now(), own, keys);
+    pub(super) fn meet(&mut self, own: [u8; 32], keys: Vec<[u8; 32]>, haste: Haste) {
+        let before = self.meeting.rendezvous.set_keys(Instant::now(), own, keys, haste);
         if let (Some(before), Some(table)) = (before, self.swarm.behaviour_mut().kademlia.as_mut()) {
             table.stop_providing(&record_key(&before));
         }
