@@ -262,6 +262,9 @@ fn when_both_begin_at_once_one_attempt_wins_on_both_sides() {
     let (keys, mut al, mut bo) = (session(1), Person::new("Al", 1), Person::new("Bo", 2));
     for _ in 0..2 {
         assert_ne!(initiates(&al.transport, &bo.transport), initiates(&bo.transport, &al.transport));
+        assert!(!initiates(&al.transport, &al.transport));
+        let small = al.transport.as_bytes().min(bo.transport.as_bytes());
+        assert_eq!(initiates(&al.transport, &bo.transport), small == al.transport.as_bytes());
         let (of_al, one_of_al) = al.start(&keys, bo.transport);
         let (of_bo, one_of_bo) = bo.start(&keys, al.transport);
         // The one with the smaller transport identity goes on; the other drops its own attempt and answers.
