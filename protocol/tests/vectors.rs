@@ -10,7 +10,7 @@ use resonance_protocol::media::{
     Frame, HeldPackets, HopOpener, HopSealer, InboundPacket, KeyId, Opener, OpeningKey, Refused, SealedPacket,
     SenderKey,
 };
-use resonance_protocol::peer::{Address, Transport, TransportId};
+use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
 use resonance_protocol::safety_number::{Party, SafetyNumber};
 use resonance_protocol::signal::{MediaKey, RekeyReason, Signal};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -133,8 +133,13 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
     assert_eq!(authority.hash().to_vec(), bytes("authority_hash"));
     let [al_transport, bo_transport] = [0x20, 0x60].map(|start| TransportId::from_bytes(counting_up(start)));
     let hints = vec![
-        Address { ip: [192, 0, 2, 7].into(), port: 4_001, transport: Transport::Tcp },
-        Address { ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(), port: 443, transport: Transport::Quic },
+        Address { ip: [192, 0, 2, 7].into(), port: 4_001, transport: Transport::Tcp, listener: Listener::Peer },
+        Address {
+            ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+            port: 443,
+            transport: Transport::Quic,
+            listener: Listener::Peer,
+        },
     ];
     let link = Link::create(al_transport, authority.hash(), 1_900_000_000, hints, &mut Scripted::new(&[0xA0]));
     assert_eq!(link.to_text(), text("link"));

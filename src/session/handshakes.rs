@@ -21,6 +21,9 @@ const MAX_ATTEMPTS: usize = 16;
 /// First messages that may go unanswered before a peer is taken to be of another session.
 const MAX_REFUSALS: u32 = 2;
 
+/// Handshakes that may fail with somebody found in the distributed hash table, where anybody can be found.
+const MAX_FAILURES_OF_FOUND: u32 = 2;
+
 impl<R: CryptoRng> Session<R> {
     /// Dials whom the entry names.
     pub(super) fn begin(&mut self, now: Instant) {
@@ -31,6 +34,7 @@ impl<R: CryptoRng> Session<R> {
             Entry::Lan(room) => self.notice(Notice::Created { link: None, room: Some(room.clone()) }),
             Entry::Join(link) => dials.push((Some(link.host), link.hints.clone())),
         }
+        self.meet(now);
         for (peer, addresses) in dials {
             match peer {
                 Some(id) if id != self.me => {
@@ -68,8 +72,8 @@ impl<R: CryptoRng> Session<R> {
         self.peers.get_mut(&id).is_some_and(|peer| peer.learn(addresses))
     }
 
-    pub(super) fn discovered(&mut self, now: Instant, id: TransportId) {
-        if self.want(now, id, "mdns") {
+    pub(super) fn discovered(&mut self, now: Instant, id: TransportId, via: &'static str) {
+        if self.want(now, id, via) {
             match self.peers.get(&id) {
                 Some(peer) if peer.connected => self.initiate(now, id),
                 _ => self.do_this(Effect::Dial { peer: Some(id), addresses: Vec::new() }),
@@ -94,6 +98,7 @@ impl<R: CryptoRng> Session<R> {
         if let Some(member) = peer.member.as_deref_mut() {
             // What was sent while the connection was gone may be lost.
             member.resend_at = Some(now);
+            self.renewed(now, id);
             return;
         }
         let wanted = peer.wanted && peer.door.is_none();
@@ -336,9 +341,11 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn attempt_failed(&mut self, now: Instant, id: TransportId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.attempt = None;
-            peer.back_off(now);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.attempt = None;
+        peer.back_off(now);
+        if peer.via == "dht" && peer.member.is_none() && peer.failures >= MAX_FAILURES_OF_FOUND {
+            self.give_up_on(id, Undelivered::Refused, false);
         }
     }
 
@@ -349,6 +356,7 @@ impl<R: CryptoRng> Session<R> {
         {
             self.greet(now, to);
         }
+        self.media_delivered(to, id);
         self.bye_settled(now, id);
     }
 
@@ -364,6 +372,7 @@ impl<R: CryptoRng> Session<R> {
             if let Some(member) = peer.member.as_deref_mut() {
                 member.resend_at = Some(now + Duration::from_secs(1));
             }
+            self.media_undelivered(now, to, id);
             return;
         }
         if first && why == Undelivered::Refused {
@@ -442,8 +451,8 @@ impl<R: CryptoRng> Session<R> {
         if !self.joined && self.join_until <= now {
             let tried = self.peers.values().map(|peer| peer.addresses.len()).sum::<usize>() + self.bootstrap.len();
             self.end(Ending::Unreachable(format!(
-                "Nobody answered within {} seconds (tried {tried} addresses and this network). \
-                 Is the other side still in the session, and are you on the same network?",
+                "Nobody answered within {} seconds (tried {tried} addresses, this network, and the public network unless it was \
+                 switched off). Is somebody still in the session? `resonance doctor` says what works from here.",
                 JOIN_PATIENCE.as_secs()
             )));
         }

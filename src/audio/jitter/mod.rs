@@ -271,11 +271,12 @@ impl JitterBuffer {
         Pull::Frame(packet)
     }
 
-    /// Begins to play once the oldest packet has waited long enough.
+    /// Begins to play once enough is there: the oldest packet has waited long enough, or came in a crowd that is as long, as after an interruption.
     fn begin(&mut self, now: Instant) -> bool {
         let Some((oldest, arrived)) = self.store.oldest() else { return false };
         let waited_ms = signed_ms(now, arrived);
-        if waited_ms < self.start_ms {
+        let crowd_ms = (self.store.newest() - oldest) as f32 * FRAME_MS;
+        if waited_ms.max(crowd_ms) < self.start_ms {
             return false;
         }
         self.cursor = oldest;

@@ -1,0 +1,143 @@
+//! Meeting by the link alone: it has no address in it, nobody is on the same network, and only the distributed hash table tells who is there.
+
+use crate::support::simulation::{Report, can_run, median, play};
+use crate::support::{alone, attempts, javascript, say, skip};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Nodes of the hash table, fifty milliseconds from one another.
+const NODES: usize = 20;
+/// Sessions that meet in it, and how soon one must have found the other, in seconds (p50).
+const SESSIONS: usize = 5;
+const FOUND_S: f64 = 3.0;
+
+/// Helpers, each of which knows the first.
+fn hash_table() -> String {
+    let mut text = String::new();
+    for number in 1..=NODES {
+        let node = format!("node-{number:02}");
+        let bootstrap = if number == 1 { "" } else { "bootstrap = [\"node-01\"]\n" };
+        // Writing into a String does not fail.
+        let _ = write!(
+            text,
+            "[host.{node}]\nlink = \"continental\"\n[peer.{node}]\ndoes = \"helper\"\nargs = [\"--listen\", \"/ip4/{{ip:{node}}}/tcp/4001\"]\n{bootstrap}"
+        );
+    }
+    text
+}
+
+/// What the two of a session have in common: the way in, which must not be the same node for both.
+fn person(name: &str, network: &str, more: &str, node: usize) -> String {
+    format!(
+        "[host.{name}]\n{network}link = \"continental\"\n[peer.{name}]\nargs = [\"--no-mdns\"NO_HINTS]\nbootstrap = [\"node-{node:02}\"]\n{more}"
+    )
+    .replace("NO_HINTS", if more.contains("create") { ", \"--no-hints\"" } else { "" })
+}
+
+fn found(report: &Report, who: &str) -> Option<f64> {
+    let pair = report.pairs().iter().find(|pair| pair["listener"] == who && pair["via"] == "dht")?;
+    pair["found_s"].as_f64()
+}
+
+#[test]
+fn two_find_one_another_among_twenty_nodes_and_a_newcomer_finds_who_is_left() {
+    let test = "rendezvous::two_find_one_another_among_twenty_nodes_and_a_newcomer_finds_who_is_left";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    let mut text = format!("seconds = 45\n{}", hash_table());
+    for number in 0..SESSIONS {
+        let node = 2 + number * 3;
+        // The table needs a moment to know itself, and provider records to spread.
+        text += &person(&format!("creator-{number}"), "", "does = \"create\"\nat = 6\n", node);
+        text += &person(&format!("joiner-{number}"), "", &format!("joins = \"creator-{number}\"\nat = 14\n"), node + 1);
+        let _ = write!(
+            text,
+            "[[expect]]\nevent = {{ peer = \"joiner-{number}\", event = \"peer_found\", about = \"creator-{number}\", with = {{ via = \"dht\" }} }}\n{FAILS}\
+             [[expect]]\nof = [\"creator-{number}\", \"joiner-{number}\"]\nhears = \"yes\"\n{FAILS}"
+        );
+    }
+    // The creator's power goes; by the same link, which names it alone, a newcomer finds whoever is left.
+    text += &person("newcomer", "", "joins = \"creator-0\"\nat = 28\n", 19);
+    let _ = write!(
+        text,
+        "[[step]]\nat = 24\ndo = \"crash\"\npeer = \"creator-0\"\n\
+         [[expect]]\nevent = {{ peer = \"newcomer\", event = \"peer_joined\", about = \"joiner-0\", before = 40 }}\n{FAILS}"
+    );
+    attempts(test, || {
+        let report = play("dht", &text, &[])?;
+        let times: Vec<f64> = (0..SESSIONS).filter_map(|number| found(&report, &format!("joiner-{number}"))).collect();
+        let shown = format!("found after {times:.2?} s, the newcomer after {:.2?} s", found(&report, "newcomer"));
+        match median(times) {
+            Some(time) if time <= FOUND_S => Ok(shown),
+            None if !FAILS.is_empty() => Ok(shown),
+            _ => Err(shown),
+        }
+    });
+}
+
+/// Known not to hold, and why.
+const FAILS: &str = "fails = \"there is no hash table yet\"\n";
+
+/// Two homes and js-libp2p in between.
+fn foreign_network(node: &[PathBuf; 3], more: &str) -> String {
+    let [node, script, _] = node.each_ref().map(|path| path.display());
+    format!(
+        r#"
+seconds = 40
+[host.js]
+link = "fibre"
+[peer.js]
+does = "run"
+command = ["{node}", "{script}", "{{ip:js}}", "3"]
+[network.north]
+edge = "home"
+uplink = "fibre"
+[network.south]
+edge = "home"
+uplink = "fibre"
+[host.ada]
+network = "north"
+[host.bo]
+network = "south"
+[peer.ada]
+does = "create"
+at = 5
+args = ["--no-mdns", "--no-hints"]
+bootstrap = ["js"]
+[peer.bo]
+at = 14
+args = ["--no-mdns"]
+bootstrap = ["js"]
+{more}
+"#
+    )
+}
+
+/// An implementation that is not ours is the whole public network: the only servers of the hash table, and the only relay, which carries no more than
+/// two minutes and 128 KiB. Sound therefore finds its own way, between two homes by hole punching.
+#[test]
+fn two_homes_meet_through_nodes_of_js_libp2p_and_not_without_them() {
+    let test = "rendezvous::two_homes_meet_through_nodes_of_js_libp2p_and_not_without_them";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    let Some(node) = javascript::installed() else {
+        return skip(test, "Node and js-libp2p (scripts/setup.sh test) are missing");
+    };
+    let meets = format!(
+        "[[expect]]\nevent = {{ peer = \"bo\", event = \"peer_found\", about = \"ada\", with = {{ via = \"dht\" }} }}\n{FAILS}\
+         [[expect]]\nof = [\"ada\", \"bo\"]\npath = \"direct\"\nhears = \"yes\"\n{FAILS}"
+    );
+    attempts(test, || {
+        let report = play("js", &foreign_network(&node, &meets), &[])?;
+        Ok(format!("found after {:?} s, first word after {:?} s", found(&report, "bo"), report.figures("/audio_s")))
+    });
+    // The control: when those nodes end before anybody comes, nobody meets.
+    let gone = "[[step]]\nat = 4.5\ndo = \"crash\"\npeer = \"js\"\n[[expect]]\nof = [\"ada\", \"bo\"]\nhears = \"yes\"\nfails = \"nobody is there to tell\"\n";
+    play("js-gone", &foreign_network(&node, gone), &[])
+        .unwrap_or_else(|why| panic!("{test}: they met without a network: {why}"));
+    say(&format!("{test}: without those nodes they do not meet"));
+}
