@@ -240,7 +240,7 @@ async fn a_guest_gets_credentials_that_work_and_only_so_many() {
     ada.meet(&helper.addresses[0]).await;
     let host = name_of(&helper.addresses[0]);
     let offer = ada.ask_for_credentials(host).await;
-    let credentials = offer.ok().expect("credentials");
+    let credentials = offer.expect("credentials");
     assert_eq!(credentials.lifetime, Duration::from_secs(600));
     assert!(credentials.servers.iter().all(|server| server.ip().is_loopback() && server.port() != 0));
     let mut refused = 0;
