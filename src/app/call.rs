@@ -98,7 +98,9 @@ impl Call {
         let me = network::transport_id(&transport_secret);
 
         let (outbound, outbound_end) = audio::rings::outbound();
+        let (outbound_streamed, streamed_end) = audio::rings::outbound_streamed();
         let (inbound, inbound_end) = audio::rings::inbound();
+        let (inbound_streamed, inbound_streamed_end) = audio::rings::inbound();
         let reach = match common.no_direct {
             true => network::Reach::Only {
                 helpers,
@@ -113,13 +115,20 @@ impl Call {
             },
         };
         let config = network::Config { transport_secret, reach };
-        let media = network::MediaEnds { outbound: outbound_end, inbound };
+        let media =
+            network::MediaEnds { outbound: outbound_end, outbound_streamed: streamed_end, inbound, inbound_streamed };
         let mut network = network::start(config, media)
             .map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
 
         let audio_config =
             audio::Config { input: common.input.clone(), output: common.output.clone(), voice: common.voice };
-        let ends = audio::MediaEnds { outbound, outbound_thread: network.outbound_thread(), inbound: inbound_end };
+        let ends = audio::MediaEnds {
+            outbound,
+            outbound_thread: network.outbound_thread(),
+            outbound_streamed,
+            inbound: inbound_end,
+            inbound_streamed: inbound_streamed_end,
+        };
         let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
@@ -243,7 +252,7 @@ impl Call {
     }
 
     fn network_event(&mut self, event: network::Event) {
-        if let network::Event::Listening { address, .. } = &event {
+        if let network::Event::Listening { address, .. } | network::Event::Reached { address, .. } = &event {
             self.listening.push_back(address.clone());
         }
         if let Some(event) = translate::network_event(event) {
@@ -385,6 +394,7 @@ fn own_addresses(events: &[network::Event]) -> Vec<Address> {
         .iter()
         .filter_map(|event| match event {
             network::Event::Listening { compact, .. } => *compact,
+            network::Event::Reached { compact, .. } => Some(*compact),
             _ => None,
         })
         .filter(|address| address.listener == Listener::Peer)

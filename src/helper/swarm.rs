@@ -16,7 +16,7 @@ use libp2p::{
 
 use super::gate::Gate;
 use super::lawful::{Lawful, Policy};
-use crate::network::records::{PROVIDER_TTL, Records};
+use crate::network::records::{MAX_AT_HELPER, PROVIDER_TTL, Records};
 use crate::network::turn::offer;
 
 /// The public DHT's protocol.
@@ -144,7 +144,7 @@ fn behaviour(keypair: &Keypair, bounds: &Bounds) -> Behaviour {
 fn dht(own: PeerId) -> kad::Behaviour<Records> {
     let mut config = kad::Config::new(KADEMLIA);
     config.set_provider_record_ttl(Some(PROVIDER_TTL));
-    let mut kad = kad::Behaviour::with_config(own, Records::new(own), config);
+    let mut kad = kad::Behaviour::with_config(own, Records::new(own, MAX_AT_HELPER), config);
     kad.set_mode(Some(kad::Mode::Server));
     kad
 }

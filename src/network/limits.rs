@@ -36,9 +36,6 @@ pub(super) const MAX_AWAITED: usize = 64;
 /// Reservations that members may hold with us: seven members, each perhaps twice while its connection is replaced.
 pub(super) const MAX_RELAYED: usize = 16;
 
-/// Records of others that are kept for the distributed hash table when we are reachable.
-pub(super) const MAX_RECORDS: usize = 1_024;
-
 /// Peers whose addresses are remembered: on a busy network most of those found belong to other sessions.
 pub(super) const MAX_REMEMBERED_PEERS: usize = 64;
 
@@ -56,6 +53,9 @@ pub(super) const MESSAGE_BURST: f64 = 60.0;
 
 /// Messages per second that one peer may keep up: reports, pings and keys come to fewer than 10.
 pub(super) const MESSAGE_RATE: f64 = 20.0;
+
+/// Packets that may wait for a stream to take them: 60 ms. What waits longer is worth less than what comes after it.
+pub(super) const STREAM_QUEUE: usize = 6;
 
 /// Media connections at once: seven members, each perhaps being replaced.
 pub(super) const MAX_MEDIA_CONNECTIONS: usize = 14;

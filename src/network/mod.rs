@@ -6,9 +6,10 @@
 //!         ◀──Event───       ◀──                                        (one sealed message = one request)
 //!                      task/meeting: distributed hash table, relays     rendezvous, relays
 //!                       │
-//!                       └─▶ media ─▶ peer_connection ×7 ─▶ webrtc_setup  candidates
-//!  outbound ring ─▶ media_pump ─▶ every connected track         RTP
-//!  inbound ring  ◀─ inbound    ◀─ every remote track            RTP
+//!                       ├─▶ media ─▶ peer_connection ×7 ─▶ webrtc_setup  candidates
+//!                       └─▶ streams ─▶ stream_protocol            sound while there is no other way
+//!  outbound rings ─▶ media_pump ─▶ every connected track (RTP), every stream that is wanted
+//!  inbound rings  ◀─ inbound    ◀─ every remote track (RTP), every stream
 //! ```
 //!
 //! What goes out is decided by the session; this room decides only how. Everything that others can make grow has its
@@ -17,7 +18,9 @@
 mod address;
 mod address_book;
 mod candidates;
+mod command;
 mod deliveries;
+mod event;
 mod inbound;
 mod limits;
 mod media;
@@ -28,6 +31,8 @@ pub(crate) mod records;
 mod relays;
 mod rendezvous;
 mod signalling;
+mod stream_protocol;
+mod streams;
 mod swarm;
 mod task;
 pub mod turn;
@@ -41,7 +46,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
-use resonance_protocol::media::packet::{InboundPacket, SealedPacket};
+use resonance_protocol::media::packet::{AddressedPacket, InboundPacket, SealedPacket};
 use resonance_protocol::peer::{Address, TransportId};
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -49,11 +54,15 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 pub use address::{Place, PlaceError};
+pub use command::Command;
+pub use event::{DescriptionKind, Event, Undelivered, Via};
+pub use rendezvous::Haste;
 pub use signalling::MAX_MESSAGE;
 
 use inbound::InboundSink;
 use media_pump::{MediaPump, Outlets};
-use peer_connection::Shared;
+use peer_connection::{Policy, Shared};
+use streams::Streams;
 use swarm::{RelayedPeers, Settings};
 use task::Meeting;
 
@@ -126,240 +135,42 @@ pub struct Relay {
     pub username: String,
     /// What shows it.
     pub credential: Zeroizing<String>,
+    /// Who runs it: what a way through it is called.
+    pub way: Way,
+}
+
+/// Who is between two peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Nobody.
+    Direct,
+    /// A helper.
+    Relayed,
+    /// A member.
+    Member,
+}
+
+/// The way that sound takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Who is between.
+    pub way: Way,
+    /// Type of our candidate: `host`, `srflx`, `prflx`, `relay` (RFC 8445 §5.1.1), `unknown`; or `stream`.
+    pub local: &'static str,
+    /// Type of theirs.
+    pub remote: &'static str,
 }
 
 /// This room's ends of the two rings.
 pub struct MediaEnds {
     /// Packets to send to everyone.
     pub outbound: rtrb::Consumer<SealedPacket>,
+    /// Hop-sealed packets, each to send to one peer by its stream.
+    pub outbound_streamed: rtrb::Consumer<AddressedPacket>,
     /// Packets that came in.
     pub inbound: rtrb::Producer<InboundPacket>,
-}
-
-/// What the application asks for. Commands never fail by themselves; what becomes of them is told by events.
-pub enum Command {
-    /// Connect to a peer at all these addresses at once, and at those remembered from the local network. Without a
-    /// peer, each address is dialled for whoever is there. Nothing happens when the peer is connected already.
-    Dial {
-        /// Who must answer; `None` = whoever does.
-        peer: Option<TransportId>,
-        /// At most 16 are used.
-        addresses: Vec<Address>,
-    },
-    /// Send one sealed message; [`Event::Delivered`] or [`Event::Undelivered`] follows. Dials when need be.
-    Send {
-        /// To whom.
-        to: TransportId,
-        /// 1 to [`MAX_MESSAGE`] bytes.
-        bytes: Vec<u8>,
-        /// Comes back in the event.
-        id: u64,
-    },
-    /// Answer a message. Those that are not acknowledged within 10 s are dropped, and their sender hears nothing.
-    Acknowledge {
-        /// From [`Event::Message`].
-        receipt: u64,
-    },
-    /// Give a message no answer at all: its sender learns at once that it will get none, and nothing else.
-    Refuse {
-        /// From [`Event::Message`].
-        receipt: u64,
-    },
-    /// Be found under `own` in the distributed hash table, and look for others under `keys`; [`Event::Discovered`] follows.
-    Meet {
-        /// 32 bytes that everyone of the session knows.
-        own: [u8; 32],
-        /// The same of other hours, and of this one.
-        keys: Vec<[u8; 32]>,
-    },
-    /// Close all libp2p connections to a peer; its media connection stays.
-    Disconnect {
-        /// Who.
-        peer: TransportId,
-    },
-    /// Start a media connection, in place of one that may exist: [`Event::LocalDescription`] with an offer follows.
-    OpenMedia {
-        /// To whom.
-        peer: TransportId,
-    },
-    /// Start a media connection by answering an offer, in place of one that may exist: [`Event::LocalDescription`]
-    /// with an answer follows.
-    AcceptOffer {
-        /// Whose offer.
-        peer: TransportId,
-        /// The session description.
-        sdp: String,
-    },
-    /// The answer to our offer.
-    AcceptAnswer {
-        /// Whose answer.
-        peer: TransportId,
-        /// The session description.
-        sdp: String,
-    },
-    /// A candidate that the peer found after its description.
-    AddCandidate {
-        /// Whose candidate.
-        peer: TransportId,
-        /// The candidate line (RFC 8839 §5.1).
-        candidate: String,
-        /// The media section it belongs to.
-        mid: String,
-    },
-    /// End the media connection; no event follows.
-    CloseMedia {
-        /// With whom.
-        peer: TransportId,
-    },
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// We can be reached here. One for each interface address, loopback included.
-    Listening {
-        /// As a multiaddr.
-        address: String,
-        /// As links and rosters carry it.
-        compact: Option<Address>,
-    },
-    /// Somebody who may belong to the session; dial by name alone.
-    Discovered {
-        /// Who.
-        peer: TransportId,
-        /// Where it was found.
-        via: Via,
-    },
-    /// The local network cannot be searched.
-    DiscoveryFailed {
-        /// Why.
-        reason: String,
-    },
-    /// The first connection to a peer stands.
-    Connected {
-        /// Who.
-        peer: TransportId,
-        /// Where it was dialled or came from; in the latter case the port need not be one that it listens on.
-        remote: Option<Address>,
-    },
-    /// The last connection to a peer is gone.
-    Disconnected {
-        /// Who.
-        peer: TransportId,
-    },
-    /// A dial came to nothing.
-    DialFailed {
-        /// Who was dialled, if that was said.
-        peer: Option<TransportId>,
-        /// A phrase without addresses.
-        reason: String,
-    },
-    /// A sealed message came in.
-    Message {
-        /// Who is at the other end of the connection.
-        from: TransportId,
-        /// 1 to [`MAX_MESSAGE`] bytes.
-        bytes: Vec<u8>,
-        /// For [`Command::Acknowledge`].
-        receipt: u64,
-    },
-    /// A message was acknowledged.
-    Delivered {
-        /// By whom.
-        to: TransportId,
-        /// Which.
-        id: u64,
-    },
-    /// A message will not be acknowledged. It may have arrived nevertheless.
-    Undelivered {
-        /// By whom.
-        to: TransportId,
-        /// Which.
-        id: u64,
-        /// Why.
-        why: Undelivered,
-    },
-    /// A peer speaks resonance, but no version that we speak.
-    ForeignVersion {
-        /// Who.
-        peer: TransportId,
-    },
-    /// Our session description is ready to be sent to the peer.
-    LocalDescription {
-        /// To whom.
-        peer: TransportId,
-        /// Offer or answer.
-        kind: DescriptionKind,
-        /// The session description, with all candidates known so far.
-        sdp: String,
-    },
-    /// A candidate was found after the description.
-    LocalCandidate {
-        /// For whom.
-        peer: TransportId,
-        /// The candidate line.
-        candidate: String,
-        /// The media section it belongs to; may be empty.
-        mid: String,
-    },
-    /// Media flows.
-    MediaUp {
-        /// To and from whom.
-        peer: TransportId,
-        /// Type of our candidate: `host`, `srflx`, `prflx`, `relay` (RFC 8445 §5.1.1), `unknown`.
-        local: &'static str,
-        /// Type of theirs.
-        remote: &'static str,
-        /// Time since it was asked for, or since it broke, in ms.
-        setup_ms: u64,
-    },
-    /// Media flows no more, or could not be made to. After an interruption [`Event::MediaUp`] may follow by itself.
-    MediaDown {
-        /// To and from whom.
-        peer: TransportId,
-        /// A sentence.
-        reason: String,
-    },
-    /// Round-trip time of the media path, about every second.
-    MediaRtt {
-        /// To whom.
-        peer: TransportId,
-        /// In ms.
-        rtt_ms: f32,
-    },
-}
-
-/// Where somebody was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// On the local network.
-    Mdns,
-    /// In the distributed hash table; it is connected.
-    Dht,
-}
-
-/// Which half of the negotiation a description is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DescriptionKind {
-    /// The first.
-    Offer,
-    /// The second.
-    Answer,
-}
-
-/// Why a message was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undelivered {
-    /// The peer has no protocol version in common with us.
-    Unsupported,
-    /// It was there and did not answer.
-    Refused,
-    /// No connection, or it broke.
-    Unreachable,
-    /// Empty, or more than [`MAX_MESSAGE`] bytes; nothing was sent.
-    TooLarge,
-    /// Too many messages wait for answers; nothing was sent.
-    Busy,
+    /// Hop-sealed packets that came in by streams.
+    pub inbound_streamed: rtrb::Producer<InboundPacket>,
 }
 
 /// Why the network could not be started.
@@ -461,10 +272,11 @@ fn start_speaking(
     }
 
     let outlets = Outlets::default();
-    let ssrc = rand::random();
-    let shared =
-        Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, only_relays: relays };
-    let pump = MediaPump::start(media.outbound, outlets, ssrc)?;
+    let (ssrc, policy) = (rand::random(), if relays.is_some() { Policy::RelaysOnly } else { Policy::AnyWay });
+    let servers = relays.unwrap_or_default().into();
+    let shared = Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, policy, servers };
+    let (streams, sinks) = Streams::new(InboundSink::new(media.inbound_streamed));
+    let pump = MediaPump::start(media.outbound, media.outbound_streamed, outlets, sinks, ssrc)?;
     let (commands, command_receiver) = mpsc::unbounded_channel();
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     if let Some(reason) = problem {
@@ -472,7 +284,7 @@ fn start_speaking(
         let _ = event_sender.try_send(Event::DiscoveryFailed { reason });
     }
     let meeting = Meeting::new(&dht, helpers, relayed);
-    let task = task::Task::new(swarm, settings, meeting, shared, command_receiver, event_sender);
+    let task = task::Task::new(swarm, settings, meeting, shared, streams, command_receiver, event_sender);
     Ok(Handle { commands, events, task: runtime.spawn(task.run()), pump })
 }
 

@@ -15,8 +15,11 @@ use libp2p::kad::{ProviderRecord, Record, RecordKey};
 /// How long a provider record holds: keys change by the hour, and the one before and the one after are looked up, too.
 pub(crate) const PROVIDER_TTL: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// Provider records in total: a million sessions spread over the whole network leave few at each server.
-const MAX_RECORDS: usize = 20_000;
+/// Provider records at a helper, in total: a million sessions spread over the whole network leave few at each server.
+pub(crate) const MAX_AT_HELPER: usize = 20_000;
+
+/// Provider records at a member that others reach: a megabyte or two.
+pub(crate) const MAX_AT_MEMBER: usize = 1_000;
 
 /// Providers of one key: a full session four times over. All of them go into one answer.
 const MAX_PROVIDERS_PER_KEY: usize = 32;
@@ -44,6 +47,8 @@ struct Kept {
 /// Provider records, bounded in every direction.
 pub(crate) struct Records {
     own: PeerId,
+    /// Records there may be.
+    room: usize,
     keys: HashMap<RecordKey, Vec<Kept>>,
     /// All records, the one that goes next first.
     ages: BTreeMap<Age, (RecordKey, PeerId)>,
@@ -56,10 +61,11 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// An empty store of the peer `own`.
-    pub(crate) fn new(own: PeerId) -> Self {
+    /// An empty store of the peer `own`, with room for so many records.
+    pub(crate) fn new(own: PeerId, room: usize) -> Self {
         Self {
             own,
+            room,
             keys: HashMap::new(),
             ages: BTreeMap::new(),
             providers: HashMap::new(),
@@ -122,7 +128,7 @@ impl Records {
                 self.forget(&key, &provider);
             }
         }
-        if self.ages.len() >= MAX_RECORDS {
+        if self.ages.len() >= self.room {
             let oldest = self.ages.values().find(|(_, provider)| *provider != self.own).cloned();
             if let Some((key, provider)) = oldest {
                 self.forget(&key, &provider);
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_provider_is_found_until_its_time_is_up_and_its_addresses_are_few() {
-        let (mut store, now, ada) = (Records::new(PeerId::random()), Instant::now(), PeerId::random());
+        let (mut store, now, ada) = (Records::new(PeerId::random(), MAX_AT_HELPER), Instant::now(), PeerId::random());
         for _ in 0..5 {
             store.add_provider(record(1, ada)).unwrap();
         }
@@ -214,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_members_stay_when_foreign_names_flood_their_key() {
-        let (mut store, mut now) = (Records::new(PeerId::random()), Instant::now());
+        let (mut store, mut now) = (Records::new(PeerId::random(), MAX_AT_HELPER), Instant::now());
         let members: Vec<PeerId> = (0..8).map(|_| PeerId::random()).collect();
         for _ in 0..10 {
             for member in &members {
@@ -234,19 +240,19 @@ mod tests {
     #[test]
     fn everything_is_bounded_and_our_own_records_are_the_last_to_go() {
         let own = PeerId::random();
-        let (mut store, now, greedy) = (Records::new(own), Instant::now(), PeerId::random());
+        let (mut store, now, greedy) = (Records::new(own, MAX_AT_HELPER), Instant::now(), PeerId::random());
         store.add(record(0, own), now).unwrap();
         for key in 0..1_000 {
             store.add(record(key, greedy), now).unwrap();
         }
         assert_eq!(store.len(), MAX_KEYS_PER_PROVIDER + 1);
-        for key in 0..MAX_RECORDS as u32 + 1_000 {
+        for key in 0..MAX_AT_HELPER as u32 + 1_000 {
             store.add(record(key, PeerId::random()), now).unwrap();
         }
-        assert_eq!((store.len(), store.provided().count()), (MAX_RECORDS, 1));
+        assert_eq!((store.len(), store.provided().count()), (MAX_AT_HELPER, 1));
         let kept: usize = store.keys.values().map(Vec::len).sum();
         let counted: usize = store.providers.values().sum();
-        assert_eq!((kept, counted), (MAX_RECORDS, MAX_RECORDS));
+        assert_eq!((kept, counted), (MAX_AT_HELPER, MAX_AT_HELPER));
         let long = ProviderRecord::new(RecordKey::new(&[0; MAX_KEY + 1]), greedy, vec![]);
         assert!(store.add(long, now).is_err());
         assert!(

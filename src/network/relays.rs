@@ -27,16 +27,16 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a relay is left alone after it refused or lost a reservation.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(20);
 
-/// How a connection runs.
+/// What a connection leads through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Passage {
     /// From machine to machine.
     Direct,
     /// Through a relay.
     Circuit(PeerId),
 }
 
-impl Way {
+impl Passage {
     /// The way of a connection.
     pub(super) fn of(endpoint: &ConnectedPoint) -> Self {
         let address = match endpoint {
@@ -44,8 +44,8 @@ impl Way {
             ConnectedPoint::Listener { local_addr, .. } => local_addr,
         };
         match relay_of(address) {
-            Some(relay) => Way::Circuit(relay),
-            None => Way::Direct,
+            Some(relay) => Passage::Circuit(relay),
+            None => Passage::Direct,
         }
     }
 }

@@ -13,16 +13,20 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Least time between two publications: addresses are confirmed one after the other.
 const PUBLISH_GAP: Duration = Duration::from_secs(2);
 
+/// Every so many rounds the keys of other hours are asked for, too: clocks that differ by much are rare, and each key is twenty questions.
+const ALL_HOURS_EVERY: usize = 3;
+
 /// Pauses between rounds of looking up while nobody was found; the last one goes on.
-const ALONE: [Duration; 5] = [
+const SEEKING: [Duration; 6] = [
     Duration::from_millis(1_500),
     Duration::from_secs(3),
     Duration::from_secs(5),
     Duration::from_secs(10),
     Duration::from_secs(20),
+    IN_COMPANY,
 ];
 
-/// Pause between rounds in company: so that the parts of a session that fell apart find each other again.
+/// Pause between rounds in company, or while others are to come to us: so that the parts of a session that fell apart find each other again.
 const IN_COMPANY: Duration = Duration::from_secs(60);
 
 /// Found peers that wait to be dialled. Whoever knows the key can put any number there; eight belong there.
@@ -37,6 +41,15 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// Addresses of one found peer.
 const MAX_ADDRESSES: usize = 8;
 
+/// Whether others are to be found, or to find us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// We look for others and know nobody.
+    Seek,
+    /// Others come to us.
+    Wait,
+}
+
 /// What to ask of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -50,6 +63,7 @@ pub(super) enum Ask {
 pub(super) struct Rendezvous<Q> {
     own: Option<[u8; 32]>,
     keys: Vec<[u8; 32]>,
+    haste: Haste,
     publish_at: Option<Instant>,
     publishing: Option<Q>,
     look_up_at: Instant,
@@ -67,6 +81,7 @@ impl<Q: Copy + Eq + Hash> Rendezvous<Q> {
         Self {
             own: None,
             keys: Vec::new(),
+            haste: Haste::Wait,
             publish_at: None,
             publishing: None,
             look_up_at: now,
@@ -79,9 +94,15 @@ impl<Q: Copy + Eq + Hash> Rendezvous<Q> {
     }
 
     /// From now on we are under `own`, and others under any of `keys`. Gives the key under which we are no more.
-    pub(super) fn set_keys(&mut self, now: Instant, own: [u8; 32], keys: Vec<[u8; 32]>) -> Option<[u8; 32]> {
+    pub(super) fn set_keys(
+        &mut self,
+        now: Instant,
+        own: [u8; 32],
+        keys: Vec<[u8; 32]>,
+        haste: Haste,
+    ) -> Option<[u8; 32]> {
         let before = self.own.replace(own).filter(|before| *before != own);
-        self.keys = keys;
+        (self.keys, self.haste) = (keys, haste);
         self.publish_at = Some(now);
         (self.look_up_at, self.rounds) = (now, 0);
         before
@@ -93,9 +114,9 @@ impl<Q: Copy + Eq + Hash> Rendezvous<Q> {
         self.publish_at = Some(self.publish_at.map_or(soon, |at| at.min(soon)));
     }
 
-    /// Somebody was lost, or nobody was ever found: look again at once.
+    /// Somebody was lost: look again at once.
     pub(super) fn look_soon(&mut self, now: Instant) {
-        (self.look_up_at, self.rounds) = (now, 0);
+        (self.look_up_at, self.rounds, self.haste) = (now, 0, Haste::Seek);
     }
 
     /// What to ask next; [`asked`](Self::asked) follows. `reachable`: we have an address to publish. `in_company`: we are connected to somebody of
@@ -107,8 +128,11 @@ impl<Q: Copy + Eq + Hash> Rendezvous<Q> {
             return Some(Ask::Publish(own));
         }
         if self.to_ask.is_empty() && self.asking.is_empty() && self.look_up_at <= now {
-            self.to_ask.extend(&self.keys);
-            let pause = if in_company { IN_COMPANY } else { ALONE[self.rounds.min(ALONE.len() - 1)] };
+            let all = self.rounds.is_multiple_of(ALL_HOURS_EVERY);
+            self.to_ask.push_back(own);
+            self.to_ask.extend(self.keys.iter().filter(|key| all && **key != own));
+            let calm = in_company || self.haste == Haste::Wait;
+            let pause = if calm { IN_COMPANY } else { SEEKING[self.rounds.min(SEEKING.len() - 1)] };
             self.look_up_at = now + pause;
             self.rounds += 1;
         }
@@ -162,8 +186,8 @@ mod tests {
         let now = Instant::now();
         let mut table = Rendezvous::new(now);
         assert_eq!(table.poll(now, true, false), None, "no session, no question");
-        assert_eq!(table.set_keys(now, [2; 32], vec![[1; 32], [2; 32], [3; 32]]), None);
-        assert_eq!(everything(&mut table, now, false, false), [1, 2, 3].map(|hour| Ask::LookUp([hour; 32])));
+        assert_eq!(table.set_keys(now, [2; 32], vec![[1; 32], [2; 32], [3; 32]], Haste::Seek), None);
+        assert_eq!(everything(&mut table, now, false, false), [2, 1, 3].map(|hour| Ask::LookUp([hour; 32])));
         assert_eq!(everything(&mut table, now, true, false), [Ask::Publish([2; 32])]);
         table.asked(Ask::Publish([2; 32]), Some(7));
         table.asked(Ask::LookUp([1; 32]), Some(8));
@@ -171,14 +195,18 @@ mod tests {
         assert_eq!(everything(&mut table, now + PUBLISH_GAP, true, true), [], "one at a time");
         table.answered(&7);
         assert_eq!(table.poll(now + PUBLISH_GAP, true, true), Some(Ask::Publish([2; 32])));
-        assert_eq!(table.set_keys(now, [3; 32], vec![[3; 32]]), Some([2; 32]), "the hour that is over is taken back");
+        assert_eq!(
+            table.set_keys(now, [3; 32], vec![[3; 32]], Haste::Seek),
+            Some([2; 32]),
+            "the hour that is over is taken back"
+        );
     }
 
     #[test]
     fn rounds_become_rarer_and_in_company_rarer_still() {
         let mut now = Instant::now();
         let mut table = Rendezvous::new(now);
-        table.set_keys(now, [1; 32], vec![[1; 32]]);
+        table.set_keys(now, [1; 32], vec![[1; 32]], Haste::Seek);
         let mut rounds = 0;
         let end = now + Duration::from_secs(120);
         while now < end {
@@ -188,6 +216,10 @@ mod tests {
         assert!((7..=10).contains(&rounds), "{rounds} rounds in two minutes");
         table.look_soon(now);
         assert_eq!(table.poll(now, false, true), Some(Ask::LookUp([1; 32])));
+        let mut waiting = Rendezvous::<u32>::new(now);
+        waiting.set_keys(now, [1; 32], vec![[1; 32]], Haste::Wait);
+        assert_eq!(everything(&mut waiting, now, false, false).len(), 1);
+        assert_eq!(everything(&mut waiting, now + IN_COMPANY / 2, false, false), [], "who made the session waits");
     }
 
     #[test]

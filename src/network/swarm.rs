@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
-use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -21,9 +20,12 @@ use resonance_protocol::peer::Address;
 
 use super::limits::{
     IDLE_TIMEOUT, MAX_ADDRESSES_PER_PEER, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_INCOMING,
-    MAX_PENDING_CONNECTIONS, MAX_PENDING_DIALS, MAX_RECORDS, MAX_RELAYED, MAX_STREAMS_PER_CONNECTION,
+    MAX_PENDING_CONNECTIONS, MAX_PENDING_DIALS, MAX_RELAYED, MAX_STREAMS_PER_CONNECTION,
 };
+use super::records::{MAX_AT_MEMBER, PROVIDER_TTL, Records};
 use super::signalling::SignallingCodec;
+use super::stream_protocol;
+use super::turn::offer;
 
 /// How often a connection is probed. A probe that goes unanswered for [`PING_TIMEOUT`] ends the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -44,9 +46,6 @@ const PARALLELISM: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// How long a query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the table keeps us: the key changes every hour, and a look reaches back one.
-const PROVIDER_TTL: Duration = Duration::from_secs(2 * 60 * 60);
-
 /// The public distributed hash table.
 pub(super) const KADEMLIA: StreamProtocol = StreamProtocol::new("/ipfs/kad/1.0.0");
 
@@ -65,10 +64,13 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) signalling: request_response::Behaviour<SignallingCodec>,
     pub(super) identify: identify::Behaviour,
+    pub(super) streams: stream_protocol::Behaviour,
     pub(super) ping: ping::Behaviour,
+    /// Credentials for STUN and TURN servers, asked for and given.
+    pub(super) offers: offer::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
     /// The distributed hash table.
-    pub(super) kademlia: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(super) kademlia: Toggle<kad::Behaviour<Records>>,
     /// Being reached through others.
     pub(super) relayed: relay::client::Behaviour,
     /// Others being reached through us.
@@ -184,7 +186,9 @@ fn behaviour(
         limits: connection_limits::Behaviour::new(limits),
         signalling: request_response::Behaviour::new([(settings.protocol.clone(), ProtocolSupport::Full)], signalling),
         identify: identify::Behaviour::new(identify),
+        streams: stream_protocol::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+        offers: offer::behaviour(if direct { ProtocolSupport::Full } else { ProtocolSupport::Outbound }),
         mdns: Toggle::from(finder),
         kademlia: Toggle::from(public.then(|| kademlia(me))),
         relayed: client,
@@ -196,17 +200,14 @@ fn behaviour(
     }
 }
 
-fn kademlia(me: PeerId) -> kad::Behaviour<MemoryStore> {
+fn kademlia(me: PeerId) -> kad::Behaviour<Records> {
     let mut config = kad::Config::new(KADEMLIA);
-    // What others store with us are providers only: nothing here has use for values.
     config
         .set_parallelism(PARALLELISM)
         .set_query_timeout(QUERY_TIMEOUT)
-        .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_provider_record_ttl(Some(PROVIDER_TTL))
         .set_provider_publication_interval(None);
-    let bounds = MemoryStoreConfig { max_records: MAX_RECORDS, max_provided_keys: 4, ..MemoryStoreConfig::default() };
-    let mut table = kad::Behaviour::with_config(me, MemoryStore::with_config(me, bounds), config);
+    let mut table = kad::Behaviour::with_config(me, Records::new(me, MAX_AT_MEMBER), config);
     // A client until it is known that we can be reached.
     table.set_mode(Some(kad::Mode::Client));
     table

@@ -1,6 +1,8 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
 mod meeting;
+mod servers;
+mod sound;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,12 +19,12 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::address_book::AddressBook;
-use super::candidates::Loopback;
 use super::deliveries::Deliveries;
 use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_DIALS, STRANGER_PATIENCE};
 use super::media::Media;
 use super::peer_connection::{Instruction, Opening, Shared};
 use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
+use super::streams::Streams;
 use super::swarm::{Behaviour, BehaviourEvent, Settings};
 use super::{Command, Event, Undelivered, Via, address};
 
@@ -36,8 +38,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_millis(300);
 struct Connected {
     id: PeerId,
     since: Instant,
-    /// Its connections, and where each leads.
-    connections: HashMap<ConnectionId, Option<Address>>,
+    /// Its connections.
+    connections: HashMap<ConnectionId, Link>,
     /// The application knows of it. It is told only once the peer has said something on a connection: of several dials
     /// at once all but one are given up, and those may look established here for a moment.
     announced: bool,
@@ -45,10 +47,17 @@ struct Connected {
     member: bool,
 }
 
+/// One connection to a peer.
+struct Link {
+    /// Where it leads.
+    remote: Option<Address>,
+    since: Instant,
+}
+
 impl Connected {
     /// Met over a loopback address, so it runs on this machine.
     fn is_local(&self) -> bool {
-        self.connections.values().flatten().any(|remote| remote.ip.is_loopback())
+        self.connections.values().filter_map(|link| link.remote).any(|remote| remote.ip.is_loopback())
     }
 }
 
@@ -57,6 +66,7 @@ pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     settings: Settings,
     meeting: Meeting,
+    servers: servers::Servers,
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<Event>,
     peers: HashMap<TransportId, Connected>,
@@ -65,6 +75,7 @@ pub(super) struct Task {
     dials: HashMap<ConnectionId, Option<TransportId>>,
     deliveries: Deliveries,
     media: Media,
+    streams: Streams,
     media_events: mpsc::Receiver<(TransportId, u64, Event)>,
 }
 
@@ -75,6 +86,7 @@ impl Task {
         settings: Settings,
         meeting: Meeting,
         shared: Shared,
+        streams: Streams,
         commands: mpsc::UnboundedReceiver<Command>,
         events: mpsc::Sender<Event>,
     ) -> Self {
@@ -84,6 +96,7 @@ impl Task {
             swarm,
             settings,
             meeting,
+            servers: servers::Servers::default(),
             commands,
             events,
             peers: HashMap::new(),
@@ -91,6 +104,7 @@ impl Task {
             dials: HashMap::new(),
             deliveries,
             media: Media::new(shared, media_sender),
+            streams,
             media_events,
         }
     }
@@ -107,11 +121,20 @@ impl Task {
                 },
                 event = self.swarm.select_next_some() => self.on_swarm_event(event).await,
                 Some((peer, generation, event)) = self.media_events.recv() => {
-                    if self.media.is_current(&peer, generation) {
+                    if let Some(event) = self.media.follow(peer, generation, event) {
                         self.emit(event).await;
                     }
                 }
-                _ = housekeeping.tick() => self.keep_house(Instant::now()),
+                ended = self.streams.next_end() => {
+                    if let Some(event) = ended {
+                        self.emit(event).await;
+                    }
+                }
+                _ = housekeeping.tick() => {
+                    let now = Instant::now();
+                    self.keep_house(now);
+                    self.ask_servers(now).await;
+                }
             }
         }
         self.close().await;
@@ -129,52 +152,68 @@ impl Task {
             Command::Send { to, bytes, id } => self.send(to, bytes, id).await,
             Command::Acknowledge { receipt } => self.acknowledge(receipt),
             Command::Refuse { receipt } => drop(self.deliveries.acknowledge(receipt)),
-            Command::Meet { own, keys } => self.meet(own, keys),
+            Command::Meet { own, keys, haste } => self.meet(own, keys, haste),
             Command::Disconnect { peer } => {
                 if let Some(id) = address::peer_id(&peer) {
                     // An error only says that there was no connection.
                     let _ = self.swarm.disconnect_peer_id(id);
                 }
             }
-            Command::OpenMedia { peer } => self.open_media(peer, Opening::Offer).await,
-            Command::AcceptOffer { peer, sdp } => self.open_media(peer, Opening::Answer(sdp)).await,
+            Command::Renew { peer, addresses } => self.dial_anew(peer, &addresses).await,
+            Command::OpenMedia { peer, number } => self.open_media(peer, number, Opening::Offer).await,
+            Command::AcceptOffer { peer, sdp, number } => self.open_media(peer, number, Opening::Answer(sdp)).await,
             Command::AcceptAnswer { peer, sdp } => self.media.instruct(&peer, Instruction::Answer(sdp)),
             Command::AddCandidate { peer, candidate, mid } => {
                 self.media.instruct(&peer, Instruction::Candidate { candidate, mid });
             }
-            Command::CloseMedia { peer } => self.media.close(&peer),
+            Command::Servers { servers } => self.set_servers(servers).await,
+            Command::Stream { peer, on } => self.want_stream(peer, on).await,
+            Command::CloseMedia { peer } => self.close_media(&peer),
         }
     }
 
     async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
-        let (helpers, direct): (Vec<Address>, Vec<Address>) =
-            addresses.iter().partition(|address| address.listener == Listener::Helper);
-        self.learn_helpers(peer, &helpers);
-        let dialable = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
-        let mut multiaddrs: Vec<Multiaddr> = direct.iter().filter(dialable).map(address::multiaddr).collect();
-        multiaddrs.truncate(MAX_ADDRESSES_PER_PEER);
-        let Some(transport_id) = peer else {
-            for multiaddr in multiaddrs {
-                let options = DialOpts::unknown_peer_id().address(multiaddr).build();
-                self.start_dial(None, options).await;
+        match peer {
+            Some(peer) if self.peers.contains_key(&peer) => self.learn_helpers(Some(peer), &helpers_of(addresses)),
+            Some(peer) => self.dial_anew(peer, addresses).await,
+            None => {
+                self.learn_helpers(None, &helpers_of(addresses));
+                for multiaddr in self.dialable(addresses) {
+                    let options = DialOpts::unknown_peer_id().address(multiaddr).build();
+                    self.start_dial(None, options).await;
+                }
             }
-            return;
-        };
-        if self.peers.contains_key(&transport_id) {
-            return;
         }
-        let Some(id) = address::peer_id(&transport_id) else {
-            let reason = "its name is not a valid key".into();
-            return self.emit(Event::DialFailed { peer, reason }).await;
+    }
+
+    /// At most as many as are dialled at once, and none that may not be.
+    fn dialable(&self, addresses: &[Address]) -> Vec<Multiaddr> {
+        let allowed = |address: &&Address| {
+            address.listener == Listener::Peer && self.settings.only.as_ref().is_none_or(|only| only.contains(address))
         };
-        for multiaddr in multiaddrs {
+        addresses.iter().filter(allowed).map(address::multiaddr).take(MAX_ADDRESSES_PER_PEER).collect()
+    }
+
+    /// Whether it is connected or not.
+    async fn dial_anew(&mut self, peer: TransportId, addresses: &[Address]) {
+        self.learn_helpers(Some(peer), &helpers_of(addresses));
+        self.dial_peer(peer, addresses).await;
+        self.dial_through(peer).await;
+    }
+
+    async fn dial_peer(&mut self, peer: TransportId, addresses: &[Address]) {
+        let Some(id) = address::peer_id(&peer) else {
+            let reason = "its name is not a valid key".into();
+            return self.emit(Event::DialFailed { peer: Some(peer), reason }).await;
+        };
+        for multiaddr in self.dialable(addresses) {
             self.addresses.remember(id, multiaddr);
         }
         let known = self.addresses.addresses(&id).cloned().collect();
-        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried.
+        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried, nor a connection that
+        // has died unnoticed.
         let options = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(known).build();
-        self.start_dial(peer, options).await;
-        self.dial_through(transport_id).await;
+        self.start_dial(Some(peer), options).await;
     }
 
     async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
@@ -227,19 +266,15 @@ impl Task {
         }
     }
 
-    async fn open_media(&mut self, peer: TransportId, opening: Opening) {
-        let local = self.peers.get(&peer).is_some_and(Connected::is_local);
-        let loopback = if local { Loopback::Offer } else { Loopback::LastResort };
-        if let Some(refusal) = self.media.open(peer, opening, loopback) {
-            self.emit(refusal).await;
-        }
-    }
-
     async fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                let compact = self.listens(&address);
-                self.emit(Event::Listening { address: address.to_string(), compact }).await;
+                self.listens(&address).await;
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                if let Some((_, compact)) = address::compact(&address) {
+                    self.emit(Event::NotListening { compact }).await;
+                }
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.dials.remove(&connection_id);
@@ -281,16 +316,24 @@ impl Task {
         }
         let new =
             || Connected { id, since: Instant::now(), connections: HashMap::new(), announced: false, member: false };
-        self.peers.entry(peer).or_insert_with(new).connections.insert(connection, remote);
+        self.peers
+            .entry(peer)
+            .or_insert_with(new)
+            .connections
+            .insert(connection, Link { remote, since: Instant::now() });
     }
 
     /// The peer has spoken on this connection.
     async fn announce(&mut self, peer: TransportId, connection: ConnectionId) {
-        let Some(connected) = self.peers.get_mut(&peer).filter(|connected| !connected.announced) else { return };
+        let Some(connected) = self.peers.get_mut(&peer) else { return };
+        if connected.announced {
+            return self.replace_older(peer, connection).await;
+        }
         connected.announced = true;
-        let remote = connected.connections.get(&connection).copied().flatten();
         let id = connected.id;
+        let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
+        self.open_streams();
         self.emit(Event::Connected { peer, remote }).await;
         if self.was_found(&id) {
             self.tell_found(peer).await;
@@ -302,10 +345,15 @@ impl Task {
         if let Some(connected) = self.peers.get_mut(&peer) {
             connected.connections.remove(&connection);
         }
+        if let Some(event) = self.streams.left(peer, connection) {
+            self.emit(event).await;
+        }
         if left > 0 {
+            self.open_streams();
             return;
         }
         self.deliveries.forget(&peer);
+        self.streams.forget(&peer);
         if self.peers.remove(&peer).is_some_and(|connected| connected.announced) {
             tracing::debug!(%peer, "disconnected");
             self.look_again();
@@ -322,12 +370,17 @@ impl Task {
             BehaviourEvent::Ping(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
                 self.swarm.close_connection(connection);
             }
+            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(rtt) }) => {
+                self.on_measured(peer, connection, rtt).await;
+            }
+            BehaviourEvent::Streams(event) => self.on_stream_event(event).await,
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found).await,
             BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
                 for (id, address) in gone {
                     self.addresses.forget(&id, &without_peer(address));
                 }
             }
+            BehaviourEvent::Offers(event) => self.on_offer(event).await,
             event => self.on_meeting_event(event).await,
         }
     }
@@ -350,9 +403,11 @@ impl Task {
     async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
         let useful = self.node_identified(id, info);
         self.dial_awaited().await;
+        self.ask_servers(Instant::now()).await;
         let Some(peer) = address::transport_id(&id) else { return };
-        if self.peers.get(&peer).is_none_or(|connected| connected.announced) {
-            return;
+        let Some(connected) = self.peers.get(&peer) else { return };
+        if connected.announced {
+            return self.replace_older(peer, connection).await;
         }
         if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
             if useful {
@@ -397,6 +452,7 @@ impl Task {
     /// Shows out strangers, who would otherwise use up the connections there may be.
     fn keep_house(&mut self, now: Instant) {
         self.deliveries.expire(now);
+        self.open_streams();
         let strangers: Vec<PeerId> = self
             .peers
             .values()
@@ -416,6 +472,7 @@ impl Task {
         let (ring_full, unfit) = self.media.dropped();
         tracing::debug!(ring_full, unfit, "closing the network");
         self.media.close_all();
+        self.streams.close_all();
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for id in connected {
             // An error only says that it left by itself.
@@ -429,6 +486,11 @@ impl Task {
         // Whoever is not flushed by then notices by the silence.
         let _ = timeout(CLOSING_PATIENCE, flushed).await;
     }
+}
+
+/// Where helpers listen who lead to a peer.
+fn helpers_of(addresses: &[Address]) -> Vec<Address> {
+    addresses.iter().filter(|address| address.listener == Listener::Helper).copied().collect()
 }
 
 /// The address alone, when it ends in `/p2p/…`.

@@ -4,11 +4,13 @@ mod discreet;
 mod drip;
 mod fingerprint;
 mod meeting;
+mod paths;
+mod relays;
 
 use std::time::{Duration, Instant};
 
 use libp2p::StreamProtocol;
-use resonance_protocol::media::packet::{InboundPacket, SealedPacket};
+use resonance_protocol::media::packet::{AddressedPacket, InboundPacket, SealedPacket};
 use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -23,7 +25,11 @@ struct Node {
     id: TransportId,
     handle: Handle,
     outbound: rtrb::Producer<SealedPacket>,
+    outbound_streamed: rtrb::Producer<AddressedPacket>,
     inbound: rtrb::Consumer<InboundPacket>,
+    inbound_streamed: rtrb::Consumer<InboundPacket>,
+    /// Number of its next negotiation.
+    number: u64,
     /// Where it listens: TCP first.
     addresses: Vec<Address>,
 }
@@ -63,9 +69,17 @@ impl Node {
         let (outbound, outbound_consumer) = rtrb::RingBuffer::new(64);
         let (inbound_producer, inbound) = rtrb::RingBuffer::new(2_048);
         let config = Config { transport_secret: Zeroizing::new([seed; 32]), reach };
-        let media = MediaEnds { outbound: outbound_consumer, inbound: inbound_producer };
+        let (outbound_streamed, streamed_consumer) = rtrb::RingBuffer::new(64);
+        let (streamed_producer, inbound_streamed) = rtrb::RingBuffer::new(2_048);
+        let media = MediaEnds {
+            outbound: outbound_consumer,
+            outbound_streamed: streamed_consumer,
+            inbound: inbound_producer,
+            inbound_streamed: streamed_producer,
+        };
         let handle = start_speaking(kind.protocol, kind.answer_deadline, config, media).unwrap();
-        Self { id: transport_id(&[seed; 32]), handle, outbound, inbound, addresses: Vec::new() }
+        let id = transport_id(&[seed; 32]);
+        Self { id, handle, outbound, outbound_streamed, inbound, inbound_streamed, number: 0, addresses: Vec::new() }
     }
 
     async fn event(&mut self) -> Event {
@@ -117,7 +131,10 @@ impl Node {
 
     async fn description(&mut self, wanted: DescriptionKind) -> String {
         self.until(|event| match event {
-            Event::LocalDescription { kind, sdp, .. } if kind == wanted => Some(sdp),
+            Event::LocalDescription { kind, sdp, number, .. } if kind == wanted => {
+                assert!(number > 0, "the number of the command");
+                Some(sdp)
+            }
             _ => None,
         })
         .await
@@ -126,8 +143,8 @@ impl Node {
     /// Waits for media; how long it took, in ms, and what kind of address the other side's turned out to be.
     async fn media_up(&mut self, with: TransportId) -> (u64, &'static str) {
         self.until(|event| match event {
-            Event::MediaUp { peer, local, remote, setup_ms } if peer == with => {
-                assert_eq!(local, "host");
+            Event::MediaUp { peer, route: Route { way, local, remote }, setup_ms } if peer == with => {
+                assert_eq!((way, local), (Way::Direct, "host"));
                 Some((setup_ms, remote))
             }
             Event::MediaDown { reason, .. } => panic!("media down: {reason}"),
@@ -138,9 +155,10 @@ impl Node {
 
     /// Offers media to `other` and carries the descriptions across; how long each side took, in ms.
     async fn talk_to(&mut self, other: &mut Node) -> (u64, u64) {
-        self.handle.command(Command::OpenMedia { peer: other.id });
+        self.number += 1;
+        self.handle.command(Command::OpenMedia { peer: other.id, number: self.number });
         let offer = self.description(DescriptionKind::Offer).await;
-        other.handle.command(Command::AcceptOffer { peer: self.id, sdp: offer });
+        other.handle.command(Command::AcceptOffer { peer: self.id, sdp: offer, number: self.number });
         let answer = other.description(DescriptionKind::Answer).await;
         self.handle.command(Command::AcceptAnswer { peer: other.id, sdp: answer });
         let (offerer_ms, theirs) = self.media_up(other.id).await;
@@ -385,6 +403,8 @@ async fn media_closes_and_opens_again() {
     // Replaced without being closed, and in the other direction.
     ann.talk_to(&mut bo).await;
     bo.talk_to(&mut ann).await;
+    // Until the old one is closed, what is said comes by both.
+    tokio::time::sleep(Duration::from_millis(600)).await;
     let mut nodes = [&mut ann, &mut bo];
     let heard = converse(&mut nodes, 100).await;
     assert_everyone_was_understood(&nodes, &heard, 100);
@@ -401,11 +421,11 @@ async fn a_description_that_is_not_ours_is_refused() {
         (video.to_string(), "the description is not one of a single audio stream"),
         ("x".repeat(60_000), "the description is too long"),
     ] {
-        ann.handle.command(Command::AcceptOffer { peer: bo.id, sdp });
+        ann.handle.command(Command::AcceptOffer { peer: bo.id, sdp, number: 1 });
         assert_eq!(ann.event().await, Event::MediaDown { peer: bo.id, reason: reason.into() });
     }
     let nonsense = "v=0\r\na=fingerprint:sha-256 AB\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".into();
-    ann.handle.command(Command::AcceptOffer { peer: bo.id, sdp: nonsense });
+    ann.handle.command(Command::AcceptOffer { peer: bo.id, sdp: nonsense, number: 2 });
     assert!(matches!(ann.event().await, Event::MediaDown { .. }));
     // The answer to no offer, candidates for no connection: nothing.
     ann.handle.command(Command::AcceptAnswer { peer: bo.id, sdp: video.into() });
@@ -418,10 +438,12 @@ async fn bad_listen_addresses_are_named() {
     let start_on = |listen: &str| {
         let (_, outbound) = rtrb::RingBuffer::new(1);
         let (inbound, _) = rtrb::RingBuffer::new(1);
+        let (_, outbound_streamed) = rtrb::RingBuffer::new(1);
+        let (inbound_streamed, _) = rtrb::RingBuffer::new(1);
         let secret = Zeroizing::new([1; 32]);
         let reach = Reach::Direct { listen: vec![listen.into()], mdns: false, dht: Dht::Off, helpers: Vec::new() };
         let config = Config { transport_secret: secret, reach };
-        start(config, MediaEnds { outbound, inbound }).err()
+        start(config, MediaEnds { outbound, outbound_streamed, inbound, inbound_streamed }).err()
     };
     assert!(matches!(start_on("localhost:4001"), Some(StartError::BadListenAddress(_))));
     assert!(matches!(start_on("/ip4/192.0.2.1/tcp/0"), Some(StartError::Listen { .. })));

@@ -98,6 +98,7 @@ impl<R: CryptoRng> Session<R> {
         if let Some(member) = peer.member.as_deref_mut() {
             // What was sent while the connection was gone may be lost.
             member.resend_at = Some(now);
+            self.renewed(now, id);
             return;
         }
         let wanted = peer.wanted && peer.door.is_none();
@@ -355,6 +356,7 @@ impl<R: CryptoRng> Session<R> {
         {
             self.greet(now, to);
         }
+        self.media_delivered(to, id);
         self.bye_settled(now, id);
     }
 
@@ -370,6 +372,7 @@ impl<R: CryptoRng> Session<R> {
             if let Some(member) = peer.member.as_deref_mut() {
                 member.resend_at = Some(now + Duration::from_secs(1));
             }
+            self.media_undelivered(now, to, id);
             return;
         }
         if first && why == Undelivered::Refused {

@@ -14,6 +14,19 @@ use std::time::Instant;
 pub(super) const MAX_ROSTER_ADDRESSES: usize = 8;
 
 impl<R: CryptoRng> Session<R> {
+    /// This machine has one more address: sound may have a better way.
+    pub(super) fn listens(&mut self, now: Instant, address: Address) {
+        self.moved |= !self.addresses.contains(&address) && self.members().next().is_some();
+        self.learn_own_address(now, address);
+    }
+
+    /// This machine has lost an address.
+    pub(super) fn listens_no_more(&mut self, address: Address) {
+        let known = self.addresses.len();
+        self.addresses.retain(|own| *own != address);
+        self.moved |= self.addresses.len() < known && self.members().next().is_some();
+    }
+
     /// We can be reached here: members are told, and the link says so, too.
     pub(super) fn learn_own_address(&mut self, now: Instant, address: Address) {
         if self.addresses.contains(&address) {
@@ -58,7 +71,7 @@ impl<R: CryptoRng> Session<R> {
         if self.met_under.replace(own) != Some(own) {
             let hours = [unix, unix.saturating_sub(3_600), unix.saturating_add(3_600)];
             let keys = hours.map(|hour| self.keys.rendezvous_key(hour)).to_vec();
-            self.do_this(Effect::Meet { own, keys });
+            self.do_this(Effect::Meet { own, keys, seeking: !self.joined });
         }
     }
 }

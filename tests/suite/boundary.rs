@@ -43,8 +43,9 @@ impl Ada {
                     self.entered.extend_from_slice(&bytes);
                     self.messages.push_back(bytes);
                 }
-                Effect::OpenMedia(peer) => {
-                    self.event(Event::Description { peer, kind: Description::Offer, sdp: SDP.to_owned() });
+                Effect::OpenMedia { peer, number } => {
+                    let sdp = SDP.to_owned();
+                    self.event(Event::Description { peer, kind: Description::Offer, sdp, number });
                 }
                 Effect::Audio(AudioEffect::SenderKey(sealer)) => {
                     self.party.control(audio::Control::SenderKey(sealer), self.now).expect("a key is taken");
@@ -72,7 +73,7 @@ struct Opened {
 impl Opened {
     fn signal(&mut self, signal: &Signal) {
         match signal {
-            Signal::Offer { sdp } => self.bytes.extend_from_slice(sdp.as_bytes()),
+            Signal::Offer { sdp, .. } => self.bytes.extend_from_slice(sdp.as_bytes()),
             Signal::Text { body } => self.bytes.extend_from_slice(body.as_bytes()),
             Signal::Roster(entries) => {
                 entries.iter().for_each(|entry| self.bytes.extend_from_slice(entry.identity.as_bytes()));

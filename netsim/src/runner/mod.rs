@@ -217,7 +217,11 @@ impl Run<'_> {
             }
             Does::Helper => {
                 let mut command = Command::new(&self.options.binary);
-                command.arg("helper");
+                // Its key is part of its address: each has one of its own.
+                let data = self.folder.join(format!("{name}-data"));
+                make_folder(&data)?;
+                command.args(["helper", "--log"]).arg(self.folder.join(format!("{name}.log")));
+                command.arg("--data-dir").arg(data);
                 command
             }
             Does::Create | Does::Join | Does::Lan => {

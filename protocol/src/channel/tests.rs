@@ -114,7 +114,7 @@ fn the_length_tells_the_size_class_only() {
     al.open(&answer).unwrap();
     let lengths: HashSet<_> = texts.each_ref().map(|text| al.seal(text).len()).into();
     assert_eq!(lengths, HashSet::from([1 + 45 + 1_184 + 256 + 16]));
-    let longest = al.seal(&Signal::Offer { sdp: "v".repeat(Signal::MAX_SDP) });
+    let longest = al.seal(&Signal::Offer { sdp: "v".repeat(Signal::MAX_SDP), number: 1 });
     assert_eq!(longest.len(), MessageKind::MAX_LEN);
     assert!(longest.len() <= 20 * 1024, "it fits the signalling protocol's requests");
     bo.open(&longest).unwrap();

@@ -15,16 +15,16 @@ use resonance_protocol::peer::{Address, TransportId};
 
 use super::Task;
 use crate::network::limits::{MAX_AWAITED, MAX_UNPROVED, NODE_PATIENCE, PROOF_PATIENCE};
-use crate::network::relays::{self, Class, Purpose, Relays, Way};
-use crate::network::rendezvous::{Ask, Rendezvous};
+use crate::network::relays::{self, Class, Passage, Purpose, Relays};
+use crate::network::rendezvous::{Ask, Haste, Rendezvous};
 use crate::network::swarm::{BehaviourEvent, KADEMLIA, RelayedPeers};
 use crate::network::turn::offer;
-use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Via, address};
+use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Via, Way, address};
 
 /// A peer at the other end of a connection, whoever it is.
 struct Node {
     since: Instant,
-    connections: HashMap<ConnectionId, (Way, Multiaddr)>,
+    connections: HashMap<ConnectionId, (Passage, Multiaddr)>,
     /// It relays (circuit relay v2).
     relays: bool,
     /// It serves the distributed hash table.
@@ -86,11 +86,11 @@ impl Meeting {
     }
 
     /// What a connection of this way is good for.
-    fn class(&self, way: Way) -> Class {
+    fn class(&self, way: Passage) -> Class {
         match way {
-            Way::Direct => Class::Direct,
-            Way::Circuit(relay) if self.relays.is_helper(&relay) || self.is_member(&relay) => Class::Through,
-            Way::Circuit(_) => Class::Foreign,
+            Passage::Direct => Class::Direct,
+            Passage::Circuit(relay) if self.relays.is_helper(&relay) || self.is_member(&relay) => Class::Through,
+            Passage::Circuit(_) => Class::Foreign,
         }
     }
 
@@ -98,7 +98,7 @@ impl Meeting {
     fn trusted_relays(&self) -> impl Iterator<Item = (&PeerId, &Multiaddr)> {
         self.nodes.iter().filter_map(|(peer, node)| {
             let trusted = self.relays.is_helper(peer) || self.is_member(peer);
-            let (_, at) = node.connections.values().find(|(way, _)| *way == Way::Direct)?;
+            let (_, at) = node.connections.values().find(|(way, _)| *way == Passage::Direct)?;
             (node.relays && trusted).then_some((peer, at))
         })
     }
@@ -116,18 +116,19 @@ impl Meeting {
 }
 
 impl Task {
-    /// What the best connection to `peer` is good for; `None` without one.
-    pub(super) fn class(&self, peer: &PeerId) -> Option<Class> {
-        let node = self.meeting.nodes.get(peer)?;
-        node.connections.values().map(|(way, _)| self.meeting.class(*way)).min()
+    /// What a connection to `peer` is good for.
+    pub(super) fn class(&self, peer: &PeerId, connection: ConnectionId) -> Option<Class> {
+        let (passage, _) = self.meeting.nodes.get(peer)?.connections.get(&connection)?;
+        Some(self.meeting.class(*passage))
     }
 
-    /// The helper or member that the best connection to `peer` goes through, if it goes through one.
-    pub(super) fn relay_to(&self, peer: &PeerId) -> Option<PeerId> {
-        let ways = self.meeting.nodes.get(peer)?.connections.values().map(|(way, _)| *way);
-        match ways.min_by_key(|way| self.meeting.class(*way))? {
-            Way::Circuit(relay) => Some(relay),
-            Way::Direct => None,
+    /// Who is between on a connection to `peer`.
+    pub(super) fn way(&self, peer: &PeerId, connection: ConnectionId) -> Way {
+        let node = self.meeting.nodes.get(peer);
+        match node.and_then(|node| node.connections.get(&connection)).map(|(passage, _)| *passage) {
+            Some(Passage::Circuit(relay)) if self.is_relayed(&relay) => Way::Member,
+            Some(Passage::Circuit(_)) => Way::Relayed,
+            Some(Passage::Direct) | None => Way::Direct,
         }
     }
 
@@ -136,9 +137,15 @@ impl Task {
         let now = Instant::now();
         let address = endpoint.get_remote_address().clone();
         let named = endpoint.is_dialer() && self.meeting.relays.connected(peer, &address);
-        let new = || Node { since: now, connections: HashMap::new(), relays: false, serves_table: false, serves_media: false };
+        let new = || Node {
+            since: now,
+            connections: HashMap::new(),
+            relays: false,
+            serves_table: false,
+            serves_media: false,
+        };
         let node = self.meeting.nodes.entry(peer).or_insert_with(new);
-        node.connections.insert(connection, (Way::of(endpoint), address));
+        node.connections.insert(connection, (Passage::of(endpoint), address));
         if let Some(since) = self.meeting.unproved.get_mut(&peer) {
             *since = now;
         }
@@ -156,6 +163,7 @@ impl Task {
             if let Ok(mut relayed) = self.meeting.relayed.lock() {
                 relayed.remove(&peer);
             }
+            self.serve_no_more(&peer);
         }
     }
 
@@ -204,7 +212,7 @@ impl Task {
     /// Where `peer` is connected from, if directly.
     pub(super) fn seen_at(&self, peer: &PeerId) -> Option<IpAddr> {
         let ways = self.meeting.nodes.get(peer)?.connections.values();
-        let direct = ways.filter(|(way, _)| *way == Way::Direct);
+        let direct = ways.filter(|(way, _)| *way == Passage::Direct);
         direct.filter_map(|(_, at)| address::compact(at)).map(|(_, at)| at.ip).next()
     }
 
@@ -222,8 +230,8 @@ impl Task {
     }
 
     /// Where we are met, and where to look for others.
-    pub(super) fn meet(&mut self, own: [u8; 32], keys: Vec<[u8; 32]>) {
-        let before = self.meeting.rendezvous.set_keys(Instant::now(), own, keys);
+    pub(super) fn meet(&mut self, own: [u8; 32], keys: Vec<[u8; 32]>, haste: Haste) {
+        let before = self.meeting.rendezvous.set_keys(Instant::now(), own, keys, haste);
         if let (Some(before), Some(table)) = (before, self.swarm.behaviour_mut().kademlia.as_mut()) {
             table.stop_providing(&record_key(&before));
         }
@@ -325,6 +333,9 @@ impl Task {
             let _ = self.swarm.dial(DialOpts::unknown_peer_id().address(place.multiaddr().clone()).build());
         }
         self.reserve(now);
+        if let Some(table) = self.swarm.behaviour_mut().kademlia.as_mut() {
+            table.store_mut().expire(now);
+        }
         if self.meeting.entered {
             self.ask_table(now);
         }
@@ -337,7 +348,7 @@ impl Task {
         let mut asked = Vec::new();
         for (peer, node) in self.meeting.nodes.iter().filter(|(_, node)| node.relays) {
             let trusted = self.meeting.relays.is_helper(peer) || self.meeting.is_member(peer);
-            let at = node.connections.values().find(|(way, _)| *way == Way::Direct);
+            let at = node.connections.values().find(|(way, _)| *way == Passage::Direct);
             if let Some((_, at)) = at
                 && self.meeting.relays.wants(now, peer, trusted, need)
             {
@@ -394,7 +405,7 @@ impl Task {
         for (peer, node) in &self.meeting.nodes {
             let best = node.connections.values().map(|(way, _)| self.meeting.class(*way)).min();
             let settled = now.saturating_duration_since(node.since) > PROOF_PATIENCE;
-            let worse = |way: &Way| settled && Some(self.meeting.class(*way)) > best;
+            let worse = |way: &Passage| settled && Some(self.meeting.class(*way)) > best;
             superfluous.extend(node.connections.iter().filter(|(_, (way, _))| worse(way)).map(|(id, _)| *id));
             let of_session = self.meeting.is_member(peer)
                 || address::transport_id(peer)
@@ -414,16 +425,21 @@ impl Task {
         }
     }
 
-    /// We listen at one more address. Gives it as links and rosters carry it.
-    pub(super) fn listens(&mut self, at: &Multiaddr) -> Option<Address> {
+    /// We listen at one more address.
+    pub(super) async fn listens(&mut self, at: &Multiaddr) {
         if let Some(relay) = relays::relay_of(at) {
-            return self.meeting.relays.address_of_helper(&relay);
+            let event = match self.meeting.relays.address_of_helper(&relay) {
+                Some(compact) => Event::Reached { address: at.to_string(), compact },
+                None => Event::Listening { address: at.to_string(), compact: None },
+            };
+            return self.emit(event).await;
         }
         // A relay hands out only addresses that it takes to be its own; members reach this one already.
         if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
             relay.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr: at }));
         }
-        address::compact(at).map(|(_, compact)| compact)
+        let compact = address::compact(at).map(|(_, compact)| compact);
+        self.emit(Event::Listening { address: at.to_string(), compact }).await;
     }
 
     /// Others reach us at this address.
@@ -441,11 +457,12 @@ impl Task {
                 table.set_mode(Some(kad::Mode::Server));
             }
             let bare: Multiaddr = at.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
+            self.serve_media(&bare);
             let known = self.swarm.listeners().any(|listener| *listener == bare);
             if let Some((_, compact)) = address::compact(&bare)
                 && !known
             {
-                self.emit(Event::Listening { address: bare.to_string(), compact: Some(compact) }).await;
+                self.emit(Event::Reached { address: bare.to_string(), compact }).await;
             }
         }
         self.meeting.rendezvous.publish_soon(now);

@@ -87,7 +87,11 @@ async fn two_who_know_nothing_but_a_key_meet_in_the_table() {
     let mut ann = Node::reaching(31, USUAL, found_by(others[0].places.clone(), Vec::new()));
     let mut bo = Node::reaching(32, USUAL, found_by(others[1].places.clone(), Vec::new()));
     let mut eve = Node::reaching(33, USUAL, found_by(others[2].places.clone(), Vec::new()));
-    let hours = |own: u8| Command::Meet { own: [own; 32], keys: vec![[own - 1; 32], [own; 32], [own + 1; 32]] };
+    let hours = |own: u8| Command::Meet {
+        own: [own; 32],
+        keys: vec![[own - 1; 32], [own; 32], [own + 1; 32]],
+        haste: Haste::Seek,
+    };
     // Bo's clock is an hour ahead; Eve is of another session.
     ann.handle.command(hours(50));
     bo.handle.command(hours(51));

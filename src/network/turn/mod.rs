@@ -30,7 +30,7 @@ use std::{fmt, io};
 use libp2p::PeerId;
 use zeroize::Zeroizing;
 
-use super::Relay;
+use super::{Relay, Way};
 use destinations::Destinations;
 use issuer::CREDENTIAL_LIFETIME;
 use sockets::Sockets;
@@ -114,12 +114,13 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// One for each of the server's addresses.
-    pub fn relays(&self) -> Vec<Relay> {
+    /// One for each of the server's addresses; `way` is what a way through it is called.
+    pub fn relays(&self, way: Way) -> Vec<Relay> {
         let relay = |server: &SocketAddr| Relay {
             url: format!("turn:{server}?transport=udp"),
             username: self.username.clone(),
             credential: self.password.clone(),
+            way,
         };
         self.servers.iter().map(relay).collect()
     }

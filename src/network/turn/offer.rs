@@ -275,7 +275,7 @@ mod tests {
     fn an_offer_travels_whole() {
         let offer = Ok(credentials(&["192.0.2.1:3478", "[2001:db8::1]:3479"]));
         assert!(travels(&offer) == Some(offer.clone()));
-        let relays = offer.map(|credentials| credentials.relays()).unwrap_or_default();
+        let relays = offer.map(|credentials| credentials.relays(crate::network::Way::Relayed)).unwrap_or_default();
         let urls: Vec<&str> = relays.iter().map(|relay| relay.url.as_str()).collect();
         assert_eq!(urls, ["turn:192.0.2.1:3478?transport=udp", "turn:[2001:db8::1]:3479?transport=udp"]);
         assert!(relays.iter().all(|relay| relay.username == "user" && *relay.credential == "pass"));

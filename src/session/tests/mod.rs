@@ -4,6 +4,7 @@ mod admission;
 mod ear;
 mod handshakes;
 mod interleavings;
+mod paths;
 mod people;
 mod secrecy;
 mod thief;
