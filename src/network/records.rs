@@ -124,11 +124,15 @@ impl Records {
         }
         if self.providers.get(&new.provider).is_some_and(|keys| *keys >= MAX_KEYS_PER_PROVIDER) {
             let oldest = self.ages.values().find(|(_, provider)| *provider == new.provider).cloned();
-            oldest.map(|(key, provider)| self.forget(&key, &provider));
+            if let Some((key, provider)) = oldest {
+                self.forget(&key, &provider);
+            }
         }
         if self.ages.len() >= self.room {
             let oldest = self.ages.values().find(|(_, provider)| *provider != self.own).cloned();
-            oldest.map(|(key, provider)| self.forget(&key, &provider));
+            if let Some((key, provider)) = oldest {
+                self.forget(&key, &provider);
+            }
         }
         Ok(())
     }

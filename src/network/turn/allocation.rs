@@ -14,6 +14,10 @@ use crate::token_bucket::TokenBucket;
 /// How long an allocation lasts without being refreshed; longer wishes are cut to it (RFC 8656 §7.2 has it as default).
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
+/// How much longer it lasts in truth: clients refresh at half of the lifetime, so one that was refused once, for a stale
+/// nonce say, comes again when the lifetime is just over.
+const GRACE: Duration = Duration::from_secs(60);
+
 /// How long a permission lasts (RFC 8656 §9).
 const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -73,12 +77,17 @@ impl<S> Allocation<S> {
             relayed,
             socket,
             made_by,
-            until: now + LIFETIME,
+            until: now + LIFETIME + GRACE,
             permissions: Vec::new(),
             channels: Vec::new(),
             outward: bucket(),
             inward: bucket(),
         }
+    }
+
+    /// Begins its lifetime anew.
+    pub(super) fn refresh(&mut self, now: Instant) {
+        self.until = now + LIFETIME + GRACE;
     }
 
     /// Lets all of these addresses through, or none when there are too many.

@@ -149,7 +149,7 @@ mod tests {
     fn a_server_on_a_private_network_serves_that_network_alone() {
         let all = [&INSIDE[..], &NOWHERE].concat();
         assert_eq!(allowed(&["192.168.7.7"], "0.0.0.0", &all), ["192.168.0.1"]);
-        assert_eq!(allowed(&["10.0.0.1", "fd12::1"], "0.0.0.0", &all), ["10.1.2.3", "::ffff:10.0.0.1", "fd00::1"]);
+        assert_eq!(allowed(&["10.0.0.1", "fd12::1"], "0.0.0.0", &all), ["10.1.2.3", "fd00::1", "::ffff:10.0.0.1"]);
     }
 
     #[test]

@@ -34,6 +34,12 @@ use super::wire::{self, Reply};
 /// refresh, so that of two refreshes that meet a stale one at least one comes in time.
 const NONCE_LIFETIME: Duration = Duration::from_secs(3_400);
 
+/// Sockets that are tried until one has an even port: each second one has.
+const EVEN_PORT_TRIES: usize = 16;
+
+/// The flag of EVEN-PORT that asks for the next port, too (RFC 8656 §18.6).
+const RESERVE_NEXT: u8 = 0x80;
+
 /// Who signed a request.
 struct Signer {
     owner: PeerId,
@@ -178,7 +184,7 @@ impl<S: Clone> Machine<S> {
         if self.allocations.len() >= self.limits.allocations {
             return quota(self, CODE_INSUFFICIENT_CAPACITY);
         }
-        let Some((relayed, socket)) = open(announced).filter(|(relayed, _)| !self.relayed.contains_key(relayed)) else {
+        let Some((relayed, socket)) = self.open(request, announced, open) else {
             return quota(self, CODE_INSUFFICIENT_CAPACITY);
         };
         let identity = (signer.owner, signer.user.clone(), signer.key.clone());
@@ -187,6 +193,18 @@ impl<S: Clone> Machine<S> {
         self.relayed.insert(relayed, client);
         self.figures.allocated += 1;
         Ok(allocated(request, client, relayed))
+    }
+
+    /// A socket for a relayed address, on an even port if that is asked for (RFC 8656 §7.2). No second one is reserved.
+    fn open(&self, request: &Message, announced: IpAddr, open: Opener<'_, S>) -> Option<(SocketAddr, S)> {
+        let wanted = request.get(ATTR_EVEN_PORT).ok();
+        if wanted.as_ref().is_some_and(|wanted| wanted.first().is_none_or(|flags| flags & RESERVE_NEXT != 0)) {
+            return None;
+        }
+        let fits = |relayed: &SocketAddr| {
+            !self.relayed.contains_key(relayed) && (wanted.is_none() || relayed.port().is_multiple_of(2))
+        };
+        (0..EVEN_PORT_TRIES).find_map(|_| open(announced).filter(|(relayed, _)| fits(relayed)))
     }
 
     /// The address of ours that a new relayed address is announced at.
@@ -209,7 +227,7 @@ impl<S: Clone> Machine<S> {
             self.end(&client);
             return Ok(Reply::success(request).with(&Lifetime(Duration::ZERO)));
         }
-        allocation.until = now + LIFETIME;
+        allocation.refresh(now);
         Ok(Reply::success(request).with(&Lifetime(LIFETIME)))
     }
 

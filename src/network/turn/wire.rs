@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use rtc::crypto::{RTCCrypto, constant_time_eq};
 use rtc::stun::attributes::{
-    ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_FINGERPRINT, ATTR_LIFETIME, ATTR_MESSAGE_INTEGRITY, ATTR_NONCE, ATTR_REALM,
-    ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT, ATTR_UNKNOWN_ATTRIBUTES, ATTR_USERNAME,
-    ATTR_XOR_PEER_ADDRESS, AttrType, Attributes,
+    ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_EVEN_PORT, ATTR_FINGERPRINT, ATTR_LIFETIME, ATTR_MESSAGE_INTEGRITY,
+    ATTR_NONCE, ATTR_REALM, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT, ATTR_UNKNOWN_ATTRIBUTES,
+    ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, AttrType, Attributes,
 };
 use rtc::stun::error_code::ErrorCode;
 use rtc::stun::fingerprint::FINGERPRINT;
@@ -21,7 +21,7 @@ use rtc::turn::proto::data::Data;
 use rtc::turn::proto::peeraddr::PeerAddress;
 
 /// Attributes that a request may carry and be understood; others that must be understood are named in the refusal.
-const UNDERSTOOD: [AttrType; 9] = [
+const UNDERSTOOD: [AttrType; 10] = [
     ATTR_USERNAME,
     ATTR_MESSAGE_INTEGRITY,
     ATTR_REALM,
@@ -31,6 +31,7 @@ const UNDERSTOOD: [AttrType; 9] = [
     ATTR_REQUESTED_ADDRESS_FAMILY,
     ATTR_XOR_PEER_ADDRESS,
     ATTR_CHANNEL_NUMBER,
+    ATTR_EVEN_PORT,
 ];
 
 /// What a client's datagram is.

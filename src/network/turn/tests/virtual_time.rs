@@ -239,7 +239,7 @@ fn nobody_gets_more_than_its_share() {
     assert_eq!(others.iter().filter(|at| world.callers[**at].relayed.is_some()).count(), 6);
     assert_eq!(refusals(&world, &others, "508"), 2);
     assert_eq!(world.machine.figures().refused_quota, 6);
-    world.pass(Duration::from_secs(601), Duration::from_secs(601));
+    world.pass(Duration::from_secs(700), Duration::from_secs(700));
     assert_eq!(world.machine.relayed.len(), world.machine.allocations.len());
 }
 
