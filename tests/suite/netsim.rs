@@ -140,7 +140,7 @@ fn session(place: usize, called: &str, caller: &str) -> String {
         "[peer.called-{place}]\ndoes = \"create\"\n[peer.caller-{place}]\njoins = \"called-{place}\"\n\
          [[expect]]\nof = [\"called-{place}\", \"caller-{place}\"]\nconnects_within = 10\npath = \"best\"\n"
     );
-    let unable = ["no udp", "https only", "ipv6 only"].contains(&caller);
+    let unable = ["https only", "ipv6 only"].contains(&caller);
     if called != "public" || unable {
         text += "fails = \"it needs hole punching, a helper or a relay\"\n";
     }
