@@ -27,9 +27,9 @@ check: ## format, lints and documentation, none with a warning
 	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --locked
 
-bench: ## measure what we claim to be fast at
-	@bash scripts/setup.sh build
+bench: setup ## measure what we claim to be fast at, and how it sounds
 	$(CARGO) bench --workspace --locked --bench pipeline
+	$(CARGO) bench --locked --bench quality
 
 fuzz: ## fuzz what is read from others, ten minutes a target (FOR=SECONDS for less or more)
 	@bash scripts/fuzz.sh

@@ -3,10 +3,12 @@
 use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{Block, FRAME};
 use super::level::Meter;
+use super::libopus::OpusError;
+use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
-use resonance_protocol::media::{Frame, KeyId, SealedPacket, Sealer};
+use resonance_protocol::media::{KeyId, SealedPacket, Sealer};
 use rtrb::{Consumer, Producer};
 use std::thread::Thread;
 use std::time::Instant;
@@ -19,6 +21,8 @@ pub enum UplinkOrder {
     Step(KeyId),
     /// Open or close the microphone.
     Microphone(Microphone),
+    /// How many earlier frames go with each.
+    Protection(Protection),
 }
 
 /// Whether the others hear this side.
@@ -49,6 +53,7 @@ pub struct UplinkEnds {
 pub struct Uplink {
     ends: UplinkEnds,
     encoder: Encoder,
+    redundancy: Redundancy,
     sealer: Option<Box<Sealer>>,
     microphone: Microphone,
     microphone_before: Microphone,
@@ -65,10 +70,11 @@ impl Uplink {
     ///
     /// # Errors
     /// What libopus says, which is out of memory only.
-    pub fn new(ends: UplinkEnds) -> Result<Self, opus::Error> {
+    pub fn new(ends: UplinkEnds) -> Result<Self, OpusError> {
         Ok(Self {
             ends,
             encoder: Encoder::new()?,
+            redundancy: Redundancy::default(),
             sealer: None,
             microphone: Microphone::Open,
             microphone_before: Microphone::Open,
@@ -123,6 +129,7 @@ impl Uplink {
                     }
                 }
                 UplinkOrder::Microphone(microphone) => self.microphone = microphone,
+                UplinkOrder::Protection(protection) => self.redundancy.protect(protection),
             }
         }
     }
@@ -150,13 +157,12 @@ impl Uplink {
     fn send(&mut self, mic: &Block) {
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
-        let encoded = self.encoder.encode(mic, &mut opus);
-        let Some(sealer) = &mut self.sealer else { return };
+        let encoded = self.encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
         let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
+        let written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, opus, &mut plaintext));
+        let Some(sealer) = &mut self.sealer else { return };
         let mut packet = SealedPacket::empty();
-        let sealed = encoded
-            .and_then(|len| Frame { timestamp: self.timestamp, opus: opus.get(..len)? }.write(&mut plaintext))
-            .and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
+        let sealed = written.and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
         if sealed.is_none() || self.ends.outbound.push(packet).is_err() {
             self.stats.unsent += 1;
             return;

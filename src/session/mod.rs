@@ -16,6 +16,7 @@ pub mod notice;
 mod numbers;
 mod peer;
 mod pose;
+pub mod protection;
 mod sender_key;
 mod snapshot;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use event::{AudioReport, Event};
 use notice::Notice;
 use numbers::Numbers;
 use peer::{Member, Peers};
+use protection::Protection;
 use rand::CryptoRng;
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
@@ -107,6 +109,7 @@ pub struct Session<R> {
     peers: Peers,
     admission: Admission,
     allowance: Allowance,
+    protection: Protection,
     sender_keys: SenderKeys,
     acquaintances: Acquaintances,
     numbers: Numbers,
@@ -153,6 +156,7 @@ impl<R: CryptoRng> Session<R> {
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
             admission: Admission::default(),
+            protection: Protection::default(),
             allowance: Allowance::default(),
             sender_keys: SenderKeys::default(),
             acquaintances: Acquaintances::new(contacts, unix_time),

@@ -46,10 +46,12 @@ pub fn lane_report(peer: TransportId, ear: &Ear) -> LaneReport {
         speaking: false,
         received: ear.opened,
         lost: 0,
+        gaps: 0,
         concealed: 0,
         refused: ear.refused,
         jitter_ms: 0.0,
         buffer_ms: 20.0,
+        queue_ms: 0.0,
         bytes: 0,
         last_opened: ear.last_opened,
     }
