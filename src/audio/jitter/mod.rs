@@ -15,15 +15,20 @@
 //!   are any: at 150 ppm once a minute.
 //! - *After an outage* what is stale is thrown away, and it does not count as what the network needs.
 
+mod correction;
 mod delays;
+mod lowest;
 mod reception;
 mod store;
 
 #[cfg(test)]
 mod tests;
 
+pub use correction::{Change, Correction, Urgency};
+
 use super::format::{FRAME, SAMPLE_RATE};
 use delays::Delays;
+use lowest::Lowest;
 use reception::{Arrival, Reception};
 use std::time::{Duration, Instant};
 use store::Store;
@@ -32,10 +37,13 @@ use store::Store;
 const FRAME_MS: f64 = FRAME as f64 * 1_000.0 / SAMPLE_RATE as f64;
 /// Added to what the network needs while little is known about it.
 const INITIAL_MS: f64 = 10.0;
-/// And afterwards: room for a scheduler's hiccup.
-const MARGIN_MS: f64 = 3.0;
-/// More than one superfluous frame by this much before one is taken out: keeps the measurement's noise from going to and fro.
-const HYSTERESIS_MS: f64 = 3.0;
+/// And afterwards: room for a scheduler's hiccup. Sound is put in when half of it is used up.
+const MARGIN_MS: f64 = 2.0;
+/// More than one superfluous frame by this share of what jitter needs before one is taken out, which keeps the measurement's noise from
+/// going to and fro;
+const NOISE_SHARE: f64 = 0.15;
+/// at most so much, in ms.
+const MAX_NOISE_MS: f64 = 3.0;
 /// The clock is held at most this long while nothing comes, in frames: by then concealment has faded out.
 const MAX_HELD: u32 = 10;
 /// No voice is played later than this after it could have been at the earliest, in ms: nobody can talk with more.
@@ -79,37 +87,6 @@ pub enum Pull<'a> {
     Conceal,
     /// Nothing: the voice has not begun, or has ended.
     Silence,
-}
-
-/// Time that should be taken out of or put into the sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correction {
-    /// Which way.
-    pub change: Change,
-    /// At most so many samples, in one step or several.
-    pub at_most: usize,
-    /// What may be risked for it.
-    pub urgency: Urgency,
-}
-
-/// Which way time is corrected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Take samples out: the delay is longer than needed.
-    Remove,
-    /// Put samples in: the delay is too short.
-    Add,
-}
-
-/// What may be risked for a correction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// Only in a pause.
-    Calm,
-    /// In a pause or where the voice repeats itself.
-    Soon,
-    /// At the best place in sight.
-    Now,
 }
 
 /// Totals since the lane began.
@@ -452,7 +429,8 @@ impl JitterBuffer {
             return Some((Change::Remove, self.ahead, 0.0));
         }
         let superfluous = pulled_ms - wanted_ms - FRAME_MS;
-        (superfluous > HYSTERESIS_MS).then_some((Change::Remove, FRAME, superfluous))
+        let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(MAX_NOISE_MS);
+        (superfluous > noise_ms).then_some((Change::Remove, FRAME, superfluous))
     }
 
     /// Packets stay away, not because they are lost, and the sound that waits will not last.
@@ -509,39 +487,6 @@ impl JitterBuffer {
     pub fn totals(&self) -> Totals {
         let (lost, gaps) = self.reception.lost();
         Totals { lost, gaps, ..self.totals }
-    }
-}
-
-/// The lowest of the last quarter to half second.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lowest {
-    now: Option<(Instant, f64)>,
-    before: Option<f64>,
-}
-
-impl Lowest {
-    const SPAN: Duration = Duration::from_millis(250);
-
-    fn feed(&mut self, at: Instant, value: f64) {
-        self.now = match self.now {
-            Some((began, lowest)) if at.saturating_duration_since(began) < Self::SPAN => {
-                Some((began, lowest.min(value)))
-            }
-            full => {
-                self.before = full.map(|(_, lowest)| lowest);
-                Some((at, value))
-            }
-        };
-    }
-
-    fn shift(&mut self, by: f64) {
-        self.now = self.now.map(|(began, lowest)| (began, lowest + by));
-        self.before = self.before.map(|lowest| lowest + by);
-    }
-
-    fn value(&self) -> Option<f64> {
-        let now = self.now.map(|(_, lowest)| lowest)?;
-        Some(self.before.map_or(now, |before| before.min(now)))
     }
 }
 
