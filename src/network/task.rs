@@ -276,10 +276,10 @@ impl Task {
         let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
         self.open_streams();
-        self.emit(Event::Connected { peer, remote }).await;
         if self.was_found(&id) {
             self.tell_found(peer).await;
         }
+        self.emit(Event::Connected { peer, remote }).await;
     }
 
     async fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId, left: u32) {

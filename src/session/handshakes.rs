@@ -78,6 +78,13 @@ impl<R: CryptoRng> Session<R> {
                 Some(peer) if peer.connected => self.initiate(now, id),
                 _ => self.do_this(Effect::Dial { peer: Some(id), addresses: Vec::new() }),
             }
+            return;
+        }
+        // The host was wanted all along; now it is known where it is, by other means than its link's hints.
+        let nowhere = |peer: &&mut Peer| peer.via == "hint" && !peer.connected && peer.member.is_none();
+        if let Some(peer) = self.peers.get_mut(&id).filter(nowhere) {
+            peer.via = via;
+            self.notice(Notice::PeerFound { peer: id.short(), via });
         }
     }
 
