@@ -108,7 +108,7 @@ fn foreign_network(node: &[PathBuf; 3], more: &str) -> String {
     let [node, script, _] = node.each_ref().map(|path| path.display());
     format!(
         r#"
-seconds = 40
+seconds = 32
 [host.js]
 link = "fibre"
 [peer.js]
