@@ -86,7 +86,7 @@ pub fn run(options: &DoctorOptions) -> Result<(), Failure> {
     tell(&checks, bad.is_empty(), options.json);
     match bad[..] {
         [] => Ok(()),
-        [one] => Err(Failure::Other(format!("Something does not work: {}.", one.what.to_lowercase()))),
+        [one] => Err(Failure::Other(format!("Something does not work: {}.", one.what))),
         _ => Err(Failure::Other(format!("{} things do not work.", bad.len()))),
     }
 }

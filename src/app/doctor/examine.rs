@@ -69,18 +69,27 @@ fn family(v4: bool, address: Option<IpAddr>) -> Check {
         let advice = v4.then_some("Connect this machine to a network.");
         return check(id, what, verdict, ("no way into the world", means), advice);
     };
-    let (found, means) = match probe::range(address) {
-        Range::Public => {
-            ("a public address", "There is no address translation; a firewall may stand in the way all the same.")
+    let (verdict, found, means) = match (probe::range(address), v4) {
+        (Range::Public, _) => (
+            Verdict::Good,
+            "a public address",
+            "There is no address translation; a firewall may stand in the way all the same.",
+        ),
+        (Range::Carrier, _) => (
+            Verdict::Good,
+            "a carrier's address",
+            "Your provider shares one address among many (CGNAT): nobody reaches you unasked.",
+        ),
+        (Range::Private, true) => {
+            (Verdict::Good, "a private address", "A router translates addresses (NAT): it decides who can reach you.")
         }
-        Range::Private => ("a private address", "A router translates addresses (NAT): it decides who can reach you."),
-        Range::Carrier => {
-            ("a carrier's address", "Your provider shares one address among many (CGNAT): nobody reaches you unasked.")
+        (Range::Private, false) => {
+            (Verdict::Limited, "an address of this network only", "Others outside it are reached by IPv4.")
         }
-        Range::Local => ("an address of this machine only", "Nobody else can be reached."),
+        (Range::Local, _) => (Verdict::Bad, "an address of this machine only", "Nobody else can be reached."),
     };
-    let verdict = if probe::range(address) == Range::Local { Verdict::Bad } else { Verdict::Good };
-    check(id, what, verdict, (found, means), None)
+    let advice = (verdict == Verdict::Bad).then_some("Connect this machine to a network.");
+    check(id, what, verdict, (found, means), advice)
 }
 
 async fn nat(visits: &[Result<Visit, String>]) -> Vec<Check> {
