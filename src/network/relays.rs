@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(relays.due(now, true), []);
         assert_eq!(
             relays.due(now + Duration::from_secs(2), false),
-            [helper.clone()],
+            std::slice::from_ref(&helper),
             "an entrance only when there is need"
         );
         let peer = PeerId::random();

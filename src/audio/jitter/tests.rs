@@ -455,6 +455,7 @@ fn over(profile: &str, seed: u64, pauses: bool) -> (f64, f64, f64) {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a figure for whoever looks")]
 fn on_wifi_lte_and_a_train_it_waits_hardly_longer_than_it_must() {
     for profile in ["wifi", "lte", "train"] {
         let mut sums = [0.0; 3];

@@ -290,11 +290,10 @@ impl Task {
     pub(super) async fn on_meeting_event(&mut self, event: BehaviourEvent) {
         let now = Instant::now();
         match event {
-            BehaviourEvent::Kademlia(kad::Event::RoutingUpdated { .. }) => {
-                if !std::mem::replace(&mut self.meeting.entered, true) {
-                    self.meeting.rendezvous.publish_soon(now);
-                    tracing::info!("the distributed hash table is entered");
-                }
+            BehaviourEvent::Kademlia(kad::Event::RoutingUpdated { .. }) if !self.meeting.entered => {
+                self.meeting.entered = true;
+                self.meeting.rendezvous.publish_soon(now);
+                tracing::info!("the distributed hash table is entered");
             }
             BehaviourEvent::Kademlia(kad::Event::OutboundQueryProgressed { id, result, step, .. }) => {
                 if let QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })) = result {

@@ -55,7 +55,7 @@ impl Node {
     /// Gives one packet to the media pump, for one peer's stream.
     fn whisper(&mut self, to: TransportId, bytes: &[u8]) {
         let packet = SealedPacket::from_slice(bytes).unwrap();
-        self.outbound_streamed.push(AddressedPacket { to, packet }).ok().expect("room in the ring");
+        assert!(self.outbound_streamed.push(AddressedPacket { to, packet }).is_ok(), "room in the ring");
         self.handle.outbound_thread().unpark();
     }
 

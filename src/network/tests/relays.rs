@@ -13,6 +13,7 @@ struct Coturn {
 
 impl Coturn {
     /// `None` where it is not installed; on CI it must be.
+    #[allow(clippy::print_stderr, reason = "what is left out is seen")]
     fn start(way: Way) -> Option<Self> {
         let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
         let folder = tempfile::tempdir().expect("a folder");

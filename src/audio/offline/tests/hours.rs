@@ -19,6 +19,7 @@ fn said() -> Vec<Vec<u8>> {
 }
 
 /// The speaker's clock is so many millionths faster than the listener's.
+#[allow(clippy::print_stderr, reason = "a figure for whoever looks")]
 fn call(hours: f64, ppm: f64) {
     let mut rng = StdRng::seed_from_u64(8);
     let mut listener = Party::new(Voice::new(false)).expect("a pipeline");
