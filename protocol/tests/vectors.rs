@@ -179,7 +179,7 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
     conversation(start, &mut at_al.channel, &mut at_bo.channel, &handed_over, &bytes);
 
     let mut frame = [0; 45];
-    assert_eq!(Frame { timestamp: 480, opus: &counting_up::<40>(0xE0) }.write(&mut frame), Some(45));
+    assert_eq!(Frame::write(480, &counting_up::<40>(0xE0), &[], &mut frame), Some(45));
     assert_eq!(frame.to_vec(), bytes("frame"));
     let mut sealer = key.sealer(&keys.session_id, &fingerprint);
     let mut packet = SealedPacket::empty();

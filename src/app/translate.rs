@@ -3,6 +3,7 @@
 use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
 use crate::session::path::{Route, Way};
+use crate::session::protection::Degree;
 use crate::{audio, network};
 use resonance_protocol::peer::{Address, Transport};
 use std::net::IpAddr;
@@ -102,10 +103,12 @@ pub fn audio_event(event: audio::Event) -> Event {
                     speaking: lane.speaking,
                     received: lane.received,
                     lost: lane.lost,
+                    gaps: lane.gaps,
                     concealed: lane.concealed_frames,
                     refused: lane.refused,
                     jitter_ms: lane.jitter_ms,
                     buffer_ms: lane.buffer_ms,
+                    queue_ms: lane.queue_ms,
                     bytes: lane.bytes,
                     streamed_bytes: lane.streamed_bytes,
                     last_opened: lane.last_opened,
@@ -156,6 +159,12 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         AudioEffect::Place { peer, position } => Control::Place { peer, position },
         AudioEffect::Face(deg) => Control::Face { deg },
         AudioEffect::Volume { peer, db } => Control::Volume { peer, db },
+        AudioEffect::Protect(degree) => Control::Protect(match degree {
+            Degree::None => audio::Protection::None,
+            Degree::Light => audio::Protection::Light,
+            Degree::Medium => audio::Protection::Medium,
+            Degree::Heavy => audio::Protection::Heavy,
+        }),
         AudioEffect::Mute(on) => Control::Mute(on),
         AudioEffect::Deafen(on) => Control::Deafen(on),
         other @ (AudioEffect::Input(_) | AudioEffect::Output(_)) => return Err(other),

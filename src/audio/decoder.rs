@@ -1,11 +1,15 @@
 //! Opus, inward: packets to sound, and concealment where a packet is missing.
 
-use super::format::{Block, FRAME, SAMPLE_RATE};
-use opus::Channels;
+use super::format::{Block, FRAME};
+use super::libopus::{self, OpusError};
+
+/// From 5 on libopus makes up missing frames by a neural network (PESQ at 20 % random loss 2.2 instead of 2.0); more would only matter
+/// below the rates that are used here.
+const COMPLEXITY: i32 = 5;
 
 /// One remote voice's decoder: 48 kHz mono, 10 ms frames.
 pub struct Decoder {
-    opus: opus::Decoder,
+    opus: libopus::Decoder,
 }
 
 impl Decoder {
@@ -13,19 +17,18 @@ impl Decoder {
     ///
     /// # Errors
     /// What libopus says, which is out of memory only.
-    pub fn new() -> Result<Self, opus::Error> {
-        Ok(Self { opus: opus::Decoder::new(SAMPLE_RATE, Channels::Mono)? })
+    pub fn new() -> Result<Self, OpusError> {
+        Ok(Self { opus: libopus::Decoder::new(1, COMPLEXITY)? })
     }
 
     /// Whether `packet` claims to hold exactly one frame's worth of sound: nothing else is played.
     pub fn accepts(packet: &[u8]) -> bool {
-        opus::packet::get_nb_samples(packet, SAMPLE_RATE).is_ok_and(|samples| samples == FRAME)
+        libopus::samples(packet) == Some(FRAME)
     }
 
     /// Decodes one packet. False when it is not Opus: then the frame was concealed instead. Does not allocate.
     pub fn decode(&mut self, packet: &[u8], out: &mut Block) -> bool {
-        let good =
-            !packet.is_empty() && self.opus.decode_float(packet, out, false).is_ok_and(|samples| samples == FRAME);
+        let good = self.opus.decode(packet, out).is_ok_and(|samples| samples == FRAME);
         if !good {
             self.conceal(out);
         }
@@ -35,7 +38,7 @@ impl Decoder {
 
     /// Makes up one frame from what was heard before; fades to silence when called again and again. Does not allocate.
     pub fn conceal(&mut self, out: &mut Block) {
-        if !self.opus.decode_float(&[], out, false).is_ok_and(|samples| samples == FRAME) {
+        if !self.opus.conceal(out).is_ok_and(|samples| samples == FRAME) {
             out.fill(0.0);
         }
         sane(out);

@@ -5,6 +5,7 @@ use super::device::sink::TapSender;
 use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
 use super::format::MAX_LANES;
 use super::lane::Lane;
+use super::libopus::OpusError;
 use super::retired::{Retired, Retirement};
 use super::spatial::{self, Spatializer};
 use super::stats::{DownlinkStats, LaneStats, UplinkStats};
@@ -145,6 +146,7 @@ impl Desk {
                 let microphone = if muted { Microphone::Muted } else { Microphone::Open };
                 self.to_uplink.give(UplinkOrder::Microphone(microphone));
             }
+            Control::Protect(protection) => self.to_uplink.give(UplinkOrder::Protection(protection)),
             Control::AddLane { peer } => {
                 if !self.peers.contains(&peer) && self.peers.len() >= MAX_LANES {
                     return Err(LaneError::Full);
@@ -263,7 +265,7 @@ pub enum LaneError {
     Spatial(#[from] spatial::SpatialError),
     /// libopus refuses: out of memory.
     #[error("the Opus codec could not be set up: {0}")]
-    Codec(#[from] opus::Error),
+    Codec(#[from] OpusError),
 }
 
 /// A tap whose other end is with the files already; none when those are closed.
@@ -279,6 +281,8 @@ fn lane_report(lane: &LaneStats) -> LaneReport {
         speaking: lane.speaking,
         received: lane.received,
         lost: lane.lost,
+        gaps: lane.gaps,
+        repaired: lane.repaired,
         late: lane.late,
         concealed_frames: lane.concealed,
         corrections: lane.corrections,
@@ -286,6 +290,7 @@ fn lane_report(lane: &LaneStats) -> LaneReport {
         duplicates: lane.duplicates,
         jitter_ms: lane.jitter_ms,
         buffer_ms: lane.buffer_ms,
+        queue_ms: lane.queue_ms,
         bytes: lane.bytes,
         streamed_bytes: lane.streamed_bytes,
         last_opened: lane.last_opened,

@@ -1,7 +1,7 @@
 //! Opus, outward: one frame in, one packet of constant size out.
 
-use super::format::{Block, SAMPLE_RATE};
-use opus::{Application, Bitrate, Channels, Signal};
+use super::format::Block;
+use super::libopus::{self, OpusError, Setting};
 
 /// 32 kb/s: 40 bytes a frame. Constant, since packet lengths of a variable rate tell what is said
 /// (Wright et al., "Spot me if you can", IEEE S&P 2008).
@@ -12,7 +12,7 @@ pub const MAX_PACKET: usize = 1_275;
 
 /// One voice's encoder: 48 kHz mono, 10 ms frames.
 pub struct Encoder {
-    opus: opus::Encoder,
+    opus: libopus::Encoder,
 }
 
 impl Encoder {
@@ -20,31 +20,28 @@ impl Encoder {
     ///
     /// # Errors
     /// What libopus says, which is out of memory only.
-    pub fn new() -> Result<Self, opus::Error> {
-        // `Audio` told that it is speech codes as `Voip` does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
+    pub fn new() -> Result<Self, OpusError> {
+        // The mode "audio" told that it is speech codes as "voip" does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
         // waveform stays (correlation 0.98 instead of 0.93).
-        let mut opus = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Audio)?;
-        opus.set_signal(Signal::Voice)?;
-        opus.set_bitrate(Bitrate::Bits(BITRATE))?;
-        opus.set_vbr(false)?;
-        opus.set_dtx(false)?;
-        opus.set_inband_fec(false)?;
-        opus.set_complexity(10)?;
+        let mut opus = libopus::Encoder::new(1)?;
+        for setting in [Setting::Speech, Setting::Bitrate(BITRATE), Setting::ConstantRate, Setting::Complexity(10)] {
+            opus.set(setting)?;
+        }
         Ok(Self { opus })
     }
 
     /// Encodes one frame into `out` ([`MAX_PACKET`] bytes are enough) and returns the packet's length; `None` when libopus refuses.
     /// Does not allocate.
     pub fn encode(&mut self, frame: &Block, out: &mut [u8]) -> Option<usize> {
-        self.opus.encode_float(frame, out).ok().filter(|&len| len > 0)
+        self.opus.encode(frame, out).ok().filter(|&len| len > 0)
     }
 
     /// Samples by which the decoded sound is later than what went in.
     ///
     /// # Errors
     /// What libopus says.
-    pub fn lookahead(&mut self) -> Result<i32, opus::Error> {
-        self.opus.get_lookahead()
+    pub fn lookahead(&mut self) -> Result<i32, OpusError> {
+        self.opus.lookahead()
     }
 }
 

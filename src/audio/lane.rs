@@ -4,6 +4,7 @@ use super::decoder::Decoder;
 use super::format::{Block, FRAME};
 use super::jitter::{Change, JitterBuffer, Pull, Urgency};
 use super::level::Meter;
+use super::libopus::OpusError;
 use super::spatial::LaneRenderer;
 use super::stats::LaneStats;
 use super::stretch::{self, Wish};
@@ -85,7 +86,7 @@ impl Lane {
         renderer: LaneRenderer,
         tap: Option<Producer<f32>>,
         now: Instant,
-    ) -> Result<Self, opus::Error> {
+    ) -> Result<Self, OpusError> {
         Ok(Self {
             peer,
             opener: Opener::new(),
@@ -194,6 +195,11 @@ impl Lane {
             Some(frame) => {
                 self.last_opened = Some(inbound.arrived);
                 self.jitter.insert(inbound.arrived, frame.timestamp, frame.opus);
+                let oldest = frame.copies().map(|copy| copy.samples()).max().unwrap_or(0);
+                for copy in frame.copies().filter(|copy| Decoder::accepts(copy.opus)) {
+                    let timestamp = frame.timestamp.wrapping_sub(copy.samples());
+                    self.jitter.repair(inbound.arrived, timestamp, oldest, copy.opus);
+                }
             }
             None => self.refused += 1,
         }
@@ -311,6 +317,8 @@ impl Lane {
             speaking: self.meter.speaking(),
             received: totals.received,
             lost: totals.lost,
+            gaps: totals.gaps,
+            repaired: totals.repaired,
             late: totals.late,
             concealed: totals.concealed + self.undecodable,
             corrections: totals.corrections,
@@ -318,6 +326,7 @@ impl Lane {
             duplicates: totals.duplicates + self.replayed,
             jitter_ms: self.jitter.jitter_ms(),
             buffer_ms: self.jitter.buffer_ms(),
+            queue_ms: self.jitter.queue_ms(),
             bytes: self.bytes,
             streamed_bytes: self.streamed_bytes,
             last_opened: self.last_opened,

@@ -24,9 +24,11 @@ pub mod format;
 pub mod jitter;
 pub mod lane;
 pub mod level;
+pub mod libopus;
 pub mod mixer;
 pub mod offline;
 pub mod playback;
+pub mod redundancy;
 pub mod reserve;
 pub mod retired;
 pub mod rings;
@@ -39,6 +41,7 @@ pub mod workers;
 
 pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use engine::Engine;
+pub use redundancy::Protection;
 
 use device::{CardError, FileError};
 use resonance_protocol::media::packet::AddressedPacket;
@@ -82,6 +85,8 @@ pub enum Control {
     Step(KeyId),
     /// True: silence is sent, at the same pace.
     Mute(bool),
+    /// Each packet carries earlier frames once more.
+    Protect(Protection),
     /// Somebody is there; at most [`format::MAX_LANES`].
     AddLane {
         /// Who.
@@ -208,8 +213,12 @@ pub struct LaneReport {
     pub speaking: bool,
     /// Packets that opened and were the first of their frame.
     pub received: u64,
-    /// Frames that never came.
+    /// Packets that never came.
     pub lost: u64,
+    /// Runs in which they were missing.
+    pub gaps: u64,
+    /// Frames that came in time as copies in later packets.
+    pub repaired: u64,
     /// Packets that came too late to be played.
     pub late: u64,
     /// Frames that were made up.
@@ -224,6 +233,8 @@ pub struct LaneReport {
     pub jitter_ms: f32,
     /// Time that sound waits in the jitter buffer, in ms.
     pub buffer_ms: f32,
+    /// How much longer packets are under way than the fastest lately, in ms.
+    pub queue_ms: f32,
     /// Bytes of all its sealed packets.
     pub bytes: u64,
     /// Those of them that came by a stream.
@@ -243,7 +254,7 @@ pub enum StartError {
     Spatial(#[from] spatial::SpatialError),
     /// libopus refuses: out of memory.
     #[error("the Opus codec could not be set up: {0}")]
-    Codec(#[from] opus::Error),
+    Codec(#[from] libopus::OpusError),
     /// The system has no thread left.
     #[error("no audio thread could be started: {0}")]
     Thread(#[from] io::Error),

@@ -81,8 +81,12 @@ pub struct LaneStats {
     pub speaking: bool,
     /// Packets that were opened and were the first of their frame.
     pub received: u64,
-    /// Frames that never came.
+    /// Packets that never came.
     pub lost: u64,
+    /// Runs in which they were missing.
+    pub gaps: u64,
+    /// Frames that came in time as copies in later packets.
+    pub repaired: u64,
     /// Packets that came after their time.
     pub late: u64,
     /// Frames that were made up.
@@ -97,6 +101,8 @@ pub struct LaneStats {
     pub jitter_ms: f32,
     /// Time that sound waits in the jitter buffer, in ms.
     pub buffer_ms: f32,
+    /// How much longer packets are under way than the fastest lately, in ms.
+    pub queue_ms: f32,
     /// Bytes of all sealed packets.
     pub bytes: u64,
     /// Those of them that came by a stream.

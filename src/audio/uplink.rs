@@ -4,11 +4,13 @@
 use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{Block, FRAME, MAX_LANES};
 use super::level::Meter;
+use super::libopus::OpusError;
+use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
 use resonance_protocol::media::packet::AddressedPacket;
-use resonance_protocol::media::{Frame, HopSealer, KeyId, SealedPacket, Sealer};
+use resonance_protocol::media::{HopSealer, KeyId, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
 use rtrb::{Consumer, Producer};
 use std::thread::Thread;
@@ -28,6 +30,8 @@ pub enum UplinkOrder {
     Stream(TransportId, Stream),
     /// Somebody has left.
     Forget(TransportId),
+    /// How many earlier frames go with each.
+    Protection(Protection),
 }
 
 /// Whether a peer gets a copy of each packet by a stream.
@@ -78,6 +82,7 @@ pub struct UplinkEnds {
 pub struct Uplink {
     ends: UplinkEnds,
     encoder: Encoder,
+    redundancy: Redundancy,
     sealer: Option<Box<Sealer>>,
     hops: [Hop; MAX_LANES],
     microphone: Microphone,
@@ -95,10 +100,11 @@ impl Uplink {
     ///
     /// # Errors
     /// What libopus says, which is out of memory only.
-    pub fn new(ends: UplinkEnds) -> Result<Self, opus::Error> {
+    pub fn new(ends: UplinkEnds) -> Result<Self, OpusError> {
         Ok(Self {
             ends,
             encoder: Encoder::new()?,
+            redundancy: Redundancy::default(),
             sealer: None,
             hops: Default::default(),
             microphone: Microphone::Open,
@@ -172,6 +178,7 @@ impl Uplink {
                         self.retire_hop(left);
                     }
                 }
+                UplinkOrder::Protection(protection) => self.redundancy.protect(protection),
             }
         }
     }
@@ -214,13 +221,12 @@ impl Uplink {
     fn send(&mut self, mic: &Block) {
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
-        let encoded = self.encoder.encode(mic, &mut opus);
-        let Some(sealer) = &mut self.sealer else { return };
+        let encoded = self.encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
         let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
+        let written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, opus, &mut plaintext));
+        let Some(sealer) = &mut self.sealer else { return };
         let mut packet = SealedPacket::empty();
-        let sealed = encoded
-            .and_then(|len| Frame { timestamp: self.timestamp, opus: opus.get(..len)? }.write(&mut plaintext))
-            .and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
+        let sealed = written.and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
         if sealed.is_none() {
             self.stats.unsent += 1;
             return;

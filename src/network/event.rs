@@ -158,7 +158,7 @@ pub enum Event {
 pub enum Via {
     /// On the local network.
     Mdns,
-    /// In the distributed hash table; it is connected.
+    /// In the distributed hash table; [`Event::Connected`] follows.
     Dht,
 }
 

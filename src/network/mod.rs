@@ -283,7 +283,7 @@ fn start_speaking(
         // The queue is empty: there is room.
         let _ = event_sender.try_send(Event::DiscoveryFailed { reason });
     }
-    let meeting = Meeting::new(&dht, helpers, relayed);
+    let meeting = Meeting::new(&dht, helpers, policy == Policy::AnyWay, relayed);
     let task = task::Task::new(swarm, settings, meeting, shared, streams, command_receiver, event_sender);
     Ok(Handle { commands, events, task: runtime.spawn(task.run()), pump })
 }

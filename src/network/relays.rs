@@ -27,6 +27,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a relay is left alone after it refused or lost a reservation.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(20);
 
+/// The same of a helper or a member, which may only just not have known yet that we are one.
+const TRUSTED_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a connection leads through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passage {
@@ -167,7 +170,8 @@ impl Relays {
     /// Whether to ask `relay` for a reservation: `trusted` is a helper or a member, others are asked only when there is `need`.
     pub(super) fn wants(&self, now: Instant, relay: &PeerId, trusted: bool, need: bool) -> bool {
         let foreign = self.reservations.values().filter(|reservation| reservation.foreign).count();
-        let rests = self.refused.get(relay).is_some_and(|at| now.saturating_duration_since(*at) < REFUSAL_PAUSE);
+        let pause = if trusted { TRUSTED_PAUSE } else { REFUSAL_PAUSE };
+        let rests = self.refused.get(relay).is_some_and(|at| now.saturating_duration_since(*at) < pause);
         !rests
             && !self.reservations.contains_key(relay)
             && self.reservations.len() < MAX_RESERVATIONS
@@ -263,7 +267,8 @@ mod tests {
         relays.reserve(peers[6], listener, true);
         assert!(relays.is_reserved(&peers[6]) && relays.lost(now, listener) && !relays.lost(now, listener));
         assert!(!relays.wants(now, &peers[6], true, true), "not at once again");
-        assert!(relays.wants(now + REFUSAL_PAUSE, &peers[6], true, true));
+        assert!(relays.wants(now + TRUSTED_PAUSE, &peers[6], true, true));
+        assert!(!relays.wants(now + TRUSTED_PAUSE, &peers[6], false, true), "others are asked elsewhere meanwhile");
         for peer in &peers[7..] {
             if relays.wants(now, peer, true, true) {
                 relays.reserve(*peer, ListenerId::next(), true);

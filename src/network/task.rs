@@ -1,5 +1,6 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
+mod dialling;
 mod meeting;
 mod servers;
 mod sound;
@@ -11,16 +12,15 @@ pub(super) use meeting::Meeting;
 
 use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, request_response};
-use resonance_protocol::peer::{Address, Listener, TransportId};
+use resonance_protocol::peer::{Address, TransportId};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::address_book::AddressBook;
 use super::deliveries::Deliveries;
-use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_DIALS, STRANGER_PATIENCE};
+use super::limits::{EVENT_QUEUE, STRANGER_PATIENCE};
 use super::media::Media;
 use super::peer_connection::{Instruction, Opening, Shared};
 use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
@@ -172,64 +172,6 @@ impl Task {
         }
     }
 
-    async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
-        match peer {
-            Some(peer) if self.peers.contains_key(&peer) => self.learn_helpers(Some(peer), &helpers_of(addresses)),
-            Some(peer) => self.dial_anew(peer, addresses).await,
-            None => {
-                self.learn_helpers(None, &helpers_of(addresses));
-                for multiaddr in self.dialable(addresses) {
-                    let options = DialOpts::unknown_peer_id().address(multiaddr).build();
-                    self.start_dial(None, options).await;
-                }
-            }
-        }
-    }
-
-    /// At most as many as are dialled at once, and none that may not be.
-    fn dialable(&self, addresses: &[Address]) -> Vec<Multiaddr> {
-        let allowed = |address: &&Address| {
-            address.listener == Listener::Peer && self.settings.only.as_ref().is_none_or(|only| only.contains(address))
-        };
-        addresses.iter().filter(allowed).map(address::multiaddr).take(MAX_ADDRESSES_PER_PEER).collect()
-    }
-
-    /// Whether it is connected or not.
-    async fn dial_anew(&mut self, peer: TransportId, addresses: &[Address]) {
-        self.learn_helpers(Some(peer), &helpers_of(addresses));
-        self.dial_peer(peer, addresses).await;
-        self.dial_through(peer).await;
-    }
-
-    async fn dial_peer(&mut self, peer: TransportId, addresses: &[Address]) {
-        let Some(id) = address::peer_id(&peer) else {
-            let reason = "its name is not a valid key".into();
-            return self.emit(Event::DialFailed { peer: Some(peer), reason }).await;
-        };
-        for multiaddr in self.dialable(addresses) {
-            self.addresses.remember(id, multiaddr);
-        }
-        let known = self.addresses.addresses(&id).cloned().collect();
-        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried, nor a connection that
-        // has died unnoticed.
-        let options = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(known).build();
-        self.start_dial(Some(peer), options).await;
-    }
-
-    async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
-        let connection = options.connection_id();
-        if self.dials.len() >= MAX_PENDING_DIALS as usize {
-            let reason = "too many connections are being set up".into();
-            return self.emit(Event::DialFailed { peer, reason }).await;
-        }
-        match self.swarm.dial(options) {
-            Ok(()) => {
-                self.dials.insert(connection, peer);
-            }
-            Err(error) => self.emit(Event::DialFailed { peer, reason: explain(&error) }).await,
-        }
-    }
-
     async fn send(&mut self, to: TransportId, bytes: Vec<u8>, id: u64) {
         let refuse = |why| Event::Undelivered { to, id, why };
         if bytes.is_empty() || bytes.len() > MAX_MESSAGE {
@@ -334,10 +276,10 @@ impl Task {
         let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
         self.open_streams();
-        self.emit(Event::Connected { peer, remote }).await;
         if self.was_found(&id) {
             self.tell_found(peer).await;
         }
+        self.emit(Event::Connected { peer, remote }).await;
     }
 
     async fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId, left: u32) {
@@ -486,11 +428,6 @@ impl Task {
         // Whoever is not flushed by then notices by the silence.
         let _ = timeout(CLOSING_PATIENCE, flushed).await;
     }
-}
-
-/// Where helpers listen who lead to a peer.
-fn helpers_of(addresses: &[Address]) -> Vec<Address> {
-    addresses.iter().filter(|address| address.listener == Listener::Helper).copied().collect()
 }
 
 /// The address alone, when it ends in `/p2p/…`.

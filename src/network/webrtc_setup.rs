@@ -41,6 +41,10 @@ const DISCONNECTED_AFTER: Duration = Duration::from_secs(4);
 /// Further silence after which ICE gives up: longer than most outages of a home connection.
 const FAILED_AFTER: Duration = Duration::from_secs(20);
 
+/// How long a direct way is waited for when one through a relay is there already: holes in two routers take a few tries, and meanwhile
+/// sound goes by a stream.
+const RELAY_PATIENCE: Duration = Duration::from_millis(1_200);
+
 /// Time between consent checks, which also measure the round-trip time.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -176,7 +180,7 @@ fn settings() -> SettingEngine {
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_relay_acceptance_min_wait(Some(Duration::from_millis(300)))
+        .with_relay_acceptance_min_wait(Some(RELAY_PATIENCE))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_network_types(vec![NetworkType::Udp4, NetworkType::Udp6])
         .with_srtp_replay_protection_window(REPLAY_WINDOW)

@@ -1,6 +1,7 @@
 //! What a session wants done: everything goes out through these.
 
 use super::notice::Notice;
+use super::protection::Degree;
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::media::{HopOpener, HopSealer, KeyId, OpeningKey, Sealer};
 use resonance_protocol::peer::{Address, TransportId};
@@ -151,6 +152,8 @@ pub enum AudioEffect {
         /// Decibels.
         db: f32,
     },
+    /// Send so many earlier frames with each.
+    Protect(Degree),
     /// Close or open the microphone.
     Mute(bool),
     /// Close or open the ears.

@@ -194,8 +194,10 @@ pub struct LaneReport {
     pub speaking: bool,
     /// Packets opened.
     pub received: u64,
-    /// Packets that never came in time.
+    /// Packets that never came.
     pub lost: u64,
+    /// Runs in which they were missing.
+    pub gaps: u64,
     /// Frames that were made up.
     pub concealed: u64,
     /// Packets that failed to open.
@@ -204,6 +206,8 @@ pub struct LaneReport {
     pub jitter_ms: f32,
     /// Held back by the jitter buffer, in milliseconds.
     pub buffer_ms: f32,
+    /// How much longer packets are under way than the fastest lately, in milliseconds.
+    pub queue_ms: f32,
     /// Sealed bytes that came in.
     pub bytes: u64,
     /// Those of them that came by the stream.

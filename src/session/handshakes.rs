@@ -6,7 +6,7 @@ use super::notice::Notice;
 use super::peer::{Attempt, Door, Entrance, Peer, Side, Stage};
 use super::{Entry, JOIN_PATIENCE, MAX_PEERS, Session};
 use rand::CryptoRng;
-use resonance_protocol::handshake::{Established, Initiator, LocalPeer, Responder};
+use resonance_protocol::handshake::{Established, Initiator, LocalPeer, Responder, initiates};
 use resonance_protocol::message::MessageKind;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::signal::Signal;
@@ -78,6 +78,13 @@ impl<R: CryptoRng> Session<R> {
                 Some(peer) if peer.connected => self.initiate(now, id),
                 _ => self.do_this(Effect::Dial { peer: Some(id), addresses: Vec::new() }),
             }
+            return;
+        }
+        // The host was wanted all along; now it is known where it is, by other means than its link's hints.
+        let nowhere = |peer: &&mut Peer| peer.via == "hint" && !peer.connected && peer.member.is_none();
+        if let Some(peer) = self.peers.get_mut(&id).filter(nowhere) {
+            peer.via = via;
+            self.notice(Notice::PeerFound { peer: id.short(), via });
         }
     }
 
@@ -179,7 +186,7 @@ impl<R: CryptoRng> Session<R> {
         let ours_goes_on = attempt.is_some_and(|attempt| {
             matches!(attempt.stage, Stage::Initiating { .. } | Stage::Confirming { initiated: true, .. })
         });
-        if (ours_goes_on && self.me < from) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
+        if (ours_goes_on && initiates(&self.me, &from)) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
             return None;
         }
         let seen_at = self.peers.get(&from)?.seen_at;

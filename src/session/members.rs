@@ -4,6 +4,7 @@ use super::effect::{AudioEffect, Effect};
 use super::notice::Notice;
 use super::path::Paths;
 use super::peer::Member;
+use super::protection::{Degree, Protection, Reception};
 use super::sender_key::Due;
 use super::trust::Told;
 use super::whereabouts::MAX_ROSTER_ADDRESSES;
@@ -111,6 +112,7 @@ impl<R: CryptoRng> Session<R> {
             rtt_ms: None,
             loss_up: 0.0,
             loss_down: 0.0,
+            burst_down: 0.0,
             bitrates: (0, 0),
             lane: None,
             lane_before: None,
@@ -255,9 +257,10 @@ impl<R: CryptoRng> Session<R> {
                     (member.muted, member.deafened) = (muted, deafened);
                 }
             }
-            Signal::Quality { loss, .. } => {
+            Signal::Quality { loss, burst, queue_ms, .. } => {
                 if let Some(member) = self.member_mut(from) {
-                    member.loss_up = if loss.is_finite() { loss.clamp(0.0, 1.0) } else { 0.0 };
+                    member.loss_up = loss;
+                    self.protect(|protection| protection.report(now, from, Reception { loss, burst, queue_ms }));
                 }
             }
             Signal::Text { body } => self.hear_text(now, from, &body),
@@ -268,6 +271,13 @@ impl<R: CryptoRng> Session<R> {
             Signal::Knock { transport, identity, name } => self.hear_knock(now, from, transport, identity, &name),
             Signal::Admit { identity, verdict } => self.hear_verdict(now, from, identity, verdict),
             Signal::Offer { .. } | Signal::Answer { .. } | Signal::Pong { .. } | Signal::Unknown => {}
+        }
+    }
+
+    /// Lets the redundancy of the own voice follow what receivers say.
+    fn protect(&mut self, change: impl FnOnce(&mut Protection) -> Option<Degree>) {
+        if let Some(degree) = change(&mut self.protection) {
+            self.audio(AudioEffect::Protect(degree));
         }
     }
 
@@ -345,6 +355,7 @@ impl<R: CryptoRng> Session<R> {
         }
         self.do_this(Effect::CloseMedia(id));
         self.audio(AudioEffect::RemoveLane(id));
+        self.protect(|protection| protection.forget(id));
         let how = match reason {
             "bye" => "left",
             "kicked" => "was removed",

@@ -19,6 +19,7 @@ mod numbers;
 pub mod path;
 mod peer;
 mod pose;
+pub mod protection;
 mod sender_key;
 mod snapshot;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use event::{AudioReport, Event};
 use notice::Notice;
 use numbers::Numbers;
 use peer::{Member, Peers};
+use protection::Protection;
 use rand::CryptoRng;
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
@@ -113,6 +115,7 @@ pub struct Session<R> {
     peers: Peers,
     admission: Admission,
     allowance: Allowance,
+    protection: Protection,
     sender_keys: SenderKeys,
     acquaintances: Acquaintances,
     numbers: Numbers,
@@ -162,6 +165,7 @@ impl<R: CryptoRng> Session<R> {
             next_second: now + Duration::from_secs(1),
             peers: Peers::new(),
             admission: Admission::default(),
+            protection: Protection::default(),
             allowance: Allowance::default(),
             sender_keys: SenderKeys::default(),
             acquaintances: Acquaintances::new(contacts, unix_time),

@@ -217,6 +217,8 @@ pub struct Member {
     pub loss_up: f32,
     /// Share of its packets that we miss, over the last second or so.
     pub loss_down: f32,
+    /// How many of them in a row, on average.
+    pub burst_down: f32,
     /// Sealed bits sent to it and received from it in the last second.
     pub bitrates: (u64, u64),
     /// Newest report of its lane.

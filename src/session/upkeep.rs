@@ -71,6 +71,8 @@ impl<R: CryptoRng> Session<R> {
                 loss: stats.loss_down,
                 jitter_ms: stats.jitter_ms,
                 buffer_ms: stats.jitter_buffer_ms,
+                burst: member.burst_down,
+                queue_ms: member.lane.map_or(0.0, |lane| lane.queue_ms),
             };
             self.notice(Notice::Stats(stats));
             // To those who are lost, too: it keeps the channels' clocks together.
@@ -127,6 +129,7 @@ fn measure(id: TransportId, member: &mut Member, bitrate_up: u64) -> Option<Stat
     let since = |count: fn(&LaneReport) -> u64| count(&lane).saturating_sub(before.as_ref().map_or(0, count));
     let (received, lost) = (since(|lane| lane.received), since(|lane| lane.lost));
     member.loss_down = if received + lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 };
+    member.burst_down = lost as f32 / since(|lane| lane.gaps).max(1) as f32;
     member.bitrates = (if member.paths.route().is_some() { bitrate_up } else { 0 }, since(|lane| lane.bytes) * 8);
     current(id, member)
 }

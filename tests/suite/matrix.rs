@@ -1,6 +1,6 @@
 //! Everyone meets everyone: the real program behind every kind of edge, in real time, with one helper in the Internet.
 //!
-//! What must come of a pair is not written here: netsim's oracle says whether a direct path is possible, and if not, somebody must relay.
+//! Everyone hears everyone, each pair once. How often a direct path is found where netsim's oracle holds one possible is measured in many tries.
 
 use crate::support::simulation::{Report, can_run, median, play};
 use crate::support::{alone, attempts, say};
@@ -49,7 +49,7 @@ fn pairs() -> Vec<Pair> {
 
 /// Helpers are reached by UDP, TCP and TCP on port 443, by IPv4 and IPv6.
 const HELPER: &str = r#"
-seconds = 20
+seconds = 15
 [host.helper]
 link = "fibre"
 ipv6 = true
@@ -85,13 +85,10 @@ fn sessions(group: &[Pair]) -> String {
 }
 
 fn expectations(group: &[Pair]) -> String {
-    let one = |(place, pair): (usize, &Pair)| {
-        let fails = known_to_fail(*pair).map(|why| format!("fails = \"{why}\"\n")).unwrap_or_default();
-        format!(
-            "[[expect]]\nof = [\"one-{place}\", \"other-{place}\"]\nconnects_within = 10\npath = \"best\"\nhears = \"yes\"\n{fails}"
-        )
+    let one = |place| {
+        format!("[[expect]]\nof = [\"one-{place}\", \"other-{place}\"]\nconnects_within = 10\nhears = \"yes\"\n")
     };
-    group.iter().enumerate().map(one).collect()
+    (0..group.len()).map(one).collect()
 }
 
 fn stand(text: &mut String, name: &str, edge: &str) {
@@ -102,12 +99,6 @@ fn stand(text: &mut String, name: &str, edge: &str) {
             "[network.{name}]\nedge = \"{edge}\"\nuplink = \"fibre\"\n[host.{name}]\nnetwork = \"{name}\""
         ),
     };
-}
-
-/// What does not work yet, and why.
-fn known_to_fail(pair: Pair) -> Option<&'static str> {
-    let _ = pair;
-    None
 }
 
 impl std::fmt::Display for Pair {

@@ -1,15 +1,16 @@
 //! The audio threads' promise: after start-up `Uplink::process` and `Downlink::render` neither allocate nor free, whatever happens.
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
-//! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed output, forged packets and an outage.
+//! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed
+//! output, copies of earlier frames in some packets, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use resonance::audio::Control;
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
+use resonance::audio::{Control, Protection};
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionId;
 use resonance_protocol::media::packet::AddressedPacket;
@@ -103,6 +104,11 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
             } else if turn % 150 == 75 {
                 speaker.step(now);
             }
+            if turn.is_multiple_of(200) {
+                let degrees = [Protection::Heavy, Protection::None, Protection::Medium, Protection::Light];
+                let protection = degrees[(turn / 200 % 4) as usize];
+                speaker.party.control(Control::Protect(protection), now).expect("ordered");
+            }
             if turn.is_multiple_of(70) {
                 let position = Position { azimuth_deg: turn as f32, elevation_deg: 20.0, distance_m: 2.0 };
                 listener.control(Control::Place { peer: speaker.id, position }, now).expect("ordered");
@@ -120,6 +126,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 listener.control(Control::SenderKey(sealer), now).expect("ordered");
             }
             300 => listener.control(Control::Step(KeyId::new(frame - 300, 1)), now).expect("ordered"),
+            20 => listener.control(Control::Protect(Protection::Heavy), now).expect("ordered"),
             50 => listener.control(Control::Mute(true), now).expect("ordered"),
             90 => listener.control(Control::Mute(false), now).expect("ordered"),
             150 => listener.control(Control::Deafen(true), now).expect("ordered"),
@@ -187,6 +194,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
         streamed > 3_000 && whispered > 3_000 && total(|lane| lane.streamed_bytes) > 100_000,
         "{streamed}, {whispered}, {report:?}"
     );
+    assert!(total(|lane| lane.repaired) > 10, "{report:?}");
     assert!(total(|lane| lane.duplicates) > 10 && total(|lane| lane.refused) > 10, "{report:?}");
 }
 

@@ -76,6 +76,49 @@ fn measure_how_soon_two_find_one_another_among_twenty_nodes() {
     assert!(middle <= FOUND_S, "{middle} s");
 }
 
+/// What `docs/scale.md` reckons with: the packets and bytes that one member, who waits alone, exchanges with the table.
+#[test]
+#[ignore = "takes two minutes; make bench runs it"]
+fn measure_what_one_member_costs_the_table() {
+    let test = "rendezvous::measure_what_one_member_costs_the_table";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    let seconds = 130;
+    let mut text = format!("seconds = {seconds}\n{}", hash_table());
+    text += &person("ada", 3, "does = \"create\"\nsays = \"silence\"\nat = 6\n");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let into = folder.path().display().to_string();
+    play("scale", &text, &["--pcap", &into]).expect("nothing is expected");
+    let packets = packets_of(&folder.path().join("scale-ada.pcap"));
+    let first = packets.iter().map(|(at, _)| *at).fold(f64::INFINITY, f64::min);
+    let (entering, waiting): (Vec<_>, Vec<_>) = packets.into_iter().partition(|(at, _)| at - first < 30.0);
+    let sum = |packets: &[(f64, u64)]| packets.iter().map(|(_, bytes)| bytes).sum::<u64>() / 1_000;
+    say(&format!(
+        "{test}: entering, publishing and looking once: {} packets, {} kB; then in a minute: {:.0} packets, {:.0} kB",
+        entering.len(),
+        sum(&entering),
+        waiting.len() as f64 * 60.0 / (f64::from(seconds) - 36.0),
+        sum(&waiting) as f64 * 60.0 / (f64::from(seconds) - 36.0),
+    ));
+    assert!(!entering.is_empty(), "a table that is not asked cannot be measured");
+}
+
+/// When each packet of a capture came, in seconds, and how long it was.
+fn packets_of(file: &std::path::Path) -> Vec<(f64, u64)> {
+    let bytes = std::fs::read(file).expect("a capture");
+    let number = |at: usize| bytes.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
+    let (mut at, mut packets) = (24, Vec::new());
+    while let (Some(seconds), Some(nanos), Some(kept), Some(length)) =
+        (number(at), number(at + 4), number(at + 8), number(at + 12))
+    {
+        packets.push((f64::from(seconds) + f64::from(nanos) / 1e9, u64::from(length)));
+        at += 16 + kept as usize;
+    }
+    packets
+}
+
 fn found_by_joiners(report: &Report) -> Vec<f64> {
     (0..SESSIONS).filter_map(|number| found(report, &format!("joiner-{number}"))).collect()
 }
@@ -108,7 +151,7 @@ fn foreign_network(node: &[PathBuf; 3], more: &str) -> String {
     let [node, script, _] = node.each_ref().map(|path| path.display());
     format!(
         r#"
-seconds = 40
+seconds = 32
 [host.js]
 link = "fibre"
 [peer.js]

@@ -92,6 +92,20 @@ fn a_message_that_comes_eight_seconds_late_is_refused() {
     assert_eq!(bo.open(&early[0]), Err(ChannelError::Refused));
 }
 
+/// Nothing has to come for that: time passes.
+#[test]
+fn what_is_overdue_is_forgotten_and_what_comes_late_has_an_age() {
+    let (mut al, mut bo) = pair();
+    let (early, late, never) = (al.now, al.seal(&Signal::Ping { id: 0 }), al.seal(&Signal::Ping { id: 1 }));
+    bo.now += std::time::Duration::from_secs(7);
+    bo.channel.handle_timeout(bo.now);
+    assert_eq!(bo.open(&late), Ok(Signal::Ping { id: 0 }));
+    assert_eq!(bo.channel.age(), std::time::Duration::from_secs(7));
+    bo.channel.handle_timeout(bo.now + std::time::Duration::from_secs(1));
+    bo.now = early;
+    assert_eq!(bo.open(&never), Err(ChannelError::Refused), "not even if the clock were put back");
+}
+
 #[test]
 fn what_cannot_be_written_is_not_sealed() {
     let (mut al, _) = pair();

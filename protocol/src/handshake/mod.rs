@@ -208,11 +208,9 @@ impl Pending {
         let mut message = vec![0; length(kind)];
         let (first, noise) = message.split_first_mut().ok_or(HandshakeError::Refused)?;
         *first = kind as u8;
-        match self.noise.write_message(payload, noise) {
-            Ok(written) if written == noise.len() => Ok(message),
-            // An all-zero Diffie–Hellman result: the other side's key was not a true one.
-            _ => Err(HandshakeError::Refused),
-        }
+        // It fills the message. An error is an all-zero Diffie–Hellman result: the other side's key was not a true one.
+        self.noise.write_message(payload, noise).map_err(|_| HandshakeError::Refused)?;
+        Ok(message)
     }
 
     fn read(&mut self, kind: MessageKind, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {

@@ -186,7 +186,16 @@ fn messages_of_any_other_length_are_refused() {
         assert!(bo.answer(&keys, al.transport, &longer).is_err(), "{} bytes", longer.len());
     }
     assert!(bo.answer(&keys, al.transport, &vec![1; 1 << 20]).is_err());
-    assert!(bo.answer(&keys, al.transport, &one).is_ok());
+    // Also when a link holder has written it.
+    for more in [0, 1, 200] {
+        let mut rng = StdRng::seed_from_u64(5);
+        let mut pending = Pending::new(Side::Initiator, &keys, &al.local(), bo.transport, &mut rng).unwrap();
+        let key = kem::DecapsulationKey::generate(&mut rng).encapsulation_key();
+        let mut message = vec![0; one.len() + more];
+        message[0] = MessageKind::Handshake1 as u8;
+        pending.noise.write_message(&[key.as_slice(), &vec![0; more]].concat(), &mut message[1..]).unwrap();
+        assert_eq!(bo.answer(&keys, al.transport, &message).is_ok(), more == 0, "{more} more");
+    }
 }
 
 #[test]
@@ -253,6 +262,9 @@ fn when_both_begin_at_once_one_attempt_wins_on_both_sides() {
     let (keys, mut al, mut bo) = (session(1), Person::new("Al", 1), Person::new("Bo", 2));
     for _ in 0..2 {
         assert_ne!(initiates(&al.transport, &bo.transport), initiates(&bo.transport, &al.transport));
+        assert!(!initiates(&al.transport, &al.transport));
+        let small = al.transport.as_bytes().min(bo.transport.as_bytes());
+        assert_eq!(initiates(&al.transport, &bo.transport), small == al.transport.as_bytes());
         let (of_al, one_of_al) = al.start(&keys, bo.transport);
         let (of_bo, one_of_bo) = bo.start(&keys, al.transport);
         // The one with the smaller transport identity goes on; the other drops its own attempt and answers.

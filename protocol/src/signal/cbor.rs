@@ -112,9 +112,12 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
             start(out, 2, kind::STATE)?;
             out.u8(1)?.bool(*muted)?.u8(2)?.bool(*deafened)?;
         }
-        Signal::Quality { loss, jitter_ms, buffer_ms } => {
-            start(out, 3, kind::QUALITY)?;
-            out.u8(1)?.f32(share(*loss))?.u8(2)?.f32(milliseconds(*jitter_ms))?.u8(3)?.f32(milliseconds(*buffer_ms))?;
+        Signal::Quality { loss, jitter_ms, buffer_ms, burst, queue_ms } => {
+            start(out, 5, kind::QUALITY)?;
+            out.u8(1)?.f32(share(*loss))?;
+            for (key, number) in (2..).zip([jitter_ms, buffer_ms, burst, queue_ms]) {
+                out.u8(key)?.f32(milliseconds(*number))?;
+            }
         }
         Signal::Text { body } => {
             start(out, 1, kind::TEXT)?;
@@ -211,6 +214,8 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
             loss: share(fields.at(1)?.f32().ok()?),
             jitter_ms: milliseconds(fields.at(2)?.f32().ok()?),
             buffer_ms: milliseconds(fields.at(3)?.f32().ok()?),
+            burst: milliseconds(fields.at(4).map_or(Some(0.0), |mut field| field.f32().ok())?),
+            queue_ms: milliseconds(fields.at(5).map_or(Some(0.0), |mut field| field.f32().ok())?),
         },
         kind::TEXT => Signal::Text { body: fields.text(1, Signal::MAX_TEXT)? },
         kind::PING => Signal::Ping { id: fields.number(1)? },
@@ -345,7 +350,7 @@ fn share(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
 }
 
-/// Within 0–[`MAX_MS`]; what is not a number is 0.
+/// Within 0–[`MAX_MS`], also where it counts packets; what is not a number is 0.
 fn milliseconds(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, MAX_MS) }
 }

@@ -61,6 +61,10 @@ pub enum Signal {
         jitter_ms: f32,
         /// Sound waiting to be played, in ms.
         buffer_ms: f32,
+        /// Lost packets in a row, on average; 0 when none was lost.
+        burst: f32,
+        /// How much longer packets are under way than the fastest lately, in ms: a queue.
+        queue_ms: f32,
     },
     /// Something written, to everyone.
     Text {

@@ -52,7 +52,7 @@ fn every_kind() -> Vec<Signal> {
         Signal::Roster(Vec::new()),
         Signal::Roster((0..8).map(|seed| entry(seed, 8)).collect()),
         Signal::State { muted: true, deafened: false },
-        Signal::Quality { loss: 0.25, jitter_ms: 3.5, buffer_ms: 40.0 },
+        Signal::Quality { loss: 0.25, jitter_ms: 3.5, buffer_ms: 40.0, burst: 2.5, queue_ms: 60_000.0 },
         Signal::Text { body: "é".repeat(450) },
         Signal::Ping { id: u64::MAX },
         Signal::Pong { id: 0 },
@@ -95,12 +95,10 @@ fn the_bytes_are_those_of_the_specification() {
     let written = Signal::State { muted: true, deafened: false }.write().unwrap();
     assert_eq!(written[..9], [0, 7, 0xA3, 0, 7, 1, 0xF5, 2, 0xF4], "a map of three: kind 7, true, false");
     assert!(written[9..].iter().all(|&byte| byte == 0));
-    let written = Signal::Quality { loss: 1.0, jitter_ms: 0.5, buffer_ms: 0.0 }.write().unwrap();
-    assert_eq!(
-        written[2..23],
-        [0xA4, 0, 8, 1, 0xFA, 0x3F, 0x80, 0, 0, 2, 0xFA, 0x3F, 0, 0, 0, 3, 0xFA, 0, 0, 0, 0],
-        "single-precision numbers"
-    );
+    let quality = Signal::Quality { loss: 1.0, jitter_ms: 0.5, buffer_ms: 0.0, burst: 2.0, queue_ms: 0.5 };
+    let mut expected = vec![0xA6, 0, 8, 1, 0xFA, 0x3F, 0x80, 0, 0, 2, 0xFA, 0x3F, 0, 0, 0, 3, 0xFA, 0, 0, 0, 0];
+    expected.extend([4, 0xFA, 0x40, 0, 0, 0, 5, 0xFA, 0x3F, 0, 0, 0]);
+    assert_eq!(quality.write().unwrap()[2..35], expected, "single-precision numbers");
 }
 
 #[test]
@@ -192,7 +190,17 @@ fn quality_is_always_within_its_bounds() {
         }
         assert_eq!(
             Signal::parse(&padded(&cbor)),
-            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms }),
+            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms, burst: 0.0, queue_ms: 0.0 }),
+            "{given}, without the later fields"
+        );
+        cbor[0] = 0xA6;
+        for field in 4..=5 {
+            cbor.extend_from_slice(&[field, 0xFA]);
+            cbor.extend_from_slice(&given.to_be_bytes());
+        }
+        assert_eq!(
+            Signal::parse(&padded(&cbor)),
+            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms, burst: ms, queue_ms: ms }),
             "{given}"
         );
     }

@@ -3,46 +3,69 @@
 //! Time is an input, so it runs in virtual time. It never touches sound itself: it says which packet is next, when to conceal, and
 //! when a little time should be removed or added; the [lane](super::lane) does that between pitch periods or in a pause.
 //!
-//! - *Delay* is set by the slack of recent packets (`slack.rs`): enough that all but one quarter second in ten of the last ten
-//!   seconds' packets come in time, with a margin; never more by a whole frame and some.
-//! - *Nothing there*: the clock of the buffer is held for up to 100 ms while the lane conceals. When what comes then was lost on the
-//!   way, time is skipped as if it had not been held; when it is merely late, it is played and the delay has grown by itself.
+//! - *Delay*: a frame is played so long after it was spoken as all but a hundredth of the packets need (`delays.rs`). What is more
+//!   than a whole frame above that is taken out of the sound, what is less is put in; both keep the pitch.
+//! - *Copies*: later packets may carry earlier frames again ([`repair`](JitterBuffer::repair)). While that mends something, the delay is
+//!   longer by the age of the oldest copy, and for three seconds after.
+//! - *Nothing there*: when packets stay away while sound still waits, the sound is slowed down. When nothing is left, the clock of the
+//!   buffer is held for up to 100 ms while the lane conceals. When what comes then was lost on the way, time is skipped as if it had
+//!   not been held; when it is merely late, it is played and the delay has grown by itself.
 //! - *Something later there*: the missing frame is concealed and time goes on.
-//! - *Drift* between the two clocks shows as slack that creeps up or down and is worked off one frame at a time:
-//!   at 200 ppm every 50 s.
-//! - *After an outage* what is stale is thrown away: never more than 400 ms wait.
+//! - *Drift* between the two clocks shows as delay that creeps up or down and is worked off one frame at a time, in pauses if there
+//!   are any: at 150 ppm once a minute.
+//! - *After an outage* what is stale is thrown away, and it does not count as what the network needs.
 
+mod correction;
+mod delays;
+mod lowest;
 mod reception;
-mod slack;
 mod store;
 
 #[cfg(test)]
 mod tests;
 
+pub use correction::{Change, Correction, Urgency};
+
 use super::format::{FRAME, SAMPLE_RATE};
+use delays::Delays;
+use lowest::Lowest;
 use reception::{Arrival, Reception};
-use slack::SlackWindow;
 use std::time::{Duration, Instant};
 use store::Store;
 
 /// One frame, in milliseconds.
-const FRAME_MS: f32 = FRAME as f32 * 1_000.0 / SAMPLE_RATE as f32;
-/// How long the first packet waits before a voice begins, when nothing is known about the network yet.
-const INITIAL_MS: f32 = 10.0;
-/// What reliable packets are to have left, in ms: room for a scheduler's hiccup.
-const MARGIN_MS: f32 = 5.0;
-/// And this share of what ordinary packets have more than that: rough networks get rougher.
-const SPREAD_SHARE: f32 = 0.25;
-/// Reliable packets with less than this left are about to be late.
-const LOW_WATER_MS: f32 = 1.5;
-/// More than one superfluous frame by this much before one is taken out: keeps the measurement's noise from going to and fro.
-const HYSTERESIS_MS: f32 = 5.0;
+const FRAME_MS: f64 = FRAME as f64 * 1_000.0 / SAMPLE_RATE as f64;
+/// Added to what the network needs while little is known about it.
+const INITIAL_MS: f64 = 10.0;
+/// And afterwards: room for a scheduler's hiccup. Sound is put in when half of it is used up.
+const MARGIN_MS: f64 = 2.0;
+/// More than one superfluous frame by this share of what jitter needs before one is taken out, which keeps the measurement's noise from
+/// going to and fro;
+const NOISE_SHARE: f64 = 0.15;
+/// at most so much, in ms.
+const MAX_NOISE_MS: f64 = 3.0;
 /// The clock is held at most this long while nothing comes, in frames: by then concealment has faded out.
 const MAX_HELD: u32 = 10;
-/// Never more frames than this wait: 400 ms.
-const MAX_BACKLOG: i64 = 40;
-/// A voice never begins later than this after its first packet, in ms.
-const MAX_START_MS: f32 = 150.0;
+/// No voice is played later than this after it could have been at the earliest, in ms: nobody can talk with more.
+const MAX_DELAY_MS: f64 = 1_500.0;
+/// What waits beyond what the network needs, in ms, before it is stale;
+const STALE_MS: f64 = 1_500.0;
+/// and after an outage.
+const STALE_AFTER_OUTAGE_MS: f64 = 100.0;
+/// When nothing came for so long it was an outage, not jitter.
+const OUTAGE: Duration = Duration::from_millis(1_000);
+/// After one, packets this much slower than before, in ms, are backlog,
+const BACKLOG_MS: f64 = 50.0;
+/// for so long.
+const BACKLOG_LASTS: Duration = Duration::from_secs(2);
+/// For so long after a copy was of use the delay leaves room for copies.
+const REPAIRS_LAST: Duration = Duration::from_secs(3);
+/// Packets that stay away for longer than this are more than uneven.
+const DRY_MS: f64 = 21.0;
+/// And then the sound is slowed down when less of the delay than this waits;
+const LOW_SHARE: f64 = 0.8;
+/// but not where the delay is shorter than this: there is nothing to gain.
+const SHORT_MS: f64 = 30.0;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,44 +89,17 @@ pub enum Pull<'a> {
     Silence,
 }
 
-/// Time that should be taken out of or put into the sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correction {
-    /// Which way.
-    pub change: Change,
-    /// At most so many samples, in one step or several.
-    pub at_most: usize,
-    /// What may be risked for it.
-    pub urgency: Urgency,
-}
-
-/// Which way time is corrected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Take samples out: the delay is longer than needed.
-    Remove,
-    /// Put samples in: the delay is too short.
-    Add,
-}
-
-/// What may be risked for a correction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// Only in a pause.
-    Calm,
-    /// In a pause or where the voice repeats itself.
-    Soon,
-    /// At the best place in sight.
-    Now,
-}
-
 /// Totals since the lane began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Packets that were the first of their frame.
     pub received: u64,
-    /// Frames that never came.
+    /// Packets that never came.
     pub lost: u64,
+    /// Runs in which they were missing.
+    pub gaps: u64,
+    /// Frames that came in time as copies in later packets.
+    pub repaired: u64,
     /// Packets that came after their time, or that were too old to be worth playing.
     pub late: u64,
     /// Packets that came again.
@@ -116,9 +112,10 @@ pub struct Totals {
 
 /// One voice's jitter buffer.
 pub struct JitterBuffer {
+    epoch: Instant,
     reception: Reception,
     store: Store,
-    slack: SlackWindow,
+    delays: Delays,
     playing: bool,
     /// The next frame to be played; nothing before it is kept.
     cursor: i64,
@@ -126,11 +123,15 @@ pub struct JitterBuffer {
     held: u32,
     /// Samples, less than a frame, that the lane holds beyond what it was asked for.
     ahead: usize,
-    start_ms: f32,
-    last_pull: Option<Instant>,
+    /// When frames are pulled, on the scale of transits: the earliest of the last moments.
+    pulled: Lowest,
+    /// When a copy was of use last, and how old the oldest ones are that come with it.
+    repairs: Option<(Instant, f64)>,
+    /// Since when packets come again after an outage, while what comes is backlog.
+    back_since: Option<Instant>,
     last_correction: Option<Instant>,
     wanted_since: Option<Instant>,
-    waited_ms: f32,
+    waited_ms: f64,
     jitter_ms: f32,
     last_arrival: Option<(Instant, i64)>,
     totals: Totals,
@@ -140,15 +141,17 @@ impl JitterBuffer {
     /// Allocates everything it will ever need.
     pub fn new(now: Instant) -> Self {
         Self {
+            epoch: now,
             reception: Reception::default(),
             store: Store::new(now),
-            slack: SlackWindow::default(),
+            delays: Delays::new(),
             playing: false,
             cursor: i64::MIN,
             held: 0,
             ahead: 0,
-            start_ms: INITIAL_MS,
-            last_pull: None,
+            pulled: Lowest::default(),
+            repairs: None,
+            back_since: None,
             last_correction: None,
             wanted_since: None,
             waited_ms: 0.0,
@@ -156,6 +159,11 @@ impl JitterBuffer {
             last_arrival: None,
             totals: Totals::default(),
         }
+    }
+
+    /// The time from when this frame was spoken to `at`, on the arbitrary scale of this timeline, in ms.
+    fn age_ms(&self, at: Instant, frame: i64) -> f64 {
+        signed_ms(at, self.epoch) - frame as f64 * FRAME_MS
     }
 
     /// Takes a packet whose first sample has this `timestamp` (48 kHz, wraps) and that `arrived` then.
@@ -173,35 +181,63 @@ impl JitterBuffer {
             Arrival::Restart(frame) => {
                 self.store.drop_before(frame);
                 self.wait(frame);
+                self.delays.clear();
                 self.last_arrival = None;
                 frame
             }
         };
         self.totals.received += 1;
+        if self.is_expected(arrived, frame) {
+            self.delays.feed(signed_ms(arrived, self.epoch), self.age_ms(arrived, frame));
+        }
         self.measure_jitter(arrived, frame);
-        if frame < self.cursor {
-            if self.playing {
-                self.measure_lateness(arrived, frame);
-            }
+        if self.reception.is_repaired(frame) {
+            return Inserted::Kept;
+        }
+        let kept = frame >= self.cursor && self.make_room(frame) && self.store.put(frame, arrived, packet);
+        if !kept {
             self.totals.late += 1;
             return Inserted::Late;
         }
-        if !self.make_room(frame) || !self.store.put(frame, arrived, packet) {
-            self.totals.late += 1;
-            return Inserted::Late;
-        }
-        let from = if self.playing { self.cursor } else { self.store.oldest().map_or(frame, |(oldest, _)| oldest) };
-        if self.store.newest() - from >= MAX_BACKLOG {
-            self.skip_to_fresh();
+        let oldest = if self.playing { self.cursor } else { self.store.oldest().map_or(frame, |(oldest, _)| oldest) };
+        if (self.store.newest() - oldest) as f64 * FRAME_MS >= self.most_ms() {
+            self.skip_to_fresh(arrived);
         }
         Inserted::Kept
+    }
+
+    /// Whether this packet says something about the network to come: not the backlog of an outage, which nobody would want to wait for.
+    fn is_expected(&mut self, arrived: Instant, frame: i64) -> bool {
+        if self.last_arrival.is_some_and(|(last, _)| arrived.saturating_duration_since(last) > OUTAGE) {
+            self.back_since = Some(arrived);
+        }
+        let Some(back) = self.back_since else { return true };
+        let usual_ms = self.delays.needed_ms().unwrap_or(f64::INFINITY) + BACKLOG_MS;
+        if self.age_ms(arrived, frame) <= usual_ms || arrived.saturating_duration_since(back) > BACKLOG_LASTS {
+            self.back_since = None;
+        }
+        self.back_since.is_none()
+    }
+
+    /// Takes the copy of an earlier frame that came inside a packet, the oldest of whose copies is `oldest` samples older than it.
+    /// True when it is of use.
+    pub fn repair(&mut self, arrived: Instant, timestamp: u32, oldest: u32, packet: &[u8]) -> bool {
+        let Some(frame) = self.reception.missing(timestamp) else { return false };
+        // Also what comes too late by now would have been of use with more delay.
+        self.repairs = Some((arrived, f64::from(oldest) * 1_000.0 / f64::from(SAMPLE_RATE)));
+        if frame < self.cursor || !self.make_room(frame) || !self.store.put(frame, arrived, packet) {
+            return false;
+        }
+        self.reception.repair(frame);
+        self.totals.repaired += 1;
+        true
     }
 
     /// Sees to it that a frame far ahead of all that waits does not lie beyond the store. False when it is far behind.
     fn make_room(&mut self, frame: i64) -> bool {
         match self.store.oldest() {
             Some((oldest, _)) if frame - oldest >= store::CAPACITY => {
-                self.totals.late += self.store.drop_before(frame - MAX_BACKLOG);
+                self.totals.late += self.store.drop_before(frame - store::CAPACITY / 2);
                 true
             }
             Some(_) => self.store.newest() - frame < store::CAPACITY,
@@ -212,18 +248,34 @@ impl JitterBuffer {
     /// RFC 3550, section 6.4.1 and appendix A.8, in milliseconds.
     fn measure_jitter(&mut self, arrived: Instant, frame: i64) {
         if let Some((last_arrived, last_frame)) = self.last_arrival {
-            let spacing = signed_ms(arrived, last_arrived) - (frame - last_frame) as f32 * FRAME_MS;
-            self.jitter_ms += (spacing.abs().min(1_000.0) - self.jitter_ms) / 16.0;
+            let spacing = signed_ms(arrived, last_arrived) - (frame - last_frame) as f64 * FRAME_MS;
+            self.jitter_ms += (spacing.abs().min(1_000.0) as f32 - self.jitter_ms) / 16.0;
         }
         self.last_arrival = Some((arrived, frame));
     }
 
-    fn measure_lateness(&mut self, arrived: Instant, frame: i64) {
-        if let Some(last_pull) = self.last_pull {
-            let behind_ms = (self.cursor - 1 - frame) as f32 * FRAME_MS;
-            let slack_ms = signed_ms(last_pull, arrived) - behind_ms;
-            self.slack.feed(last_pull.max(arrived), slack_ms.clamp(-MAX_START_MS, 0.0));
-        }
+    /// How long after it was spoken a frame should be played, on the scale of transits; `None` before the first packet.
+    fn wanted_ms(&self, now: Instant) -> Option<f64> {
+        let needed = self.delays.needed_ms()?;
+        let margin = if self.delays.is_settled() { MARGIN_MS } else { INITIAL_MS };
+        let wanted = needed + margin + self.copies_ms(now);
+        Some(wanted.min(self.delays.lowest_ms() + MAX_DELAY_MS))
+    }
+
+    /// The age of the oldest copies, while copies are of use.
+    fn copies_ms(&self, now: Instant) -> f64 {
+        let useful = self.repairs.filter(|(last, _)| now.saturating_duration_since(*last) < REPAIRS_LAST);
+        useful.map_or(0.0, |(_, age_ms)| age_ms)
+    }
+
+    fn stale_ms(&self) -> f64 {
+        if self.back_since.is_some() { STALE_AFTER_OUTAGE_MS } else { STALE_MS }
+    }
+
+    /// The most that may wait, in ms.
+    fn most_ms(&self) -> f64 {
+        let needed = self.delays.needed_ms().map_or(0.0, |needed| needed - self.delays.lowest_ms());
+        (needed + self.stale_ms()).min((store::CAPACITY - 1) as f64 * FRAME_MS)
     }
 
     /// What to play for the next frame, wanted `now`.
@@ -231,7 +283,6 @@ impl JitterBuffer {
         if !self.playing && !self.begin(now) {
             return Pull::Silence;
         }
-        self.last_pull = Some(now);
         if self.held > 0 && !self.release(now) {
             if self.playing {
                 self.totals.concealed += 1;
@@ -239,6 +290,7 @@ impl JitterBuffer {
             }
             return Pull::Silence;
         }
+        self.pulled.feed(now, self.age_ms(now, self.cursor));
         if self.store.has(self.cursor) {
             return self.serve(now, 0.0);
         }
@@ -261,52 +313,56 @@ impl JitterBuffer {
         if self.next_waits() { self.serve(now, FRAME_MS) } else { Pull::Silence }
     }
 
-    fn serve(&mut self, now: Instant, early_ms: f32) -> Pull<'_> {
+    fn serve(&mut self, now: Instant, early_ms: f64) -> Pull<'_> {
         let frame = self.cursor;
         let Some((arrived, packet)) = self.store.take(frame) else { return Pull::Conceal };
         self.cursor += 1;
         let waited_ms = signed_ms(now, arrived) + early_ms;
-        self.slack.feed(now, waited_ms);
         self.waited_ms += (waited_ms - self.waited_ms) / 16.0;
         Pull::Frame(packet)
     }
 
     /// Begins to play once enough is there: the oldest packet has waited long enough, or came in a crowd that is as long, as after an interruption.
     fn begin(&mut self, now: Instant) -> bool {
-        let Some((oldest, arrived)) = self.store.oldest() else { return false };
-        let waited_ms = signed_ms(now, arrived);
-        let crowd_ms = (self.store.newest() - oldest) as f32 * FRAME_MS;
-        if waited_ms.max(crowd_ms) < self.start_ms {
+        let (Some((oldest, arrived)), Some(wanted_ms)) = (self.store.oldest(), self.wanted_ms(now)) else {
+            return false;
+        };
+        if self.age_ms(now, oldest) < wanted_ms {
             return false;
         }
         self.cursor = oldest;
         self.held = 0;
         self.playing = true;
-        self.waited_ms = waited_ms;
-        if self.store.newest() - oldest > i64::from(MAX_HELD) {
-            self.skip_to_fresh();
+        self.waited_ms = signed_ms(now, arrived);
+        if self.age_ms(now, oldest) > wanted_ms + self.stale_ms() {
+            self.skip_to_fresh(now);
         }
-        true
+        self.playing
     }
 
-    /// Only the newest are worth playing, the rest is history.
-    fn skip_to_fresh(&mut self) {
-        self.cursor = self.store.newest() - (self.start_ms / FRAME_MS).ceil() as i64;
+    /// What the network needs is worth waiting for, the rest is history.
+    fn skip_to_fresh(&mut self, now: Instant) {
+        let wanted_ms = self.wanted_ms(now).unwrap_or_default();
+        let due = ((signed_ms(now, self.epoch) - wanted_ms) / FRAME_MS) as i64;
+        let newest = self.store.newest();
+        if due < newest - store::CAPACITY {
+            // The sender's clock jumped ahead: what was known about its packets means nothing any more.
+            self.delays.clear();
+            self.wait(newest);
+        } else {
+            self.cursor = due.clamp(self.cursor.min(newest), newest);
+        }
         self.totals.late += self.store.drop_before(self.cursor);
         self.held = 0;
-        self.slack.clear();
+        self.pulled = Lowest::default();
     }
 
     /// Goes back to waiting for a voice that begins at `cursor` or later.
     fn wait(&mut self, cursor: i64) {
-        if let Some(slack) = self.slack.slack() {
-            let spread = (slack.mean_ms - slack.low_ms).max(0.0);
-            self.start_ms = (MARGIN_MS + spread * (1.0 + SPREAD_SHARE)).clamp(INITIAL_MS, MAX_START_MS);
-        }
         self.playing = false;
         self.held = 0;
         self.cursor = cursor;
-        self.slack.clear();
+        self.pulled = Lowest::default();
         self.wanted_since = None;
     }
 
@@ -325,7 +381,7 @@ impl JitterBuffer {
                 self.cursor += missing;
                 let grown = i64::from(self.held) - missing;
                 if grown > 0 {
-                    self.slack.shift(grown as f32 * FRAME_MS);
+                    self.pulled = Lowest::default();
                     self.last_correction = Some(now);
                 }
                 self.held = 0;
@@ -336,43 +392,54 @@ impl JitterBuffer {
 
     /// What should be corrected now, if anything. On a steady network this is `None` for good once the delay has settled.
     pub fn correction(&mut self, now: Instant) -> Option<Correction> {
-        let found = self.find_correction();
-        let Some((change, at_most, off_ms)) = found else {
+        let Some((change, at_most, off_ms)) = self.find_correction(now) else {
             self.wanted_since = None;
             return None;
         };
         let wanted_for = now.saturating_duration_since(*self.wanted_since.get_or_insert(now));
         let urgency = match change {
             Change::Remove if off_ms > 120.0 => Urgency::Now,
-            Change::Remove if off_ms > 20.0 || wanted_for > Duration::from_secs(5) => Urgency::Soon,
+            Change::Remove if off_ms > 15.0 || wanted_for > Duration::from_secs(3) => Urgency::Soon,
             Change::Remove => Urgency::Calm,
             Change::Add if off_ms > 5.0 || wanted_for > Duration::from_secs(1) => Urgency::Now,
             Change::Add => Urgency::Soon,
         };
-        // Corrections follow one another no faster than 8 in a half second, or they are heard as a change of pace.
-        let rest = Duration::from_millis(60);
+        // Corrections that follow one another faster are heard as a change of pace.
+        let rest = Duration::from_millis(match urgency {
+            Urgency::Now if change == Change::Add => 20,
+            Urgency::Now => 40,
+            Urgency::Soon | Urgency::Calm => 60,
+        });
         let rested = self.last_correction.is_none_or(|last| now.saturating_duration_since(last) >= rest);
         rested.then_some(Correction { change, at_most, urgency })
     }
 
-    fn find_correction(&self) -> Option<(Change, usize, f32)> {
+    fn find_correction(&self, now: Instant) -> Option<(Change, usize, f64)> {
         if !self.playing || self.held > 0 {
             return None;
         }
-        let slack = self.slack.slack()?;
-        let low = slack.low_ms;
-        if low < LOW_WATER_MS {
-            return Some((Change::Add, FRAME - self.ahead, LOW_WATER_MS - low));
+        if self.runs_dry(now) {
+            return Some((Change::Add, FRAME - self.ahead, FRAME_MS));
+        }
+        let (pulled_ms, wanted_ms) = (self.pulled.value()?, self.wanted_ms(now)?);
+        if pulled_ms < wanted_ms - MARGIN_MS * 0.5 {
+            return Some((Change::Add, FRAME - self.ahead, wanted_ms - pulled_ms));
         }
         if self.ahead > 0 {
             return Some((Change::Remove, self.ahead, 0.0));
         }
-        let superfluous = low - self.wanted_ms(slack) - FRAME_MS;
-        (superfluous > HYSTERESIS_MS).then_some((Change::Remove, FRAME, superfluous))
+        let superfluous = pulled_ms - wanted_ms - FRAME_MS;
+        let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(MAX_NOISE_MS);
+        (superfluous > noise_ms).then_some((Change::Remove, FRAME, superfluous))
     }
 
-    fn wanted_ms(&self, slack: slack::Slack) -> f32 {
-        MARGIN_MS + SPREAD_SHARE * (slack.mean_ms - slack.low_ms).clamp(0.0, MAX_START_MS)
+    /// Packets stay away, not because they are lost, and the sound that waits will not last.
+    fn runs_dry(&self, now: Instant) -> bool {
+        let Some((last_arrived, _)) = self.last_arrival else { return false };
+        let Some(pulled_ms) = self.pulled.value().filter(|_| self.copies_ms(now) == 0.0) else { return false };
+        let delay_ms = pulled_ms - self.delays.lowest_ms();
+        let waiting_ms = self.store.len() as f64 * FRAME_MS;
+        signed_ms(now, last_arrived) > DRY_MS && delay_ms > SHORT_MS && waiting_ms < delay_ms * LOW_SHARE
     }
 
     /// The lane took `samples` out or put them in (at most what was asked for, at least one).
@@ -395,15 +462,15 @@ impl JitterBuffer {
         }
     }
 
-    fn delay_changed(&mut self, ms: f32) {
-        self.slack.shift(ms);
+    fn delay_changed(&mut self, ms: f64) {
+        self.pulled.shift(ms);
         self.waited_ms += ms;
         self.totals.corrections += 1;
     }
 
     /// Time that sound spends in here and in the lane behind, on average of the last moments, in ms.
     pub fn buffer_ms(&self) -> f32 {
-        if self.playing { self.waited_ms.max(0.0) + super::format::milliseconds(self.ahead as f32) } else { 0.0 }
+        if self.playing { self.waited_ms.max(0.0) as f32 + super::format::milliseconds(self.ahead as f32) } else { 0.0 }
     }
 
     /// Interarrival jitter (RFC 3550, section 6.4.1) in ms.
@@ -411,13 +478,19 @@ impl JitterBuffer {
         self.jitter_ms
     }
 
+    /// How long packets wait in queues on the way, in ms: what they took longer in the last half second than the fastest of half a minute.
+    pub fn queue_ms(&self) -> f32 {
+        self.delays.queue_ms()
+    }
+
     /// Totals since the beginning.
     pub fn totals(&self) -> Totals {
-        Totals { lost: self.reception.lost(), ..self.totals }
+        let (lost, gaps) = self.reception.lost();
+        Totals { lost, gaps, ..self.totals }
     }
 }
 
 /// `a − b` in milliseconds.
-fn signed_ms(a: Instant, b: Instant) -> f32 {
-    if a >= b { (a - b).as_secs_f32() * 1_000.0 } else { -((b - a).as_secs_f32() * 1_000.0) }
+fn signed_ms(a: Instant, b: Instant) -> f64 {
+    if a >= b { (a - b).as_secs_f64() * 1_000.0 } else { -((b - a).as_secs_f64() * 1_000.0) }
 }

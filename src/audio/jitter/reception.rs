@@ -2,8 +2,8 @@
 
 use super::super::format::FRAME;
 
-/// Frames behind the newest after which a missing one counts as lost rather than late: 1 s.
-const LOST_AFTER: u32 = 100;
+/// Frames behind the newest after which a missing packet counts as lost rather than late: 300 ms.
+const LOST_AFTER: u32 = 30;
 /// Frames behind the newest that are still told from duplicates: as many as the bitmap holds.
 const REMEMBERED: i64 = 128;
 /// Larger jumps ahead are another timeline, not loss: 30 s.
@@ -32,16 +32,44 @@ pub struct Reception {
     newest: Option<(u32, i64)>,
     /// Number of the first frame of this timeline.
     first: i64,
-    /// Bit k: frame `newest − k` was received.
+    /// Bit k: the packet of frame `newest − k` was received.
     received: u128,
+    /// Bit k: frame `newest − k` came as a copy in a later packet.
+    repaired: u128,
     stray: Option<(u32, u32)>,
     lost: u64,
+    gaps: u64,
+    in_gap: bool,
 }
 
 impl Reception {
-    /// Frames that never came, as far as is certain by now (1 s behind the newest).
-    pub fn lost(&self) -> u64 {
-        self.lost
+    /// Packets that never came, as far as is certain by now, and in how many runs of one or more they were missing.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.lost, self.gaps)
+    }
+
+    /// The number of the frame with this timestamp, if it is known to the timeline and has not come yet.
+    pub fn missing(&self, timestamp: u32) -> Option<i64> {
+        let (newest_timestamp, newest) = self.newest?;
+        let samples = i64::from(newest_timestamp.wrapping_sub(timestamp) as i32);
+        let frames = samples / FRAME as i64;
+        let known = samples % FRAME as i64 == 0 && (0..REMEMBERED).contains(&frames) && newest - frames >= self.first;
+        (known && (self.received | self.repaired) & (1 << frames) == 0).then_some(newest - frames)
+    }
+
+    /// A copy of this frame came.
+    pub fn repair(&mut self, frame: i64) {
+        if let Some((_, newest)) = self.newest
+            && (0..REMEMBERED).contains(&(newest - frame))
+        {
+            self.repaired |= 1 << (newest - frame);
+        }
+    }
+
+    /// Whether this frame came as a copy.
+    pub fn is_repaired(&self, frame: i64) -> bool {
+        let behind = self.newest.map_or(-1, |(_, newest)| newest - frame);
+        (0..REMEMBERED).contains(&behind) && self.repaired & (1 << behind) != 0
     }
 
     /// Takes a packet's timestamp.
@@ -76,6 +104,8 @@ impl Reception {
         self.newest = Some((timestamp, number));
         self.first = number;
         self.received = 1;
+        self.repaired = 0;
+        self.in_gap = false;
         self.stray = None;
         Arrival::New(number)
     }
@@ -100,16 +130,22 @@ impl Reception {
         for step in 0..frames.min(LOST_AFTER) {
             let leaving = newest + i64::from(step) - i64::from(LOST_AFTER) + 1;
             let seen = self.received & (1 << (LOST_AFTER - 1)) != 0;
-            if leaving >= self.first && !seen {
-                self.lost += 1;
+            if leaving >= self.first {
+                self.lost += u64::from(!seen);
+                self.gaps += u64::from(!seen && !self.in_gap);
+                self.in_gap = !seen;
             }
             self.received <<= 1;
+            self.repaired <<= 1;
         }
         let rest = frames.saturating_sub(LOST_AFTER);
         if rest > 0 {
             // All of the horizon was just shifted out; these frames passed through it unseen.
             self.lost += u64::from(rest);
+            self.gaps += u64::from(!self.in_gap);
+            self.in_gap = true;
             self.received = self.received.checked_shl(rest).unwrap_or(0);
+            self.repaired = self.repaired.checked_shl(rest).unwrap_or(0);
         }
         self.received |= 1;
     }
@@ -133,7 +169,7 @@ mod tests {
         for n in 0..1_000_u32 {
             assert_eq!(number(reception.receive(start.wrapping_add(n * 480))), i64::from(n));
         }
-        assert_eq!(reception.lost(), 0);
+        assert_eq!(reception.lost(), (0, 0));
     }
 
     #[test]
@@ -148,7 +184,7 @@ mod tests {
         for n in 5..300 {
             reception.receive(n * 480);
         }
-        assert_eq!(reception.lost(), 0);
+        assert_eq!(reception.lost(), (0, 0));
     }
 
     #[test]
@@ -159,12 +195,12 @@ mod tests {
                 reception.receive(n * 480);
             }
         }
-        assert_eq!(reception.lost(), 90, "of the frames up to 899, one in ten");
+        assert_eq!(reception.lost(), (97, 97), "of the frames up to 969, one in ten");
         reception.receive(1_999 * 480);
         for n in 2_000..2_200 {
             reception.receive(n * 480);
         }
-        assert_eq!(reception.lost(), 100 + 999, "and an outage of ten seconds");
+        assert_eq!(reception.lost(), (100 + 999, 101), "and an outage of ten seconds");
     }
 
     #[test]
@@ -180,7 +216,23 @@ mod tests {
         let Arrival::Restart(base) = reception.receive(77 + 960) else { panic!("no restart") };
         assert!(base > 500);
         assert_eq!(number(reception.receive(77 + 1_440)), base + 1);
-        assert_eq!(reception.lost(), 0, "nothing is known to be missing");
+        assert_eq!(reception.lost(), (0, 0), "nothing is known to be missing");
+    }
+
+    #[test]
+    fn a_copy_is_of_use_once_and_only_for_what_is_missing() {
+        let mut reception = Reception::default();
+        for n in [0_u32, 1, 4] {
+            reception.receive(n * 480);
+        }
+        assert_eq!((reception.missing(480), reception.missing(3 * 480)), (None, Some(3)));
+        reception.repair(3);
+        assert_eq!((reception.missing(3 * 480), reception.missing(2 * 480)), (None, Some(2)));
+        assert!(reception.is_repaired(3) && !reception.is_repaired(2));
+        assert_eq!(reception.receive(3 * 480), Arrival::New(3), "the packet itself is still new");
+        assert_eq!(reception.missing(5 * 480), None, "the future is not missing");
+        assert_eq!(reception.missing(0_u32.wrapping_sub(480)), None, "nor is what was before the beginning");
+        assert_eq!(reception.missing(2 * 480 + 7), None, "nor what is off the grid");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use resonance_protocol::media::SealedPacket;
 use std::time::Instant;
 
-/// Frames that can wait at once: 640 ms. More than any delay worth talking with.
-pub const CAPACITY: i64 = 64;
+/// Frames that can wait at once: 3.2 s, what the worst networks need and a margin.
+pub const CAPACITY: i64 = 320;
 
 /// Bytes of one waiting packet: no sealed packet carries more.
 pub const MAX_BYTES: usize = SealedPacket::CAPACITY;

@@ -379,3 +379,5 @@ fn clocks_that_differ_are_followed_by_stretching_the_voice_without_a_click_or_a_
         assert!((stretched - level).abs() < 0.5, "{ppm} ppm: {stretched} against {level} dB");
     }
 }
+
+mod hours;

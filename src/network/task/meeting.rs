@@ -50,11 +50,13 @@ pub(in crate::network) struct Meeting {
     reachable: bool,
     /// The table is everybody's: addresses that mean nothing elsewhere have no place there.
     public: bool,
+    /// Members may be between us and others.
+    by_members: bool,
 }
 
 impl Meeting {
     /// What is known at the start.
-    pub(in crate::network) fn new(dht: &Dht, helpers: Vec<Place>, relayed: RelayedPeers) -> Self {
+    pub(in crate::network) fn new(dht: &Dht, helpers: Vec<Place>, by_members: bool, relayed: RelayedPeers) -> Self {
         let now = Instant::now();
         let mut relays = Relays::default();
         for helper in helpers {
@@ -78,6 +80,7 @@ impl Meeting {
             entered: false,
             reachable: false,
             public: *dht == Dht::Public,
+            by_members,
         }
     }
 
@@ -94,10 +97,15 @@ impl Meeting {
         }
     }
 
-    /// Relays that carry everything, and where they are: helpers and members with whom a direct connection stands.
+    /// Whether `peer` relays everything for us: a helper, or a member, unless nobody of the session may learn where we are.
+    fn is_trusted(&self, peer: &PeerId) -> bool {
+        self.relays.is_helper(peer) || self.by_members && self.is_member(peer)
+    }
+
+    /// Relays that carry everything, and where they are: those with whom a direct connection stands.
     fn trusted_relays(&self) -> impl Iterator<Item = (&PeerId, &Multiaddr)> {
         self.nodes.iter().filter_map(|(peer, node)| {
-            let trusted = self.relays.is_helper(peer) || self.is_member(peer);
+            let trusted = self.is_trusted(peer);
             let (_, at) = node.connections.values().find(|(way, _)| *way == Passage::Direct)?;
             (node.relays && trusted).then_some((peer, at))
         })
@@ -347,7 +355,7 @@ impl Task {
         let need = self.settings.dht && !self.meeting.reachable;
         let mut asked = Vec::new();
         for (peer, node) in self.meeting.nodes.iter().filter(|(_, node)| node.relays) {
-            let trusted = self.meeting.relays.is_helper(peer) || self.meeting.is_member(peer);
+            let trusted = self.meeting.is_trusted(peer);
             let at = node.connections.values().find(|(way, _)| *way == Passage::Direct);
             if let Some((_, at)) = at
                 && self.meeting.relays.wants(now, peer, trusted, need)

@@ -19,6 +19,9 @@ const MAX_SERVING: usize = 3;
 /// How long a server that refused or was silent is not asked again.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
+/// The same of a member that takes us for a stranger: it may only just not have known yet that we are none.
+const STRANGER_FOR: Duration = Duration::from_secs(2);
+
 /// What one peer's server gave.
 struct Served {
     credentials: Option<Credentials>,
@@ -76,6 +79,9 @@ impl Task {
             }
             Event::Message { peer, message: Message::Response { response: Err(refusal), .. }, .. } => {
                 tracing::debug!(%peer, %refusal, "no credentials for a relay");
+                if let (Refusal::Stranger, Some(served)) = (refusal, self.servers.served.get_mut(&peer)) {
+                    served.ask_at = now + STRANGER_FOR;
+                }
             }
             Event::Message { peer, message: Message::Request { channel, .. }, .. } => {
                 let address = self.seen_at(&peer);

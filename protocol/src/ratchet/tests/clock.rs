@@ -106,3 +106,32 @@ fn clocks_that_run_apart_stay_together_while_they_talk() {
         }
     }
 }
+
+#[test]
+fn a_clock_is_not_held_back_by_what_comes_within_its_second() {
+    let mut apart = Apart::new();
+    for _ in 0..30 {
+        (apart.al, apart.bo) = (apart.al + SECOND / 3, apart.bo + SECOND / 3);
+        assert!(apart.says(true) && apart.says(false));
+    }
+    for (side, now) in [(&mut apart.pair.al, apart.al), (&mut apart.pair.bo, apart.bo)] {
+        assert_eq!(side.clock.now(now + SECOND / 100).unwrap().0, 10);
+    }
+}
+
+#[test]
+fn each_second_has_a_key_of_its_own() {
+    let clock = Clock::new(Instant::now(), &Secret::new([7; 32])).unwrap();
+    let keys: HashSet<[u8; 32]> = (0..100).map(|second| *clock.key(second).unwrap()).collect();
+    assert_eq!(keys.len(), 100);
+}
+
+#[test]
+fn a_message_opens_with_the_key_of_its_second_only() {
+    let mut pair = Pair::new(43);
+    let message = pair.al_says(b"text");
+    let mut other = pair.bo.clone();
+    other.clock = Clock::new(pair.now, &Secret::new([7; 32])).unwrap();
+    assert!(other.open(pair.now, &message).is_none());
+    assert!(pair.at_bo(&message).is_some());
+}

@@ -1,0 +1,367 @@
+//! What loss does to a voice: recorded speech through the whole pipeline (encoder, seal, a network that loses, jitter buffer, decoder),
+//! judged by PESQ-WB and STOI; the same losses met by concealment alone, and by what Opus has itself.
+//!
+//! The redundancy is chosen as in a call, from a report a second. What is scored is the second time that the speech is spoken, when
+//! loss has lasted for 24 s; each figure is the mean of three loss patterns. Needs the tools of `make setup`.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use resonance::audio::format::{Block, FRAME, SAMPLE_RATE};
+use resonance::audio::libopus::{Decoder, DeepRedundancy, Encoder, Setting, has_lbrr};
+use resonance::audio::offline::Party;
+use resonance::audio::voice::Voice;
+use resonance::audio::{Control, LaneReport, Protection};
+use resonance::session::protection::{Degree, Protection as Answer, Reception};
+use resonance_netsim::impairment::{Fate, Impairment, Link, Loss, Rate};
+use resonance_protocol::identity::{Fingerprint, IdentityKey};
+use resonance_protocol::link::SessionKeys;
+use resonance_protocol::media::{InboundPacket, SenderKey};
+use resonance_protocol::peer::TransportId;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const FRAME_TIME: Duration = Duration::from_millis(10);
+const SPEECH: &str = "/usr/share/sounds/alsa";
+/// RTP header and its extension, SRTP tag, UDP and IPv4 headers: what a sealed packet has around it.
+const HEADERS: usize = 58;
+/// What waits at most for a copy, in frames.
+const WAIT: usize = 10;
+const PATTERNS: u64 = 3;
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn main() {
+    let python = target().join("venv/bin/python");
+    let Some(speech) = prompts().filter(|_| python.exists()) else {
+        say(
+            "quality: left out, since recorded speech or the Python environment is missing (`make setup` installs both)",
+        );
+        return;
+    };
+    let folder = target().join("quality");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let judge = Judge { python, folder };
+    judge.write("reference", &speech);
+
+    say("speech over a lossy network          PESQ-WB (STOI), 10 ms frames");
+    say("loss                          as in a call     concealment    LBRR and DRED, 128 kb/s");
+    for (name, loss) in [
+        ("none", Loss::Never),
+        ("20 %, random", Loss::Bernoulli(0.2)),
+        ("20 %, bursts of 3", bursts(0.2, 3.0)),
+        ("40 %, bursts of 8", bursts(0.4, 8.0)),
+        ("50 %, random", Loss::Bernoulli(0.5)),
+    ] {
+        let impairment = Impairment { delay: Duration::from_millis(20), loss, ..Impairment::default() };
+        let ours = judge.mean(|seed| Call::new(impairment, seed).twice(&speech, Mode::Answered));
+        let bare = judge.mean(|seed| Call::new(impairment, seed).twice(&speech, Mode::Bare));
+        let opus = judge.mean(|seed| opus_alone(&speech, impairment, seed));
+        say(&format!("{name:<26} {ours}    {bare}    {opus}"));
+    }
+
+    let clean = Impairment { delay: Duration::from_millis(20), ..Impairment::default() };
+    let mut call = Call::new(clean, 1);
+    let before = call.delay_after(&speech, 10);
+    call.link.change(Impairment { loss: bursts(0.2, 3.0), ..clean });
+    let during = call.delay_after(&speech, 20);
+    call.link.change(clean);
+    let after = call.delay_after(&speech, 5);
+    say(&format!(
+        "20 % lost for 20 s: the jitter buffer holds {before:.0} ms before, {during:.0} ms at its end, {after:.0} ms 5 s later"
+    ));
+
+    let narrow = Impairment {
+        loss: Loss::Bernoulli(0.1),
+        rate: Some(Rate { bits: 150_000, queue: Duration::from_millis(250) }),
+        ..clean
+    };
+    let mut call = Call::new(narrow, 1);
+    let (mut kilobits, mut lost, mut seconds) = (0.0, 0.0, 0.0);
+    for second in 0..120 {
+        let (bytes, missed) = (call.sent, call.last);
+        call.delay_after(&speech, 1);
+        if second >= 20 {
+            kilobits += (call.sent - bytes) as f64 * 8.0 / 1_000.0;
+            lost += call.reception(missed).map_or(0.0, |reception| f64::from(reception.loss));
+            seconds += 1.0;
+        }
+    }
+    say(&format!(
+        "10 % lost behind a bottleneck of 150 kb/s: {:.0} kb/s sent, {:.1} % of the packets lost in the end",
+        kilobits / seconds,
+        100.0 * lost / seconds
+    ));
+}
+
+fn target() -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    if folder.is_absolute() { folder } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(folder) }
+}
+
+fn bursts(share: f64, mean: f64) -> Loss {
+    Loss::GilbertElliott { worsen: share / (1.0 - share) / mean, recover: 1.0 / mean, bad: 1.0, good: 0.0 }
+}
+
+/// The recorded prompts with a tenth of a second between them, twice.
+fn prompts() -> Option<Vec<f32>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(SPEECH).ok()?.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| !file.ends_with("Noise.wav"));
+    files.sort();
+    let mut speech = Vec::new();
+    for file in files {
+        let reader = hound::WavReader::open(&file).ok()?;
+        speech.extend(reader.into_samples::<i16>().flatten().map(|sample| f32::from(sample) / 32_768.0));
+        speech.extend([0.0; SAMPLE_RATE as usize / 10]);
+    }
+    speech.truncate(speech.len() / FRAME * FRAME);
+    (!speech.is_empty()).then(|| speech.repeat(2))
+}
+
+/// Reads what was heard.
+struct Judge {
+    python: PathBuf,
+    folder: PathBuf,
+}
+
+impl Judge {
+    fn write(&self, name: &str, sound: &[f32]) -> PathBuf {
+        let path = self.folder.join(format!("{name}.wav"));
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: SAMPLE_RATE,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(&path, spec).expect("a file");
+        for sample in sound {
+            writer.write_sample((sample.clamp(-1.0, 1.0) * 32_767.0) as i16).expect("written");
+        }
+        writer.finalize().expect("written");
+        path
+    }
+
+    /// The mean figures over the patterns.
+    fn mean(&self, mut heard: impl FnMut(u64) -> Vec<f32>) -> String {
+        let files: Vec<PathBuf> =
+            (1..=PATTERNS).map(|seed| self.write(&format!("heard-{seed}"), &heard(seed))).collect();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/judge.py");
+        let reference = self.folder.join("reference.wav");
+        let output = Command::new(&self.python).arg(script).arg(reference).args(&files).output().expect("judged");
+        assert!(output.status.success(), "judge.py: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let figures: Vec<f64> = text.split_whitespace().map(|word| word.parse().expect("a figure")).collect();
+        let mean = |from: usize| figures.iter().skip(from).step_by(2).sum::<f64>() / PATTERNS as f64;
+        format!("{:.2} ({:.3})", mean(0), mean(1))
+    }
+}
+
+/// How loss is met.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// As in a call: the receiver reports, the sender answers.
+    Answered,
+    /// By concealment alone.
+    Bare,
+}
+
+const SPEAKER: TransportId = TransportId::from_bytes([1; 32]);
+
+/// One speaks, the other listens.
+struct Call {
+    speaker: Party,
+    listener: Party,
+    fingerprint: Fingerprint,
+    key: SenderKey,
+    generation: u64,
+    link: Link,
+    answer: Answer,
+    began: Instant,
+    frame: u32,
+    under_way: Vec<InboundPacket>,
+    /// Bytes on the wire.
+    sent: u64,
+    last: Figures,
+    buffer_ms: f32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    received: u64,
+    lost: u64,
+    gaps: u64,
+    queue_ms: f32,
+}
+
+impl Call {
+    fn new(impairment: Impairment, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let party = || Party::new(Voice::new(false)).expect("a pipeline");
+        let (speaker, mut listener) = (party(), party());
+        let began = Instant::now();
+        listener.control(Control::AddLane { peer: SPEAKER }, began).expect("a lane");
+        Self {
+            speaker,
+            listener,
+            fingerprint: IdentityKey::generate(&mut rng).public().fingerprint(),
+            key: SenderKey::generate(0, &mut rng),
+            generation: 0,
+            link: Link::new(impairment, seed),
+            answer: Answer::default(),
+            began,
+            frame: 0,
+            under_way: Vec::new(),
+            sent: 0,
+            last: Figures::default(),
+            buffer_ms: 0.0,
+        }
+    }
+
+    /// Ten milliseconds: what is said, and what is heard of this voice before it is placed.
+    fn step(&mut self, mic: &[f32], mode: Mode, heard: &mut Vec<f32>) {
+        let now = self.began + FRAME_TIME * self.frame;
+        let mut block: Block = mic.try_into().expect("a frame");
+        if self.frame.is_multiple_of(500) {
+            self.step_key(now);
+        }
+        self.speaker.speak(&mut block);
+        while let Some(packet) = self.speaker.sealed() {
+            let length = packet.as_slice().len() + HEADERS;
+            self.sent += length as u64;
+            if let Fate::Arrives(arrived) = self.link.carry(now, length) {
+                self.under_way.push(InboundPacket { from: SPEAKER, arrived, packet });
+            }
+        }
+        let wanted = now + Duration::from_millis(4);
+        for packet in self.under_way.extract_if(.., |packet| packet.arrived <= wanted) {
+            self.listener.deliver(packet);
+        }
+        let mut ears = [[0.0; 2]; FRAME];
+        self.listener.hear(wanted, &mut ears);
+        let mut voice = [0.0; FRAME];
+        while self.listener.voice(SPEAKER, &mut voice) {
+            heard.extend(voice);
+        }
+        (self.speaker.tidy(), self.listener.tidy());
+        self.frame += 1;
+        if self.frame.is_multiple_of(100) {
+            self.report(now, mode);
+        }
+    }
+
+    /// Keys step forward every five seconds, and there is another when the last step is over.
+    fn step_key(&mut self, now: Instant) {
+        if self.frame > 0 && self.key.advance() {
+            self.speaker.control(Control::Step(self.key.id()), now).expect("a step");
+            return;
+        }
+        let session = SessionKeys::for_lan_room("quality").session_id;
+        self.generation += 1;
+        self.key = SenderKey::generate(self.generation, &mut StdRng::seed_from_u64(self.generation));
+        let sealer = Box::new(self.key.sealer(&session, &self.fingerprint));
+        self.speaker.control(Control::SenderKey(sealer), now).expect("a key");
+        let key = Box::new(self.key.opening_key(&session, &self.fingerprint));
+        self.listener.control(Control::OpeningKey { peer: SPEAKER, key }, now).expect("a key");
+    }
+
+    fn report(&mut self, now: Instant, mode: Mode) {
+        let Some(lane) = self.listener.report(now).and_then(|report| report.lanes.into_iter().next()) else { return };
+        let before = self.last;
+        self.last = figures(&lane);
+        self.buffer_ms = lane.buffer_ms;
+        let Some(reception) = self.reception(before).filter(|_| mode == Mode::Answered) else { return };
+        if let Some(degree) = self.answer.report(now, SPEAKER, reception) {
+            let protection = match degree {
+                Degree::None => Protection::None,
+                Degree::Light => Protection::Light,
+                Degree::Medium => Protection::Medium,
+                Degree::Heavy => Protection::Heavy,
+            };
+            self.speaker.control(Control::Protect(protection), now).expect("ordered");
+        }
+    }
+
+    /// What was received since these figures.
+    fn reception(&self, before: Figures) -> Option<Reception> {
+        let (received, lost) = (self.last.received - before.received, self.last.lost - before.lost);
+        (received + lost > 0).then(|| Reception {
+            loss: lost as f32 / (received + lost) as f32,
+            burst: lost as f32 / (self.last.gaps - before.gaps).max(1) as f32,
+            queue_ms: self.last.queue_ms,
+        })
+    }
+
+    /// Speaks it twice; returns what was heard of the second time.
+    fn twice(mut self, speech: &[f32], mode: Mode) -> Vec<f32> {
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            heard.clear();
+            for mic in speech.chunks_exact(FRAME) {
+                self.step(mic, mode, &mut heard);
+            }
+        }
+        heard
+    }
+
+    /// Goes on for so many seconds; returns what the jitter buffer holds then, in ms.
+    fn delay_after(&mut self, speech: &[f32], seconds: u32) -> f32 {
+        let mut heard = Vec::new();
+        for _ in 0..seconds * 100 {
+            let at = self.frame as usize * FRAME % speech.len();
+            self.step(&speech[at..at + FRAME], Mode::Answered, &mut heard);
+        }
+        self.buffer_ms
+    }
+}
+
+fn figures(lane: &LaneReport) -> Figures {
+    Figures { received: lane.received, lost: lane.lost, gaps: lane.gaps, queue_ms: lane.queue_ms }
+}
+
+/// What Opus has itself, at the same rate and the same wait: LBRR for a packet that is lost alone, DRED for the others, deep
+/// concealment for the rest.
+fn opus_alone(speech: &[f32], impairment: Impairment, seed: u64) -> Vec<f32> {
+    let mut encoder = Encoder::new(1).expect("an encoder");
+    for setting in [
+        Setting::Speech,
+        Setting::Bitrate(128_000),
+        Setting::ConstantRate,
+        Setting::Complexity(10),
+        Setting::Lbrr(true),
+        Setting::ExpectedLoss(20),
+        Setting::DeepRedundancy(20),
+    ] {
+        encoder.set(setting).expect("a setting");
+    }
+    let (mut link, began) = (Link::new(impairment, seed), Instant::now());
+    let packets: Vec<Option<Vec<u8>>> = (0_u32..)
+        .zip(speech.chunks_exact(FRAME))
+        .map(|(n, frame)| {
+            let mut out = [0; 1_275];
+            let len = encoder.encode(frame, &mut out).expect("encoded");
+            let arrives = matches!(link.carry(began + FRAME_TIME * n, len), Fate::Arrives(_));
+            arrives.then(|| out[..len].to_vec())
+        })
+        .collect();
+    let mut decoder = Decoder::new(1, 5).expect("a decoder");
+    let mut deep = DeepRedundancy::new().expect("its redundancy");
+    let mut heard = Vec::new();
+    for at in 0..packets.len() {
+        let mut out = [0.0; FRAME];
+        let next = (at + 1..packets.len().min(at + 1 + WAIT)).find_map(|n| Some((n, packets[n].as_deref()?)));
+        let decoded = match (&packets[at], next) {
+            (Some(packet), _) => decoder.decode(packet, &mut out),
+            (None, Some((n, packet))) if n == at + 1 && has_lbrr(packet) => decoder.decode_lbrr(packet, &mut out),
+            (None, Some((n, packet))) if deep.read(packet, (n - at) * FRAME) >= (n - at) * FRAME => {
+                decoder.decode_deep(&deep, (n - at) * FRAME, &mut out)
+            }
+            _ => decoder.conceal(&mut out),
+        };
+        decoded.expect("decoded");
+        heard.extend(out);
+    }
+    heard
+}

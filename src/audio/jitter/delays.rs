@@ -1,0 +1,217 @@
+//! What the network does to packets in time: the one measurement that the delay is set by.
+//!
+//! The *transit* of a packet is its arrival less the time that its frame was spoken, in ms on an arbitrary scale; only differences
+//! mean anything. Moon, Kurose and Towsley ("Packet audio playout delay adjustment", Multimedia Systems 6, 1998) set the delay by a
+//! quantile of what recent packets needed; so is it here, over two spans: half a minute, so that what comes back again and again is
+//! expected, and two seconds, so that what begins now is followed. What came once is forgotten after the shorter: six late packets
+//! are nothing in three thousand.
+
+/// Bins of 1 ms.
+const BINS: usize = 2_048;
+/// Bin of the lowest transit after the scale was moved: room below for a path that gets shorter.
+const LOWEST_BIN: usize = 200;
+/// The scale is moved when the lowest transit is further than this from there.
+const LEEWAY: usize = 150;
+/// The longer span: so many blocks,
+const BLOCKS: usize = 8;
+/// each of this length.
+const BLOCK_MS: f64 = 4_000.0;
+/// Share of the longer span's packets that may come too late.
+const LATE_LONG: f64 = 0.0135;
+/// Packets of the shorter span: 2 s.
+const RECENT: usize = 200;
+/// Share of the shorter span's packets that may come too late.
+const LATE_RECENT: f64 = 0.03;
+/// The quantiles are taken anew after so many packets.
+const EVALUATE_EVERY: u32 = 4;
+
+/// Transits of the last half minute.
+pub struct Delays {
+    /// Transit of bin 0.
+    origin_ms: f64,
+    /// Counts by transit, one histogram a block.
+    blocks: Box<[[u32; BINS]]>,
+    /// Their sum.
+    sum: Box<[u32; BINS]>,
+    block: usize,
+    block_began_ms: Option<f64>,
+    recent_ms: [f64; RECENT],
+    next: usize,
+    filled: usize,
+    since: u32,
+    needed_ms: Option<f64>,
+    lowest_ms: f64,
+}
+
+impl Delays {
+    /// Allocates everything it will ever need.
+    pub fn new() -> Self {
+        Self {
+            origin_ms: 0.0,
+            blocks: vec![[0; BINS]; BLOCKS].into_boxed_slice(),
+            sum: Box::new([0; BINS]),
+            block: 0,
+            block_began_ms: None,
+            recent_ms: [0.0; RECENT],
+            next: 0,
+            filled: 0,
+            since: 0,
+            needed_ms: None,
+            lowest_ms: 0.0,
+        }
+    }
+
+    /// Takes one packet's transit, which arrived at `at_ms`.
+    pub fn feed(&mut self, at_ms: f64, transit_ms: f64) {
+        let began = *self.block_began_ms.get_or_insert_with(|| {
+            self.origin_ms = transit_ms - LOWEST_BIN as f64;
+            at_ms
+        });
+        if at_ms - began >= BLOCK_MS {
+            self.turn();
+            self.block_began_ms = Some(at_ms);
+        }
+        let bin = (transit_ms - self.origin_ms).clamp(0.0, (BINS - 1) as f64) as usize;
+        for counts in [&mut self.blocks[self.block], &mut *self.sum] {
+            counts[bin] = counts[bin].saturating_add(1);
+        }
+        self.recent_ms[self.next] = transit_ms;
+        self.next = (self.next + 1) % RECENT;
+        self.filled = (self.filled + 1).min(RECENT);
+        self.since += 1;
+        if self.since >= EVALUATE_EVERY || self.filled < RECENT {
+            self.since = 0;
+            self.evaluate();
+        }
+    }
+
+    /// Begins the next block in the place of the oldest.
+    fn turn(&mut self) {
+        self.block = (self.block + 1) % BLOCKS;
+        for (sum, old) in self.sum.iter_mut().zip(&mut self.blocks[self.block]) {
+            *sum = sum.saturating_sub(*old);
+            *old = 0;
+        }
+        let Some(lowest) = self.sum.iter().position(|count| *count > 0) else { return };
+        if lowest.abs_diff(LOWEST_BIN) > LEEWAY {
+            self.move_scale(lowest);
+        }
+    }
+
+    /// Makes `lowest` the lowest bin; what falls off the upper end stays in the last.
+    fn move_scale(&mut self, lowest: usize) {
+        let by = lowest as i64 - LOWEST_BIN as i64;
+        self.origin_ms += by as f64;
+        for counts in self.blocks.iter_mut().chain(std::iter::once(&mut *self.sum)) {
+            let before = *counts;
+            counts.fill(0);
+            for (bin, count) in before.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let moved = (bin as i64 - by).clamp(0, BINS as i64 - 1) as usize;
+                counts[moved] = counts[moved].saturating_add(*count);
+            }
+        }
+    }
+
+    fn evaluate(&mut self) {
+        let total: u64 = self.sum.iter().map(|count| u64::from(*count)).sum();
+        let mut late = 0;
+        let above = |(_, count): &(usize, &u32)| {
+            late += u64::from(**count);
+            late as f64 > total as f64 * LATE_LONG
+        };
+        let Some((high, _)) = self.sum.iter().enumerate().rev().find(above) else { return };
+        let mut recent = self.recent_ms;
+        let recent = &mut recent[..self.filled];
+        let late = (self.filled as f64 * LATE_RECENT) as usize;
+        let (_, now, _) = recent.select_nth_unstable_by(self.filled - 1 - late, f64::total_cmp);
+        self.needed_ms = Some(now.max(self.origin_ms + high as f64));
+        let low = self.sum.iter().position(|count| *count > 0).unwrap_or(0);
+        self.lowest_ms = self.origin_ms + low as f64;
+    }
+
+    /// The transit that nearly all packets stay below; `None` before the first.
+    pub fn needed_ms(&self) -> Option<f64> {
+        self.needed_ms
+    }
+
+    /// The shortest transit.
+    pub fn lowest_ms(&self) -> f64 {
+        self.lowest_ms
+    }
+
+    /// How much longer packets of the last moments were under way, on average, than the fastest of the last half minute: a queue.
+    pub fn queue_ms(&self) -> f32 {
+        const MOMENTS: usize = 50;
+        let count = self.filled.min(MOMENTS);
+        let sum: f64 =
+            (1..=count).map(|back| self.recent_ms[(self.next + RECENT - back) % RECENT] - self.lowest_ms).sum();
+        (sum / count.max(1) as f64).max(0.0) as f32
+    }
+
+    /// Whether there is enough to go by: half the shorter span.
+    pub fn is_settled(&self) -> bool {
+        self.filled >= RECENT / 2
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        for counts in self.blocks.iter_mut().chain(std::iter::once(&mut *self.sum)) {
+            counts.fill(0);
+        }
+        (self.block_began_ms, self.needed_ms) = (None, None);
+        (self.next, self.filled, self.since) = (0, 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(transit_ms: impl Fn(u32) -> f64, packets: u32) -> Delays {
+        let mut delays = Delays::new();
+        for n in 0..packets {
+            delays.feed(f64::from(n) * 10.0, transit_ms(n));
+        }
+        delays
+    }
+
+    fn needed(delays: &Delays) -> f64 {
+        delays.needed_ms().expect("something was fed")
+    }
+
+    #[test]
+    fn a_steady_path_needs_what_it_takes() {
+        assert!((needed(&fed(|_| 7_000.5, 3_000)) - 7_000.5).abs() <= 1.0);
+    }
+
+    #[test]
+    fn what_came_once_is_forgotten_after_two_seconds_and_what_comes_back_is_not() {
+        let spike = |n: u32| if (1_000..1_006).contains(&n) { 60.0 - 10.0 * f64::from(n - 1_000) } else { 0.0 };
+        assert!(needed(&fed(spike, 1_210)) <= 1.0);
+        // Ten late packets every four seconds: one in forty.
+        let again = |n: u32| if n % 400 < 10 { 60.0 } else { 0.0 };
+        assert!(needed(&fed(again, 3_399)) >= 60.0);
+    }
+
+    #[test]
+    fn a_change_for_the_worse_is_followed_within_a_moment_and_one_for_the_better_within_half_a_minute() {
+        assert!(needed(&fed(|n| if n < 2_000 { 0.0 } else { 30.0 }, 2_010)) >= 30.0);
+        assert!(needed(&fed(|n| if n < 2_000 { 30.0 } else { 0.0 }, 5_210)) <= 1.0);
+    }
+
+    #[test]
+    fn clocks_that_drift_for_hours_move_the_scale_along() {
+        for ppm in [-500.0, 500.0] {
+            let delays = fed(|n| f64::from(n) * 10.0 * ppm * 1e-6, 720_000);
+            let now = 719_999.0 * 10.0 * ppm * 1e-6;
+            assert!((needed(&delays) - now).abs() < 20.0, "{} after {now}", needed(&delays));
+        }
+    }
+
+    #[test]
+    fn a_queue_shows_and_garbage_does_no_harm() {
+        assert!((fed(|n| if n < 900 { 5.0 } else { 45.0 }, 1_000).queue_ms() - 40.0).abs() < 1.1);
+        let delays = fed(|n| f64::from(n.wrapping_mul(2_654_435_761)) - 2.0e9, 20_000);
+        assert!(delays.needed_ms().is_some_and(f64::is_finite) && delays.queue_ms().is_finite());
+    }
+}

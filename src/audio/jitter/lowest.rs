@@ -1,0 +1,39 @@
+//! A running minimum that forgets.
+
+use std::time::{Duration, Instant};
+
+/// The lowest of the last quarter to half second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lowest {
+    now: Option<(Instant, f64)>,
+    before: Option<f64>,
+}
+
+impl Lowest {
+    const SPAN: Duration = Duration::from_millis(250);
+
+    /// Takes a value in.
+    pub fn feed(&mut self, at: Instant, value: f64) {
+        self.now = match self.now {
+            Some((began, lowest)) if at.saturating_duration_since(began) < Self::SPAN => {
+                Some((began, lowest.min(value)))
+            }
+            full => {
+                self.before = full.map(|(_, lowest)| lowest);
+                Some((at, value))
+            }
+        };
+    }
+
+    /// Changes what was taken in by so much.
+    pub fn shift(&mut self, by: f64) {
+        self.now = self.now.map(|(began, lowest)| (began, lowest + by));
+        self.before = self.before.map(|lowest| lowest + by);
+    }
+
+    /// The lowest; `None` before the first.
+    pub fn value(&self) -> Option<f64> {
+        let now = self.now.map(|(_, lowest)| lowest)?;
+        Some(self.before.map_or(now, |before| before.min(now)))
+    }
+}
