@@ -145,7 +145,7 @@ impl Helper {
             match swarm.listen_on(address.clone()) {
                 Ok(listener) => silent.push(listener),
                 Err(error) if given => return Err(cannot_listen(address, &error)),
-                Err(error) => tracing::info!(%address, %error, "not listening"),
+                Err(error) => tracing::info!(%error, "one of the usual addresses is not listened on"),
             }
         }
         let scrapes = match config.metrics {
