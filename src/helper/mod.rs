@@ -145,7 +145,7 @@ impl Helper {
             match swarm.listen_on(address.clone()) {
                 Ok(listener) => silent.push(listener),
                 Err(error) if given => return Err(cannot_listen(address, &error)),
-                Err(error) => tracing::info!(%address, %error, "not listening"),
+                Err(error) => tracing::info!(%error, "one of the usual addresses is not listened on"),
             }
         }
         let scrapes = match config.metrics {
@@ -227,6 +227,10 @@ impl Helper {
             Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
             _ => return,
         };
+        // It means something only together with an interface, which others do not have.
+        if matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()) {
+            return;
+        }
         if self.announce.is_empty() {
             let only_here = self.swarm.listeners().all(is_loopback);
             if !ip.is_loopback() || only_here {

@@ -271,14 +271,14 @@ fn a_flood_leaves_memory_as_it_was() {
     let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     // A STUN Binding request (RFC 8489 §5), and noise.
     let question = [&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42][..], &[7; 12]].concat();
-    for number in 0..200_000_u32 {
+    for number in 0..100_000_u32 {
         let noise = number.to_be_bytes().repeat(30);
         let _ = stranger.send_to(if number % 2 == 0 { &question } else { &noise }, server);
     }
     let after = helper.figure("resident_memory_bytes");
     let allocations = helper.figure("turn_allocations");
     say(&format!(
-        "helper: {} MB before, {} MB with {allocations} relayed addresses of {} users, {} silent connections, 200,000 datagrams of strangers",
+        "helper: {} MB before, {} MB with {allocations} relayed addresses of {} users, {} silent connections, 100,000 datagrams of strangers",
         before / 1_000_000,
         after / 1_000_000,
         users.len(),
