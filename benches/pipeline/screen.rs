@@ -45,7 +45,7 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
         speaking,
         muted: false,
         deafened: false,
-        trust: if who % 2 == 0 { Trust::Verified } else { Trust::NotVerified },
+        trust: if who.is_multiple_of(2) { Trust::Verified } else { Trust::NotVerified },
         connection: Connection::Direct,
         rtt_ms: Some(20.0 + (at / 20 % 5) as f32),
         loss_down: 0.0,

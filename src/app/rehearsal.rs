@@ -133,7 +133,7 @@ enum State {
     #[default]
     Empty,
     Opening(audio::Config, tokio::task::JoinHandle<Result<Rehearsal, String>>),
-    Open(Rehearsal),
+    Open(Box<Rehearsal>),
     Closing(tokio::task::JoinHandle<()>),
 }
 
@@ -157,7 +157,7 @@ impl Stage {
                 State::Opening(config.clone(), opening)
             }
             (State::Opening(config, opening), _) if opening.is_finished() => match opening.await {
-                Ok(Ok(rehearsal)) => State::Open(rehearsal),
+                Ok(Ok(rehearsal)) => State::Open(Box::new(rehearsal)),
                 Ok(Err(why)) => {
                     told.warnings.push((why, String::new()));
                     self.refused = Some(config);
@@ -193,7 +193,7 @@ impl Stage {
         let open = match std::mem::take(&mut self.state) {
             State::Empty => None,
             State::Opening(_, opening) => opening.await.ok().and_then(Result::ok),
-            State::Open(rehearsal) => Some(rehearsal),
+            State::Open(rehearsal) => Some(*rehearsal),
             State::Closing(closing) => {
                 let _ = closing.await;
                 None
