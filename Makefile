@@ -38,7 +38,7 @@ fuzz: ## fuzz what is read from others, ten minutes a target (FOR=SECONDS for le
 mutants: setup ## change the protocol in a thousand small ways and see that its tests notice: hours
 	@bash scripts/mutants.sh
 
-dist: ## a tarball and a Debian package of the program, under target/dist
+dist: ## a tarball of the program with its man page and completions, under target/dist
 	@bash scripts/setup.sh build
 	@bash scripts/dist.sh
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what is handed to others, under target/dist (or $CARGO_TARGET_DIR/dist): a tarball to unpack over /usr/local, and a Debian package.
-# The man page, the completions and what the package holds come from the program that is packed.
+# Makes what is handed to others, under target/dist (or $CARGO_TARGET_DIR/dist): a tarball to unpack over /usr/local.
+# The man page and the completions come from the program that is packed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,9 +27,4 @@ for text in README.md SECURITY.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT assets
 done
 tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -czf "$dist/$name.tar.gz" "$name"
 
-# cargo-deb finds these under one name, whatever the version.
-ln -sfn "$name" "$dist/tree"
-"$cargo" deb --version >/dev/null 2>&1 || "$cargo" install --locked cargo-deb
-"$cargo" deb --no-build --no-strip --locked --output "$dist/"
-
-(cd "$dist" && sha256sum -- *.tar.gz *.deb >SHA256SUMS && cat SHA256SUMS)
+(cd "$dist" && sha256sum -- *.tar.gz >SHA256SUMS && cat SHA256SUMS)

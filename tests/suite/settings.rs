@@ -50,7 +50,8 @@ fn a_newcomer_is_asked_once_and_settings_hold_at_once() {
     let begun = Instant::now();
     ada.runs(&program);
     ada.shows("Welcome to resonance", PATIENCE);
-    ada.wait_for("a meter that moves", PATIENCE, |screen| screen.contains("▇").then_some(()));
+    // A tone at −12 dBFS: its mean is three below.
+    ada.wait_for("the meter at the tone's level", PATIENCE, |screen| screen.contains("▆▆▆  −15 dB").then_some(()));
     ada.presses("C-u");
     ada.types("Ada");
     for _ in 0..3 {

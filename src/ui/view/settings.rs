@@ -16,14 +16,14 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, page: &Settings
     let heading = if page.first_run { "Welcome to resonance" } else { "Settings" };
     let inside = panel(frame, model.theme, area, heading);
     let cells = usize::from(inside.width.saturating_sub(4));
-    let welcome: &[&str] = if page.first_run {
-        &["Your name, what you speak into, what you hear with: that is all you need to begin.", ""]
-    } else {
-        &[]
-    };
     let mut rest = inside;
-    put_all(frame, rest, welcome.iter().map(|line| Line::raw(format!("  {line}"))));
-    rest = below(rest, welcome.len() as u16 + u16::from(page.first_run));
+    if page.first_run {
+        let welcome = "Your name, what you speak into, what you hear with: that is all it takes.";
+        let welcome = text::wrap(welcome, cells);
+        let lines = welcome.len() as u16 + 1;
+        put_all(frame, rest, welcome.into_iter().map(|line| Line::raw(format!("  {line}"))));
+        rest = below(rest, lines);
+    }
     let rows = rows(model, page);
     for (index, row) in rows.iter().enumerate() {
         line(model, frame, rest, page, *row, page.focus == index);
