@@ -1,6 +1,6 @@
 //! What a person can set once for all sessions: one file, `config.toml`, and nothing in it that is secret.
 //!
-//! [`table`] declares every setting once; the file's comments, the settings page and all checks are made from it. [`file`] reads
+//! `table` declares every setting once; the file's comments, the settings page and all checks are made from it. [`file`] reads
 //! and writes, and leaves what a person wrote there as it is.
 
 mod file;

@@ -89,7 +89,7 @@ fn a_shortcut_opens_and_closes_the_microphone_of_a_session_that_runs() {
     }
     bo.quit();
     ada.quit();
-    assert_eq!(sockets(data.path()), [PathBuf::new(); 0]);
+    assert!(sockets(data.path()).is_empty());
 }
 
 fn strangers_lines_harm_nothing(socket: &Path) {
