@@ -27,9 +27,10 @@ check: ## format, lints and documentation, none with a warning
 	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --locked
 
-bench: setup ## measure what we claim to be fast at, and how it sounds
+bench: setup ## measure what we claim to be fast at, how it sounds, and how soon people meet behind every kind of router (an hour)
 	$(CARGO) bench --workspace --locked --bench pipeline
 	$(CARGO) bench --locked --bench quality
+	$(CARGO) test --release --workspace --locked --no-fail-fast --test suite -- --ignored measure
 
 fuzz: ## fuzz what is read from others, ten minutes a target (FOR=SECONDS for less or more)
 	@bash scripts/fuzz.sh

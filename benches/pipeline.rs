@@ -134,8 +134,8 @@ fn main() {
         let theirs = LocalPeer { identity: &bo, transport: peer(2), name: "Bo" };
         let (initiator, message1) = Initiator::start(&keys, &mine, peer(2), &mut rng).expect("message 1");
         let (responder, message2) = Responder::answer(&keys, &theirs, peer(1), &message1, &mut rng).expect("message 2");
-        let (message3, _) = initiator.finish(&mine, &message2, &mut rng).expect("message 3");
-        black_box(responder.finish(&theirs, &message3).expect("the end"));
+        let (message3, _) = initiator.finish(start, &mine, &message2, &mut rng).expect("message 3");
+        black_box(responder.finish(start, &theirs, &message3).expect("the end"));
     });
     report("handshake, both sides (three messages, ML-KEM-768)", time, None);
     let time = median(20, || {

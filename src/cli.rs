@@ -1,7 +1,9 @@
 //! The command line: what can be asked for, and how it is explained.
 
 use crate::audio::choice::{InputChoice, OutputChoice, VoiceMode};
+use crate::helper::DEFAULT_TURN_PORT;
 use clap::{Args, Parser, Subcommand};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ pub struct Cli {
 pub enum Action {
     /// Make a session and print its link
     Create {
-        /// Put no addresses into the link: only people on this network, or with --bootstrap, will find it
+        /// Put no addresses into the link: it is found on this network, and by the DHT
         #[arg(long)]
         no_hints: bool,
         /// How long the link takes new people in: 30m, 2h, 1d … [default: for ever]
@@ -63,6 +65,16 @@ pub enum Action {
         #[command(subcommand)]
         what: IdentityAction,
     },
+    /// Run a helper: a relay and meeting place for people who cannot reach each other directly
+    ///
+    /// It joins no session and sees addresses and sealed bytes only. It is a DHT server, a circuit relay and a STUN and TURN server
+    /// in one. On a terminal it prints what others write behind --helper, otherwise JSON lines.
+    Helper(HelperOptions),
+    /// Say what of the network and the sound works here, what that means, and what to do
+    ///
+    /// Opens nothing and changes nothing. With --helper it also says what kind of NAT stands between you and the world. Exit code 1
+    /// when something does not work.
+    Doctor(DoctorOptions),
     /// List microphones and speakers
     Devices,
     /// Look at links
@@ -127,6 +139,56 @@ pub enum IdentityAction {
     },
 }
 
+/// What the doctor looks at.
+#[derive(Args, Clone)]
+pub struct DoctorOptions {
+    /// Helper to try; repeatable; two show the kind of NAT best
+    #[arg(long, value_name = "MULTIADDR")]
+    pub helper: Vec<String>,
+    /// Server of the DHT, or member, to try; repeatable [default: the entrances of the public network]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub bootstrap: Vec<String>,
+    /// Leave the public network (Kademlia DHT) alone
+    #[arg(long, env = "RESONANCE_NO_DHT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_dht: bool,
+    /// One JSON object on standard output instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to run a helper.
+#[derive(Args, Clone)]
+pub struct HelperOptions {
+    /// Address to listen at; repeatable; add /ip4/0.0.0.0/tcp/443 for people behind strict firewalls
+    /// [default: port 4001, TCP and QUIC, on all interfaces]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// UDP port of STUN and TURN, on the same addresses; relayed media uses other UDP ports, too
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_TURN_PORT)]
+    pub turn_port: u16,
+    /// IP address at which others reach this machine, if it is another than its own; repeatable
+    #[arg(long, value_name = "IP")]
+    pub announce: Vec<IpAddr>,
+    /// Address of another helper to share a DHT with; repeatable
+    #[arg(long, value_name = "MULTIADDR")]
+    pub bootstrap: Vec<String>,
+    /// Serve figures for Prometheus over HTTP at this address [with no address given: 127.0.0.1:9464]
+    #[arg(long, value_name = "IP:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9464")]
+    pub metrics: Option<SocketAddr>,
+    /// JSON lines on standard output, on a terminal, too
+    #[arg(long)]
+    pub headless: bool,
+    /// Write a log to this file (addresses are left out of it)
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Folder for the helper's key, which is part of its address
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// End by itself after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Option<Duration>,
+}
+
 /// Where a kept identity is, and how it opens.
 #[derive(Args, Clone)]
 pub struct Kept {
@@ -170,20 +232,20 @@ pub struct Common {
     /// Address to listen at, as a multiaddr such as /ip4/0.0.0.0/udp/4001/quic-v1; repeatable [default: all, any port]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
-    /// Address of a member to find the session through; repeatable
+    /// Address of a member, or of a node to enter the DHT by (in place of the public ones); repeatable
     #[arg(long, value_name = "MULTIADDR")]
     pub bootstrap: Vec<String>,
-    /// Address of a helper, somebody outside the session to meet through; repeatable
+    /// Address of a helper (`resonance helper`), through whom others reach me when nothing else works; repeatable
     #[arg(long, value_name = "MULTIADDR")]
     pub helper: Vec<String>,
-    /// Never show my address to the others: go through --helper only (no sound yet: helpers do not relay it in this version)
+    /// Never show my address to the others: go through --helper only
     #[arg(long, conflicts_with = "listen")]
     pub no_direct: bool,
     /// Do not look for or show yourself to others on this network
     #[arg(long)]
     pub no_mdns: bool,
-    /// There is no distributed hash table to switch off yet; accepted so that scripts keep working.
-    #[arg(long, hide = true)]
+    /// Do not meet by the public network (Kademlia DHT), and ask no router to let others in
+    #[arg(long, env = "RESONANCE_NO_DHT", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_dht: bool,
     /// Write a log to this file (addresses are left out of it)
     #[arg(long, value_name = "FILE")]
@@ -240,18 +302,20 @@ mod tests {
             "join",
             "lan",
             "identity",
+            "helper",
+            "doctor",
             "devices",
             "link",
             "--headless",
             "--input",
             "--ephemeral",
             "--no-direct",
+            "--no-dht",
             "--helper",
             "--passphrase-file",
         ] {
             assert!(help.contains(word), "{word} is missing from:\n{help}");
         }
-        assert!(!help.contains("--no-dht"), "what does not exist is not offered");
     }
 
     #[test]

@@ -57,9 +57,9 @@ impl Headless {
                 "peer_joined",
                 json!({ "peer": peer, "name": name, "identity": identity, "safety_number": safety_number }),
             ),
-            Notice::MediaConnected { peer, local, remote, setup_ms } => (
+            Notice::MediaConnected { peer, path, local, remote, setup_ms } => (
                 "media_connected",
-                json!({ "peer": peer, "path": "direct", "local": local, "remote": remote, "setup_ms": setup_ms }),
+                json!({ "peer": peer, "path": path, "local": local, "remote": remote, "setup_ms": setup_ms }),
             ),
             Notice::MediaLost { peer, reason, after_ms } => {
                 ("media_lost", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))

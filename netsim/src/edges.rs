@@ -24,6 +24,8 @@ pub enum Inside {
     Office,
     /// Public ones.
     Public,
+    /// IPv6 ones only.
+    Six,
 }
 
 /// A kind of edge.
@@ -58,7 +60,7 @@ const LOOPING: Behaviour = Behaviour { hairpin: Hairpin::On, ..Behaviour::HOME }
 const SEQUENTIAL: Behaviour = Behaviour { ports: Ports::Sequential, ..Behaviour::SYMMETRIC };
 
 /// All of them.
-pub const EDGES: [EdgeKind; 16] = [
+pub const EDGES: [EdgeKind; 17] = [
     EdgeKind { name: "public", says: "a rented server: a public address, nothing in front", layers: &[] },
     EdgeKind {
         name: "firewall",
@@ -106,6 +108,11 @@ pub const EDGES: [EdgeKind; 16] = [
         name: "https only",
         says: "an office that lets TCP to port 443 out, nothing else",
         layers: &[office(Egress::Https)],
+    },
+    EdgeKind {
+        name: "ipv6 only",
+        says: "a network without IPv4, behind a firewall that lets in what was asked for",
+        layers: &[Layer { behaviour: Behaviour::FIREWALL, egress: Egress::Open, inside: Inside::Six }],
     },
 ];
 

@@ -38,6 +38,10 @@ impl Way<'_> {
         all.max().unwrap_or(Egress::Open)
     }
 
+    fn has_v6(&self) -> bool {
+        self.layers.iter().all(|network| self.plan.networks[*network].ipv6)
+    }
+
     /// True if the endpoint that a STUN server sees is the one that everybody sees.
     fn is_predictable(&self) -> bool {
         self.behaviours().all(|layer| layer.mapping == Dependence::EndpointIndependent)
@@ -77,7 +81,12 @@ pub fn reach(plan: &Plan, a: usize, b: usize) -> Reach {
     };
     let [to_a, to_b] = [&from_a, &from_b].map(|from| way(from, Some(shared)));
     let udp = to_a.egress() <= Egress::Open && to_b.egress() <= Egress::Open;
-    if to_a.layers.is_empty() && to_b.layers.is_empty() || udp && straight(plan, shared, &from_a, &from_b) {
+    let both_have =
+        |v6: bool| [a, b].iter().all(|host| plan.hosts[*host].addresses.iter().any(|own| own.is_ipv6() == v6));
+    let neighbours = to_a.layers.is_empty() && to_b.layers.is_empty() && (both_have(false) || both_have(true));
+    // IPv6 is translated by nobody: both know one another's true address, and the filters on the way let in what was asked for.
+    let by_v6 = both_have(true) && [&to_a, &to_b].iter().all(|way| way.has_v6());
+    if neighbours || udp && (by_v6 || both_have(false) && straight(plan, shared, &from_a, &from_b)) {
         return Reach::Direct;
     }
     // A relay stands in the Internet.
@@ -92,13 +101,8 @@ pub fn reach(plan: &Plan, a: usize, b: usize) -> Reach {
     }
 }
 
+/// True if they reach one another by IPv4.
 fn straight(plan: &Plan, shared: usize, from_a: &[usize], from_b: &[usize]) -> bool {
-    // Firewalls that translate nothing show the true address at every level, and IPv6 does so everywhere: both are filters only.
-    let ipv6 = |from: &[usize]| from.iter().all(|network| plan.networks[*network].ipv6);
-    let v6_hosts = ipv6(from_a) && ipv6(from_b) && shared == 0;
-    if v6_hosts && from_a.len() > 1 && from_b.len() > 1 {
-        return true;
-    }
     let both_hidden = from_a[0] != shared && from_b[0] != shared;
     // Seen from outside, both are at the outer address of the network that they share: they meet if its router turns packets round, and by its rules.
     let turned = shared != 0 && both_hidden;

@@ -112,8 +112,10 @@ const TRANSCONTINENTAL: Impairment = Impairment {
     ..PERFECT
 };
 
+const CONTINENTAL: Impairment = Impairment { delay: ms(25), ..PERFECT };
+
 /// All of them.
-pub const PROFILES: [Profile; 9] = [
+pub const PROFILES: [Profile; 10] = [
     Profile { name: "perfect", up: PERFECT, down: PERFECT, source: "a cable in a dream", chosen: "nothing is wrong" },
     Profile {
         name: "fibre",
@@ -175,6 +177,13 @@ pub const PROFILES: [Profile; 9] = [
         down: PERFECT,
         source: "ITU-T G.114 annex A: 5 µs for each km of fibre; 15,000 km",
         chosen: "jitter with reordering, loss and duplicates; the way back to the device is the other side's profile",
+    },
+    Profile {
+        name: "continental",
+        up: CONTINENTAL,
+        down: CONTINENTAL,
+        source: "ITU-T G.114 annex A: 5 µs for each km of fibre; 5,000 km to an exchange, so that two such devices are 50 ms apart",
+        chosen: "the distance; nothing else is wrong",
     },
 ];
 

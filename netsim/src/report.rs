@@ -59,11 +59,17 @@ pub struct Pair {
     pub listener: String,
     /// To whom.
     pub speaker: String,
+    /// Seconds from the start of the later of both until the listener has found the speaker.
+    pub found_s: Option<f64>,
+    /// How: `hint`, `mdns`, `dht`, `member`.
+    pub via: Option<String>,
+    /// True if a direct path by UDP is possible, as the oracle has it.
+    pub direct_possible: bool,
     /// Seconds from the start of the later of both to the connection.
     pub connected_s: Option<f64>,
     /// Seconds from the same moment to the first word heard.
     pub audio_s: Option<f64>,
-    /// `direct`, or through whom.
+    /// `direct`, or through whom, in the end.
     pub path: Option<String>,
     /// Type of the listener's candidate.
     pub local: Option<String>,
@@ -94,6 +100,8 @@ pub struct Figures {
     pub seconds: f64,
     /// The longest silence in milliseconds.
     pub silence_ms: f64,
+    /// The longest silence without the time in which no packets of the speaker arrived, in milliseconds.
+    pub silence_while_arriving_ms: f64,
     /// The share of the time with sound.
     pub voiced: f64,
     /// Correlation of its loudness with that of what was said.
@@ -109,6 +117,8 @@ pub struct Program {
     pub name: String,
     /// Its exit code; none after a signal.
     pub code: Option<i32>,
+    /// Its largest memory (resident) in megabytes; none if it ended before the scenario did.
+    pub memory_mb: Option<f64>,
     /// True if it panicked on the way.
     pub panicked: bool,
 }
@@ -166,7 +176,7 @@ impl fmt::Display for Report {
         if !self.pairs.is_empty() {
             writeln!(
                 f,
-                "  {:<24} {:>8} {:>8} {:>8} {:>14} {:>7} {:>6} {:>9} {:>8} {:>10} {:>10} {:>8} {:>7}",
+                "  {:<24} {:>8} {:>8} {:>8} {:>14} {:>7} {:>6} {:>9} {:>8} {:>10} {:>10} {:>14} {:>8} {:>7}",
                 "who hears whom",
                 "conn. s",
                 "audio s",
@@ -178,6 +188,7 @@ impl fmt::Display for Report {
                 "held ms",
                 "pause ms",
                 "silence ms",
+                "while arriving",
                 "likeness",
                 "quality"
             )?;
@@ -188,7 +199,7 @@ impl fmt::Display for Report {
                 format!("{}/{}", pair.local.as_deref().unwrap_or("-"), pair.remote.as_deref().unwrap_or("-"));
             writeln!(
                 f,
-                "  {:<24} {:>8} {:>8} {:>8} {:>14} {:>7} {:>6} {:>9} {:>8} {:>10} {:>10} {:>8} {:>7}",
+                "  {:<24} {:>8} {:>8} {:>8} {:>14} {:>7} {:>6} {:>9} {:>8} {:>10} {:>10} {:>14} {:>8} {:>7}",
                 format!("{} of {}", pair.listener, pair.speaker),
                 shown(pair.connected_s, 2),
                 shown(pair.audio_s, 2),
@@ -200,6 +211,7 @@ impl fmt::Display for Report {
                 shown(pair.jitter_buffer_ms, 0),
                 shown(pair.pause_ms, 0),
                 shown(sound.map(|sound| sound.silence_ms), 0),
+                shown(sound.map(|sound| sound.silence_while_arriving_ms), 0),
                 shown(sound.and_then(|sound| sound.likeness), 2),
                 shown(sound.and_then(|sound| sound.quality), 2),
             )?;

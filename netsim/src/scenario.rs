@@ -55,6 +55,8 @@ pub enum Does {
     Join,
     /// `resonance lan`.
     Lan,
+    /// `resonance helper`.
+    Helper,
     /// Something else: `command`.
     Run,
 }
@@ -71,12 +73,19 @@ pub struct PeerSpec {
     pub joins: Option<String>,
     /// When it starts, in seconds after the beginning.
     pub at: f64,
+    /// Not before these programs have said something.
+    pub after: Vec<String>,
     /// What it says: `speech` (default), `silence`, `tone:HZ`, `wav:FILE`, `wav-loop:FILE`.
     pub says: Option<String>,
     /// More arguments.
     pub args: Vec<String>,
+    /// Programs whose multiaddrs it gets as `--bootstrap`: it starts when they have said them.
+    pub bootstrap: Vec<String>,
+    /// Programs whose multiaddrs it gets as `--helper`.
+    pub helpers: Vec<String>,
     /// The command line of `run`. `{ip:HOST}` and `{ip2:HOST}` become a host's addresses, `{outer:NETWORK}` that of a
-    /// network's router.
+    /// network's router, here and in `args`; `{link:PEER}` becomes the link of somebody's session and `{multiaddr:PEER}` where somebody can be
+    /// reached (the first that was said): it starts when they have said it.
     pub command: Vec<String>,
 }
 
@@ -129,6 +138,11 @@ pub enum Action {
         /// The network.
         network: String,
     },
+    /// A network's edge forgets all mappings and keeps its address.
+    Rebind {
+        /// The network.
+        network: String,
+    },
     /// Hosts of one side hear nothing of hosts of the other.
     Partition {
         /// One side.
@@ -140,6 +154,16 @@ pub enum Action {
     Heal,
     /// A program is killed.
     Crash {
+        /// Which.
+        peer: String,
+    },
+    /// A program stops where it is, without ending: its connections stay, and it answers nothing.
+    Freeze {
+        /// Which.
+        peer: String,
+    },
+    /// It goes on.
+    Thaw {
         /// Which.
         peer: String,
     },
@@ -160,12 +184,16 @@ pub struct Expect {
     pub of: Vec<String>,
     /// They are connected so many seconds after the later of both was started.
     pub connects_within: Option<f64>,
-    /// Their path is this one.
+    /// Their path is this one in the end. `best`: direct where the oracle holds that possible by UDP, otherwise any.
     pub path: Option<String>,
     /// Each hears what the other says.
     pub hears: Option<Hears>,
-    /// Longest silence in milliseconds while packets arrive: what is left of the longest one after taking off the longest time without a packet.
+    /// Longest silence in milliseconds while packets arrive: from each silence the time is taken off in which, at that very time, none of the speaker's did.
     pub max_silence_ms: Option<f64>,
+    /// Longest silence in milliseconds, whatever the network did.
+    pub max_gap_ms: Option<f64>,
+    /// Largest memory (resident, at its peak) of each program named, or of all, in megabytes.
+    pub max_memory_mb: Option<f64>,
     /// Least quality, as the judge given on the command line has it.
     pub min_quality: Option<f64>,
     /// The simulation itself handed ninety-nine packets in a hundred over at most so much later than due, in milliseconds.
@@ -295,7 +323,7 @@ impl Scenario {
                 .iter()
                 .find(|(other, spec)| spec.does == Does::Lan && self.same_network(peer, other))
                 .map(|(name, _)| name.as_str()),
-            Does::Run => None,
+            Does::Helper | Does::Run => None,
         }
     }
 
@@ -323,6 +351,15 @@ impl Scenario {
             let joined = spec.joins.as_deref().filter(|_| spec.does == Does::Join);
             if let Some(other) =
                 joined.filter(|other| self.peer.get(*other).is_none_or(|peer| peer.does != Does::Create))
+            {
+                return Err(nobody(whose, other));
+            }
+            if let Some(other) = spec
+                .after
+                .iter()
+                .chain(&spec.bootstrap)
+                .chain(&spec.helpers)
+                .find(|other| !self.peer.contains_key(*other))
             {
                 return Err(nobody(whose, other));
             }
@@ -380,12 +417,14 @@ impl Action {
                 (host.iter().map(String::as_str).collect(), network.iter().map(String::as_str).collect(), Vec::new())
             }
             Self::Roam { host, to } => (vec![host], vec![to], Vec::new()),
-            Self::Renumber { network } => (Vec::new(), vec![network], Vec::new()),
+            Self::Renumber { network } | Self::Rebind { network } => (Vec::new(), vec![network], Vec::new()),
             Self::Partition { of, from } => {
                 (of.iter().chain(from).map(String::as_str).collect(), Vec::new(), Vec::new())
             }
             Self::Heal => (Vec::new(), Vec::new(), Vec::new()),
-            Self::Crash { peer } | Self::Tell { peer, .. } => (Vec::new(), Vec::new(), vec![peer]),
+            Self::Crash { peer } | Self::Freeze { peer } | Self::Thaw { peer } | Self::Tell { peer, .. } => {
+                (Vec::new(), Vec::new(), vec![peer])
+            }
         }
     }
 }
@@ -442,6 +481,7 @@ mod tests {
             ("host = \"ada\"", "network = \"internet\"", "no router"),
             ("hears = \"yes\"", "of = [\"eve\"]", "eve"),
             ("at = 1.5", "command = [\"true\"]", "command"),
+            ("at = 1.5", "helpers = [\"eve\"]", "eve"),
         ] {
             let error = Scenario::parse(&SOUND.replace(from, to), "example").expect_err(word).to_string();
             assert!(error.contains(word), "{error}");

@@ -105,14 +105,38 @@ fn envelope(samples: &[f32]) -> Vec<f32> {
 }
 
 /// What a recording of somebody who never pauses shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Heard {
     /// Seconds from the first sound to the end.
     pub seconds: f64,
-    /// The longest silence after the first second of sound, in milliseconds.
-    pub silence_ms: f64,
+    /// Each silence after the first second of sound: its begin and end, in seconds from the recording's begin.
+    pub silences: Vec<(f64, f64)>,
     /// The share of the time that is no silence.
     pub voiced: f64,
+}
+
+impl Heard {
+    /// The longest silence, in milliseconds.
+    pub fn silence_ms(&self) -> f64 {
+        self.silences.iter().map(|(begin, end)| (end - begin) * 1e3).fold(0.0, f64::max)
+    }
+}
+
+/// The longest silence in milliseconds, when from each the time is taken off that lies in one of `pauses`, in which there was nothing to be heard. All
+/// times in seconds on one clock; the pauses must not overlap.
+pub fn silence_outside(silences: &[(f64, f64)], pauses: &[(f64, f64)]) -> f64 {
+    let outside = |(begin, end): &(f64, f64)| {
+        let inside = |(from, to): &(f64, f64)| (end.min(*to) - begin.max(*from)).max(0.0);
+        (end - begin - pauses.iter().map(inside).sum::<f64>()) * 1e3
+    };
+    silences.iter().map(outside).fold(0.0, f64::max)
+}
+
+/// How many samples a mono file of 16 bits that is being written holds so far.
+pub fn samples_in(bytes: u64) -> u64 {
+    /// Of a WAV file's header.
+    const HEADER: u64 = 44;
+    bytes.saturating_sub(HEADER) / 2
 }
 
 /// Seconds at the beginning of a call, and at its end, that are no part of a measurement: the one settles, the other is cut off by the farewell.
@@ -125,11 +149,15 @@ pub fn heard(recording: &[f32]) -> Option<Heard> {
     let first = levels.iter().position(|level| *level > TALKS)?;
     let (from, to) = (first + SETTLING / BLOCK, levels.len().saturating_sub(FAREWELL / BLOCK));
     let part = levels.get(from..to).unwrap_or_default();
-    let longest =
-        part.chunk_by(|a, b| (*a < SILENT) == (*b < SILENT)).filter(|run| run[0] < SILENT).map(<[f32]>::len).max();
+    let seconds = |blocks: usize| (blocks * BLOCK) as f64 / RATE as f64;
+    let mut at = from;
+    let runs = part.chunk_by(|a, b| (*a < SILENT) == (*b < SILENT)).map(|run| {
+        at += run.len();
+        (run[0] < SILENT).then(|| (seconds(at - run.len()), seconds(at)))
+    });
+    let silences = runs.flatten().collect();
     let voiced = part.iter().filter(|level| **level >= SILENT).count() as f64 / part.len().max(1) as f64;
-    let seconds = ((levels.len() - first) * BLOCK) as f64 / RATE as f64;
-    Some(Heard { seconds, silence_ms: longest.unwrap_or(0) as f64 * 2.5, voiced })
+    Some(Heard { seconds: seconds(levels.len() - first), silences, voiced })
 }
 
 /// A piece of a recording and the piece of what was said that is most like it, equally long.
@@ -186,11 +214,30 @@ mod tests {
     fn a_hole_is_a_silence_and_a_voice_has_none() {
         let mut voice = made_voice(1);
         let whole = heard(&voice).expect("it talks");
-        assert!(whole.silence_ms < 20.0 && whole.voiced > 0.99, "{whole:?}");
+        assert!(whole.silence_ms() < 20.0 && whole.voiced > 0.99, "{whole:?}");
         voice[2 * RATE..2 * RATE + RATE / 4].fill(0.0);
         let broken = heard(&voice).expect("it talks");
-        assert!((245.0..=252.5).contains(&broken.silence_ms), "{broken:?}");
+        assert!((245.0..=252.5).contains(&broken.silence_ms()), "{broken:?}");
+        let (begin, end) =
+            broken.silences.iter().copied().max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0))).expect("one");
+        assert!((begin - 2.0).abs() < 0.01 && (end - 2.25).abs() < 0.01, "{broken:?}");
         assert_eq!(heard(&vec![0.0; RATE]), None);
+    }
+
+    /// Only the very time without packets is taken off: a pause elsewhere excuses nothing, however long it is.
+    #[test]
+    fn a_silence_is_excused_by_a_pause_at_its_own_time_only() {
+        let silences = [(2.0, 2.3), (5.0, 5.5)];
+        for (pauses, left) in [
+            (&[][..], 500.0),
+            (&[(2.0, 2.3), (8.0, 9.0)], 500.0),
+            (&[(5.1, 5.5)], 300.0),
+            (&[(4.0, 5.2), (5.3, 6.0)], 300.0),
+            (&[(1.0, 2.2), (4.0, 5.2), (5.3, 6.0)], 100.0),
+            (&[(0.0, 9.0)], 0.0),
+        ] {
+            assert!((silence_outside(&silences, pauses) - left).abs() < 1e-6, "{pauses:?}");
+        }
     }
 
     #[test]

@@ -94,9 +94,9 @@ impl Pair {
         meddle(0, &mut message1);
         let (responder, mut message2) = Responder::answer(keys, &theirs, ada.1, &message1, rng).ok()?;
         meddle(1, &mut message2);
-        let (mut message3, of_ada) = initiator.finish(&mine, &message2, rng).ok()?;
+        let (mut message3, of_ada) = initiator.finish(*DAWN, &mine, &message2, rng).ok()?;
         meddle(2, &mut message3);
-        let of_bo = responder.finish(&theirs, &message3).ok()?;
+        let of_bo = responder.finish(*DAWN, &theirs, &message3).ok()?;
         Some((of_ada, of_bo))
     }
 }

@@ -4,7 +4,7 @@ use crate::message::MessageKind;
 use crate::ratchet::Ratchet;
 use crate::signal::{Signal, WriteError};
 use rand_core::CryptoRng;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One end of the channel to one peer.
 ///
@@ -55,7 +55,13 @@ impl SecureChannel {
         Signal::parse(&text).map_err(|_| ChannelError::Unreadable)
     }
 
-    /// Time has passed: forgets the keys of messages that are overdue. To be called about once a second, as nothing else may
+    /// How long ago the message that opened last was sealed, when it opened. Up to a second too much; too little by what our clock
+    /// is behind theirs: what the handshake's last message, and a second at most, took to come.
+    pub fn age(&self) -> Duration {
+        self.0.age()
+    }
+
+    /// Time has passed: forgets the keys of messages that are overdue. To be called several times a second, as nothing else may
     /// happen on a channel for long.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.0.forget_expired(now);

@@ -56,6 +56,15 @@ pub enum Transport {
     Quic,
 }
 
+/// Who listens at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Listener {
+    /// The peer itself.
+    Peer,
+    /// A helper through which the peer is reached: its peer ID is learnt by connecting to it.
+    Helper,
+}
+
 /// Where a peer may be reached: the compact form that links and rosters carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -65,30 +74,37 @@ pub struct Address {
     pub port: u16,
     /// TCP or QUIC.
     pub transport: Transport,
+    /// The peer itself, or a helper.
+    pub listener: Listener,
 }
 
 impl Address {
     const IPV6: u8 = 0b01;
     const QUIC: u8 = 0b10;
+    const HELPER: u8 = 0b100;
 
     /// Bytes of an IPv4 address in compact form.
     pub const IPV4_LEN: usize = 7;
     /// Bytes of an IPv6 address in compact form.
     pub const IPV6_LEN: usize = 19;
 
-    /// Appends the compact form: kind (1: bit 0 IPv6, bit 1 QUIC, others zero) ‖ IP (4 or 16) ‖ port (2, big-endian).
+    /// Appends the compact form: kind (1: bit 0 IPv6, bit 1 QUIC, bit 2 a helper listens, others zero) ‖ IP (4 or 16) ‖ port (2, big-endian).
     pub fn write(&self, out: &mut Vec<u8>) {
         let transport = match self.transport {
             Transport::Tcp => 0,
             Transport::Quic => Self::QUIC,
         };
+        let kind = match self.listener {
+            Listener::Peer => transport,
+            Listener::Helper => transport | Self::HELPER,
+        };
         match self.ip {
             IpAddr::V4(ip) => {
-                out.push(transport);
+                out.push(kind);
                 out.extend_from_slice(&ip.octets());
             }
             IpAddr::V6(ip) => {
-                out.push(transport | Self::IPV6);
+                out.push(kind | Self::IPV6);
                 out.extend_from_slice(&ip.octets());
             }
         }
@@ -99,7 +115,7 @@ impl Address {
     /// `None` when it is cut short or of an unknown kind.
     pub fn parse(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&kind, rest) = bytes.split_first()?;
-        if kind & !(Self::IPV6 | Self::QUIC) != 0 {
+        if kind & !(Self::IPV6 | Self::QUIC | Self::HELPER) != 0 {
             return None;
         }
         let (ip, rest) = if kind & Self::IPV6 == 0 {
@@ -111,7 +127,8 @@ impl Address {
         };
         let (port, rest) = rest.split_first_chunk::<2>()?;
         let transport = if kind & Self::QUIC == 0 { Transport::Tcp } else { Transport::Quic };
-        Some((Self { ip, port: u16::from_be_bytes(*port), transport }, rest))
+        let listener = if kind & Self::HELPER == 0 { Listener::Peer } else { Listener::Helper };
+        Some((Self { ip, port: u16::from_be_bytes(*port), transport, listener }, rest))
     }
 }
 
@@ -122,8 +139,10 @@ mod tests {
     #[test]
     fn compact_addresses_come_back() {
         let mut bytes = Vec::new();
-        let addresses = [("192.0.2.7", Transport::Tcp), ("2001:db8::1", Transport::Quic)]
-            .map(|(ip, transport)| Address { ip: ip.parse().unwrap(), port: 0xABCD, transport });
+        let addresses =
+            [("192.0.2.7", Transport::Tcp, Listener::Peer), ("2001:db8::1", Transport::Quic, Listener::Helper)].map(
+                |(ip, transport, listener)| Address { ip: ip.parse().unwrap(), port: 0xABCD, transport, listener },
+            );
         addresses.iter().for_each(|address| address.write(&mut bytes));
         assert_eq!(bytes[..Address::IPV4_LEN], [0, 192, 0, 2, 7, 0xAB, 0xCD]);
         assert_eq!(bytes.len(), Address::IPV4_LEN + Address::IPV6_LEN);
@@ -132,6 +151,7 @@ mod tests {
         for len in 0..rest.len() {
             assert_eq!(Address::parse(&rest[..len]), None, "{len} bytes");
         }
-        assert_eq!(Address::parse(&[4, 0, 0, 0, 0, 0, 0]), None, "a kind of later versions");
+        assert_eq!(bytes[Address::IPV4_LEN], 0b111);
+        assert_eq!(Address::parse(&[8, 0, 0, 0, 0, 0, 0]), None, "a kind of later versions");
     }
 }

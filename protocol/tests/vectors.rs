@@ -10,7 +10,7 @@ use resonance_protocol::media::{
     Frame, HeldPackets, HopOpener, HopSealer, InboundPacket, KeyId, Opener, OpeningKey, Refused, SealedPacket,
     SenderKey,
 };
-use resonance_protocol::peer::{Address, Transport, TransportId};
+use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
 use resonance_protocol::safety_number::{Party, SafetyNumber};
 use resonance_protocol::signal::{MediaKey, RekeyReason, Signal};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -133,8 +133,13 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
     assert_eq!(authority.hash().to_vec(), bytes("authority_hash"));
     let [al_transport, bo_transport] = [0x20, 0x60].map(|start| TransportId::from_bytes(counting_up(start)));
     let hints = vec![
-        Address { ip: [192, 0, 2, 7].into(), port: 4_001, transport: Transport::Tcp },
-        Address { ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(), port: 443, transport: Transport::Quic },
+        Address { ip: [192, 0, 2, 7].into(), port: 4_001, transport: Transport::Tcp, listener: Listener::Peer },
+        Address {
+            ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+            port: 443,
+            transport: Transport::Quic,
+            listener: Listener::Peer,
+        },
     ];
     let link = Link::create(al_transport, authority.hash(), 1_900_000_000, hints, &mut Scripted::new(&[0xA0]));
     assert_eq!(link.to_text(), text("link"));
@@ -161,16 +166,17 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
     let mut chance = Scripted::new(&[0x51, 0x81, 0x61, 0x31]);
     let (responder, two) = Responder::answer(&keys, &al, bo_transport, &one, &mut chance).unwrap();
     assert_eq!(two, bytes("handshake_2"));
-    let (three, mut at_bo) = initiator.finish(&bo, &two, &mut Scripted::new(&[0x21])).unwrap();
+    let start = Instant::now();
+    let (three, mut at_bo) = initiator.finish(start, &bo, &two, &mut Scripted::new(&[0x21])).unwrap();
     assert_eq!(three, bytes("handshake_3"));
-    let mut at_al = responder.finish(&al, &three).unwrap();
+    let mut at_al = responder.finish(start, &al, &three).unwrap();
 
     let recipients = MediaKey::hash_recipients([al_key, bo_key]);
     assert_eq!(recipients.to_vec(), bytes("recipients_hash"));
     let key = SenderKey::generate(300, &mut Scripted::new(&[0xC0]));
     let hop_key = Zeroizing::new(counting_up(0x90));
     let handed_over = Signal::MediaKey(key.to_signal(recipients, RekeyReason::Join, hop_key.clone()));
-    conversation(&mut at_al.channel, &mut at_bo.channel, &handed_over, &bytes);
+    conversation(start, &mut at_al.channel, &mut at_bo.channel, &handed_over, &bytes);
 
     let mut frame = [0; 45];
     assert_eq!(Frame::write(480, &counting_up::<40>(0xE0), &[], &mut frame), Some(45));
@@ -200,12 +206,12 @@ fn an_independent_reading_of_the_specification_gives_the_same_bytes() {
 
 /// Both begin at once; a message is lost, another overtaken; after ten minutes ML-KEM is mixed in. Bo is the initiator.
 fn conversation(
+    start: Instant,
     al: &mut SecureChannel,
     bo: &mut SecureChannel,
     handed_over: &Signal,
     bytes: &impl Fn(&str) -> Vec<u8>,
 ) {
-    let start = Instant::now();
     let seal = |from: &mut SecureChannel, name: &str, seconds, draws: &[u8], signal: &Signal| {
         let now = start + Duration::from_secs(seconds);
         let message = from.seal(now, signal, &mut Scripted::new(draws)).unwrap();
@@ -271,19 +277,18 @@ fn a_pair_is_made_and_its_voices_are_heard() {
 
     let (initiator, one) = Initiator::start(&joined.keys(), &bo, al_transport, &mut rng).unwrap();
     let (responder, two) = Responder::answer(&link.keys(), &al, bo_transport, &one, &mut rng).unwrap();
-    let (three, mut at_bo) = initiator.finish(&bo, &two, &mut rng).unwrap();
-    let mut at_al = responder.finish(&al, &three).unwrap();
+    let now = Instant::now();
+    let (three, mut at_bo) = initiator.finish(now, &bo, &two, &mut rng).unwrap();
+    let mut at_al = responder.finish(now, &al, &three).unwrap();
 
     let session = link.keys().session_id;
     let everyone = MediaKey::hash_recipients([al_identity.public(), at_al.identity]);
     let key = SenderKey::generate(0, &mut rng);
     let media_key = Signal::MediaKey(key.to_signal(everyone, RekeyReason::Join, Zeroizing::new([4; 32])));
-    let now = Instant::now();
     let handed_over = at_al.channel.seal(now, &media_key, &mut rng).unwrap();
     let Ok(Signal::MediaKey(received)) = at_bo.channel.open(now, &handed_over) else { panic!("a sender key") };
     assert_eq!(received.recipients_hash, everyone);
     let mut opener = Opener::new();
-    let now = Instant::now();
     opener.install(now, &SenderKey::from_signal(&received).opening_key(&session, &at_bo.identity.fingerprint()));
 
     let mut packet = SealedPacket::empty();

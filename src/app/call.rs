@@ -15,7 +15,7 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
-use resonance_protocol::peer::{Address, TransportId};
+use resonance_protocol::peer::{Address, Listener, TransportId};
 use std::collections::VecDeque;
 use std::io::BufRead;
 use std::net::IpAddr;
@@ -27,8 +27,14 @@ use zeroize::Zeroizing;
 /// Addresses that a link carries at most.
 const MAX_HINTS: usize = 6;
 
+/// Helpers among them.
+const MAX_HELPER_HINTS: usize = 2;
+
 /// How long a new session waits for one more of its own addresses before it makes its link.
 const ADDRESS_PATIENCE: Duration = Duration::from_millis(150);
+
+/// How long it waits for all of them: there is other news, too.
+const LONGEST_ADDRESS_PATIENCE: Duration = Duration::from_millis(600);
 
 /// What a session is for.
 pub enum Goal {
@@ -77,10 +83,14 @@ impl Call {
         let mut rng = StdRng::try_from_rng(&mut SysRng)
             .map_err(|error| Failure::Other(format!("The system gives no randomness: {error}.")))?;
         discretion::check_goal(common, &goal)?;
-        let bootstrap =
-            [parse_addresses("--helper", &common.helper)?, parse_addresses("--bootstrap", &common.bootstrap)?].concat();
+        let helpers = parse_places("--helper", &common.helper)?;
+        let entrances = parse_places("--bootstrap", &common.bootstrap)?;
+        // A place that was named may be a member's, too.
+        let bootstrap: Vec<(Option<TransportId>, Address)> =
+            entrances.iter().filter_map(|place| Some((place.peer(), place.address()?))).collect();
+        let helpers_in_link: Vec<Address> = helpers.iter().filter_map(network::Place::address).map(as_helper).collect();
         let (warnings, reminder) = match common.no_direct {
-            true => (discretion::warnings(&goal), Some(discretion::reminder(&goal))),
+            true => (discretion::warnings(common), Some(discretion::REMINDER)),
             false => (Vec::new(), None),
         };
         let mut transport_secret = Zeroizing::new([0; 32]);
@@ -88,22 +98,37 @@ impl Call {
         let me = network::transport_id(&transport_secret);
 
         let (outbound, outbound_end) = audio::rings::outbound();
+        let (outbound_streamed, streamed_end) = audio::rings::outbound_streamed();
         let (inbound, inbound_end) = audio::rings::inbound();
+        let (inbound_streamed, inbound_streamed_end) = audio::rings::inbound();
         let reach = match common.no_direct {
             true => network::Reach::Only {
+                helpers,
                 places: bootstrap.iter().map(|(_, address)| *address).collect(),
                 relays: Vec::new(),
             },
-            false => network::Reach::Direct { listen: common.listen.clone(), mdns: !common.no_mdns },
+            false => network::Reach::Direct {
+                listen: common.listen.clone(),
+                mdns: !common.no_mdns,
+                dht: dht(common, &goal, entrances),
+                helpers,
+            },
         };
         let config = network::Config { transport_secret, reach };
-        let media = network::MediaEnds { outbound: outbound_end, inbound };
+        let media =
+            network::MediaEnds { outbound: outbound_end, outbound_streamed: streamed_end, inbound, inbound_streamed };
         let mut network = network::start(config, media)
             .map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
 
         let audio_config =
             audio::Config { input: common.input.clone(), output: common.output.clone(), voice: common.voice };
-        let ends = audio::MediaEnds { outbound, outbound_thread: network.outbound_thread(), inbound: inbound_end };
+        let ends = audio::MediaEnds {
+            outbound,
+            outbound_thread: network.outbound_thread(),
+            outbound_streamed,
+            inbound: inbound_end,
+            inbound_streamed: inbound_streamed_end,
+        };
         let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
@@ -112,10 +137,18 @@ impl Call {
             Goal::Lan(room) => Entry::Lan(room),
             Goal::Join(link) => Entry::Join(link),
             Goal::Create { hints, expires_in } => {
-                while let Ok(Some(event)) = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()).await {
-                    early.push(event);
+                let longest = tokio::time::sleep(LONGEST_ADDRESS_PATIENCE);
+                tokio::pin!(longest);
+                loop {
+                    tokio::select! {
+                        event = tokio::time::timeout(ADDRESS_PATIENCE, network.next_event()) => match event {
+                            Ok(Some(event)) => early.push(event),
+                            Ok(None) | Err(_) => break,
+                        },
+                        () = &mut longest => break,
+                    }
                 }
-                let hints = if hints { own_addresses(&early) } else { Vec::new() };
+                let hints = if hints { hints_of(own_addresses(&early), helpers_in_link) } else { Vec::new() };
                 let authority = Box::new(AuthorityKey::generate(&mut rng));
                 let expires = expires_in.map_or(0, |span| unix_now().saturating_add(span.as_secs()));
                 let link = Box::new(Link::create(me, authority.hash(), expires, hints, &mut rng));
@@ -219,7 +252,7 @@ impl Call {
     }
 
     fn network_event(&mut self, event: network::Event) {
-        if let network::Event::Listening { address, .. } = &event {
+        if let network::Event::Listening { address, .. } | network::Event::Reached { address, .. } = &event {
             self.listening.push_back(address.clone());
         }
         if let Some(event) = translate::network_event(event) {
@@ -326,11 +359,33 @@ impl Call {
     }
 }
 
-fn parse_addresses(option: &str, given: &[String]) -> Result<Vec<(Option<TransportId>, Address)>, Failure> {
+fn parse_places(option: &str, given: &[String]) -> Result<Vec<network::Place>, Failure> {
     let parse = |text: &String| {
-        network::parse_bootstrap(text).map_err(|error| Failure::Usage(format!("{option} {text}: {error}.")))
+        network::Place::parse(text).map_err(|error| Failure::Usage(format!("{option} {text}: {error}.")))
     };
     given.iter().map(parse).collect()
+}
+
+/// The distributed hash table for a session: none for a room of this network, where everyone is met by multicast.
+fn dht(common: &Common, goal: &Goal, entrances: Vec<network::Place>) -> network::Dht {
+    match goal {
+        _ if common.no_dht => network::Dht::Off,
+        Goal::Lan(_) => network::Dht::Off,
+        _ if entrances.is_empty() => network::Dht::Public,
+        _ => network::Dht::At(entrances),
+    }
+}
+
+fn as_helper(address: Address) -> Address {
+    Address { listener: Listener::Helper, ..address }
+}
+
+/// What a link carries: two helpers at most, and as many of our own addresses as there is room for.
+fn hints_of(mut own: Vec<Address>, mut helpers: Vec<Address>) -> Vec<Address> {
+    helpers.truncate(MAX_HELPER_HINTS);
+    own.truncate(MAX_HINTS - helpers.len());
+    own.extend(helpers);
+    own
 }
 
 /// The addresses for a link: those that others can reach first; loopback only when there is nothing else.
@@ -339,8 +394,10 @@ fn own_addresses(events: &[network::Event]) -> Vec<Address> {
         .iter()
         .filter_map(|event| match event {
             network::Event::Listening { compact, .. } => *compact,
+            network::Event::Reached { compact, .. } => Some(*compact),
             _ => None,
         })
+        .filter(|address| address.listener == Listener::Peer)
         .collect();
     // A link-local IPv6 address says nothing without the interface that it belongs to.
     let reachable = |ip: IpAddr| !ip.is_loopback() && !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());

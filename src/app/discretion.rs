@@ -36,37 +36,16 @@ pub fn check_goal(common: &Common, goal: &Goal) -> Result<(), Failure> {
 }
 
 /// What stays on the screen: one line, also in a small window.
-pub fn reminder(goal: &Goal) -> &'static str {
-    match goal {
-        Goal::Create { .. } => "--no-direct: nobody finds you by this link; no sound.",
-        Goal::Join(_) | Goal::Lan(_) => "--no-direct: no sound; --helper sees your address.",
-    }
-}
+pub const REMINDER: &str = "--no-direct: only --helper sees your address.";
 
-/// What has to be known: what weighs most comes last, since a screen shows the newest.
-pub fn warnings(goal: &Goal) -> Vec<Notice> {
-    let warning =
-        |code, message: &str, hint: &str| Notice::Warning { code, message: message.to_owned(), hint: hint.to_owned() };
-    let mut all = vec![
-        warning(
-            "no_relay",
-            "No sound: this version has no helper that relays it, and --no-direct allows nothing else.",
-            "Writing and comparing numbers work with those whom you reach. To talk, leave --no-direct out.",
-        ),
-        warning(
-            "helper_sees_address",
-            "Whoever is behind --helper and --bootstrap sees your address.",
-            "Nobody else in the session does. Name only helpers that may know where you are.",
-        ),
-    ];
-    if matches!(goal, Goal::Create { .. }) {
-        all.push(warning(
-            "not_reachable",
-            "Nobody finds you by this link: it carries no address, and nobody can connect to you.",
-            "You meet only those who are behind --helper and --bootstrap. Let somebody else make the session, and join it.",
-        ));
-    }
-    all
+/// What has to be known.
+pub fn warnings(common: &Common) -> Vec<Notice> {
+    let named = if common.bootstrap.is_empty() { "--helper" } else { "--helper and --bootstrap" };
+    vec![Notice::Warning {
+        code: "helper_sees_address",
+        message: format!("Whoever is behind {named} sees your address."),
+        hint: "Nobody else in the session does. Name only helpers that may know where you are.".to_owned(),
+    }]
 }
 
 /// A member's transport ends at an address that was named on the command line: nobody else can have been reached.
@@ -101,7 +80,7 @@ mod tests {
         assert!(check(&common(&bootstrap)).is_err(), "a member is no helper");
         let create = Goal::Create { hints: true, expires_in: None };
         assert!(check_goal(&common(&helper), &create).is_ok());
-        assert!(reminder(&create).len() <= 55, "one line of a window of 60 columns");
+        assert!(REMINDER.len() <= 55, "one line of a window of 60 columns");
         assert!(check_goal(&common(&helper), &Goal::Lan("den".to_owned())).is_err());
         assert!(check_goal(&common(&[]), &Goal::Lan("den".to_owned())).is_ok());
         let listens = ["resonance", "create", "--no-direct", "--listen", "/ip4/0.0.0.0/tcp/1"];

@@ -62,7 +62,11 @@ pub fn for_session(common: &Common) -> Result<Option<Arc<Keeper>>, Failure> {
         return Ok(None);
     }
     let file = common.passphrase_file.as_deref();
-    let store = match Store::new(common.data_dir.as_deref()) {
+    let store = Store::new(common.data_dir.as_deref());
+    if let Some(aside) = store.as_ref().ok().and_then(Store::damaged) {
+        return Err(StoreError::WasDamaged(aside).into());
+    }
+    let store = match store {
         Ok(store) if store.exists() => store,
         _ if file.is_some() => return Err(StoreError::Missing.into()),
         _ => return Ok(None),

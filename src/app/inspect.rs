@@ -3,6 +3,7 @@
 use super::{Failure, unix_now};
 use crate::audio::device::card::{self, Direction};
 use resonance_protocol::link::Link;
+use resonance_protocol::peer::Listener;
 use std::io::Write;
 
 /// Lists microphones and speakers.
@@ -36,10 +37,14 @@ pub fn link(link: &Link) -> Result<(), Failure> {
         at => writeln!(out, "expires   in {} minutes", (at - unix_now()).div_ceil(60)),
     };
     if link.hints.is_empty() {
-        let _ = writeln!(out, "addresses none: only people on the same network will find each other");
+        let _ = writeln!(
+            out,
+            "addresses none: found on the same network, and over the Internet by the public network (DHT)"
+        );
     }
     for hint in &link.hints {
-        let _ = writeln!(out, "address   {}", super::translate::multiaddr(hint));
+        let word = if hint.listener == Listener::Helper { "helper " } else { "address" };
+        let _ = writeln!(out, "{word}   {}", super::translate::multiaddr(hint));
     }
     let _ =
         writeln!(out, "Whoever has this link can join. It says nothing about who they are: compare safety numbers.");

@@ -1,9 +1,11 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
+//! `call` runs one session · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
 
 mod call;
 mod discretion;
+mod doctor;
+mod helper;
 mod identity;
 mod inspect;
 mod screen;
@@ -65,7 +67,8 @@ pub fn run(cli: Cli) -> u8 {
         Some(Action::Create { common, .. } | Action::Join { common, .. } | Action::Lan { common, .. }) => {
             common.headless
         }
-        Some(Action::Devices | Action::Identity { .. } | Action::Link { .. }) => false,
+        Some(Action::Helper(options)) => helper::speaks_json(options),
+        Some(Action::Devices | Action::Doctor(_) | Action::Identity { .. } | Action::Link { .. }) => false,
         None => cli.common.headless,
     };
     match act(cli, started) {
@@ -93,6 +96,8 @@ pub fn report(failure: &Failure, headless_since: Option<Instant>) {
 fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
     let (common, goal) = match cli.action {
         Some(Action::Devices) => return inspect::devices(),
+        Some(Action::Doctor(options)) => return doctor::run(&options),
+        Some(Action::Helper(options)) => return helper::run(&options, started),
         Some(Action::Identity { what }) => return identity::run(&what),
         Some(Action::Link { what: LinkAction::Inspect { link } }) => return inspect::link(&read_link(&link)?),
         Some(Action::Create { no_hints, expires, common }) => {

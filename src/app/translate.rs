@@ -2,6 +2,7 @@
 
 use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
+use crate::session::path::{Route, Way};
 use crate::session::protection::Degree;
 use crate::{audio, network};
 use resonance_protocol::peer::{Address, Transport};
@@ -24,7 +25,14 @@ pub fn network_event(event: network::Event) -> Option<Event> {
     use network::Event as Net;
     Some(match event {
         Net::Listening { compact, .. } => Event::Listening(compact?),
-        Net::Discovered { peer } => Event::Discovered(peer),
+        Net::Reached { compact, .. } => Event::Reached(compact),
+        Net::Discovered { peer, via } => {
+            let via = match via {
+                network::Via::Mdns => "mdns",
+                network::Via::Dht => "dht",
+            };
+            Event::Discovered { peer, via }
+        }
         Net::DiscoveryFailed { reason } => Event::DiscoveryFailed(reason),
         Net::Connected { peer, remote } => Event::Connected { peer, remote },
         Net::Disconnected { peer } => Event::Disconnected(peer),
@@ -42,18 +50,33 @@ pub fn network_event(event: network::Event) -> Option<Event> {
             Event::Undelivered { to, id, why }
         }
         Net::ForeignVersion { peer } => Event::ForeignVersion(peer),
-        Net::LocalDescription { peer, kind, sdp } => {
+        Net::LocalDescription { peer, kind, sdp, number } => {
             let kind = match kind {
                 network::DescriptionKind::Offer => Description::Offer,
                 network::DescriptionKind::Answer => Description::Answer,
             };
-            Event::Description { peer, kind, sdp }
+            Event::Description { peer, kind, sdp, number }
         }
         Net::LocalCandidate { peer, candidate, mid } => Event::Candidate { peer, candidate, mid },
-        Net::MediaUp { peer, local, remote, setup_ms } => Event::MediaUp { peer, local, remote, setup_ms },
+        Net::MediaUp { peer, route, setup_ms } => Event::MediaUp { peer, route: self::route(route), setup_ms },
+        Net::StreamUp { peer, route } => Event::StreamUp { peer, route: self::route(route) },
+        Net::StreamDown { peer } => Event::StreamDown(peer),
+        Net::Renewed { peer } => Event::Renewed(peer),
+        Net::NotListening { compact } => Event::NotListening(compact),
+        Net::ServersKnown => Event::ServersKnown,
         Net::MediaDown { peer, reason } => Event::MediaDown { peer, reason },
         Net::MediaRtt { peer, rtt_ms } => Event::MediaRtt { peer, rtt_ms },
     })
+}
+
+fn route(route: network::Route) -> Route {
+    let network::Route { way, local, remote } = route;
+    let way = match way {
+        network::Way::Direct => Way::Direct,
+        network::Way::Relayed => Way::Relayed,
+        network::Way::Member => Way::Member,
+    };
+    Route { way, local, remote }
 }
 
 /// What the audio room noticed, for the session.
@@ -70,6 +93,7 @@ pub fn audio_event(event: audio::Event) -> Event {
             voice_engine: report.voice_engine,
             spatial_engine: report.spatial_engine,
             bytes_sent: report.bytes_sent,
+            listened: report.listened,
             lanes: report
                 .lanes
                 .iter()
@@ -86,6 +110,7 @@ pub fn audio_event(event: audio::Event) -> Event {
                     buffer_ms: lane.buffer_ms,
                     queue_ms: lane.queue_ms,
                     bytes: lane.bytes,
+                    streamed_bytes: lane.streamed_bytes,
                     last_opened: lane.last_opened,
                 })
                 .collect(),
@@ -102,10 +127,16 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
         Effect::Acknowledge(receipt) => Command::Acknowledge { receipt },
         Effect::Refuse(receipt) => Command::Refuse { receipt },
         Effect::Disconnect(peer) => Command::Disconnect { peer },
-        Effect::OpenMedia(peer) => Command::OpenMedia { peer },
-        Effect::AcceptOffer { peer, sdp } => Command::AcceptOffer { peer, sdp },
+        Effect::Meet { own, keys, seeking } => {
+            let haste = if seeking { network::Haste::Seek } else { network::Haste::Wait };
+            Command::Meet { own, keys, haste }
+        }
+        Effect::Renew { peer, addresses } => Command::Renew { peer, addresses },
+        Effect::OpenMedia { peer, number } => Command::OpenMedia { peer, number },
+        Effect::AcceptOffer { peer, sdp, number } => Command::AcceptOffer { peer, sdp, number },
         Effect::AcceptAnswer { peer, sdp } => Command::AcceptAnswer { peer, sdp },
         Effect::AddCandidate { peer, candidate, mid } => Command::AddCandidate { peer, candidate, mid },
+        Effect::Stream { peer, on } => Command::Stream { peer, on },
         Effect::CloseMedia(peer) => Command::CloseMedia { peer },
         other @ (Effect::Audio(_) | Effect::KeepContacts(_) | Effect::Notice(_) | Effect::Ended(_)) => {
             return Err(other);
@@ -121,6 +152,9 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         AudioEffect::Step(id) => Control::Step(id),
         AudioEffect::AddLane(peer) => Control::AddLane { peer },
         AudioEffect::OpeningKey { peer, key } => Control::OpeningKey { peer, key },
+        AudioEffect::HopSealer { peer, hop } => Control::HopSealer { peer, hop },
+        AudioEffect::HopOpener { peer, hop } => Control::HopOpener { peer, hop },
+        AudioEffect::Stream { peer, on } => Control::Stream { peer, on },
         AudioEffect::RemoveLane(peer) => Control::RemoveLane { peer },
         AudioEffect::Place { peer, position } => Control::Place { peer, position },
         AudioEffect::Face(deg) => Control::Face { deg },

@@ -9,8 +9,9 @@ use super::libopus::OpusError;
 use super::retired::{Retired, Retirement};
 use super::spatial::{self, Spatializer};
 use super::stats::{DownlinkStats, LaneStats, UplinkStats};
-use super::uplink::{Microphone, Uplink, UplinkEnds, UplinkOrder};
+use super::uplink::{Microphone, Stream, Uplink, UplinkEnds, UplinkOrder};
 use super::{Control, LaneReport, Report, StartError, rings};
+use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{InboundPacket, SealedPacket};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
@@ -79,8 +80,12 @@ pub struct PipelineEnds {
     pub outbound: Producer<SealedPacket>,
     /// Who is woken for them.
     pub outbound_thread: Option<Thread>,
+    /// Where hop-sealed packets go.
+    pub outbound_streamed: Producer<AddressedPacket>,
     /// Where sealed packets come from.
     pub inbound: Consumer<InboundPacket>,
+    /// Where hop-sealed packets come from.
+    pub inbound_streamed: Consumer<InboundPacket>,
 }
 
 impl Desk {
@@ -100,12 +105,14 @@ impl Desk {
             retired: Retirement::new(uplink_retired),
             outbound: ends.outbound,
             outbound_thread: ends.outbound_thread,
+            streamed: ends.outbound_streamed,
             stats: uplink_stats,
         })?;
         let downlink = Downlink::new(DownlinkEnds {
             orders: downlink_orders,
             retired: Retirement::new(downlink_retired),
             inbound: ends.inbound,
+            streamed: ends.inbound_streamed,
             stats: downlink_stats,
         });
         let desk = Self {
@@ -153,8 +160,15 @@ impl Desk {
                 self.to_downlink.give(DownlinkOrder::AddLane(Box::new(lane)));
             }
             Control::OpeningKey { peer, key } => self.to_downlink.give(DownlinkOrder::Key(peer, key)),
+            Control::HopSealer { peer, hop } => self.to_uplink.give(UplinkOrder::Hop(peer, hop)),
+            Control::HopOpener { peer, hop } => self.to_downlink.give(DownlinkOrder::Hop(peer, hop)),
+            Control::Stream { peer, on } => {
+                let stream = if on { Stream::On } else { Stream::Off };
+                self.to_uplink.give(UplinkOrder::Stream(peer, stream));
+            }
             Control::RemoveLane { peer } => {
                 self.peers.retain(|other| *other != peer);
+                self.to_uplink.give(UplinkOrder::Forget(peer));
                 self.to_downlink.give(DownlinkOrder::RemoveLane(peer));
             }
             Control::Place { peer, position } => {
@@ -234,6 +248,7 @@ impl Desk {
             bytes_sent: uplink.bytes_sent,
             unsent: uplink.unsent,
             unknown_sender: downlink.unknown_sender,
+            listened: downlink.listened,
             lanes: downlink.lanes.iter().flatten().map(lane_report).collect(),
         }
     }
@@ -277,6 +292,7 @@ fn lane_report(lane: &LaneStats) -> LaneReport {
         buffer_ms: lane.buffer_ms,
         queue_ms: lane.queue_ms,
         bytes: lane.bytes,
+        streamed_bytes: lane.streamed_bytes,
         last_opened: lane.last_opened,
     }
 }

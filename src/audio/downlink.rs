@@ -6,7 +6,7 @@ use super::level::Meter;
 use super::mixer::Mixer;
 use super::retired::{Retired, Retirement};
 use super::stats::{DownlinkStats, SNAPSHOT_EVERY};
-use resonance_protocol::media::{InboundPacket, OpeningKey, SealedPacket};
+use resonance_protocol::media::{HopOpener, InboundPacket, OpeningKey, SealedPacket};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use rtrb::{Consumer, Producer};
@@ -18,6 +18,8 @@ pub enum DownlinkOrder {
     AddLane(Box<Lane>),
     /// A key for that lane. It travels back to be wiped.
     Key(TransportId, Box<OpeningKey>),
+    /// A seal of what comes by that lane's stream.
+    Hop(TransportId, Box<HopOpener>),
     /// Somebody has left.
     RemoveLane(TransportId),
     /// Somebody stands elsewhere in the room.
@@ -52,6 +54,8 @@ pub struct DownlinkEnds {
     pub retired: Retirement,
     /// Sealed packets from the network.
     pub inbound: Consumer<InboundPacket>,
+    /// Hop-sealed packets from the network.
+    pub streamed: Consumer<InboundPacket>,
     /// Snapshots to the engine.
     pub stats: Producer<DownlinkStats>,
 }
@@ -145,6 +149,11 @@ impl Downlink {
                 }
                 Some(Retired::Key(key))
             }
+            DownlinkOrder::Hop(peer, hop) => match self.lane(peer) {
+                Some(lane) => lane.install_hop(hop),
+                None => Some(hop),
+            }
+            .map(Retired::HopOpener),
             DownlinkOrder::RemoveLane(peer) => {
                 let place = self.lanes.iter_mut().find(|place| place.as_ref().is_some_and(|lane| lane.peer() == peer));
                 place.and_then(Option::take).map(Retired::Lane)
@@ -193,11 +202,19 @@ impl Downlink {
 
     fn open_packets(&mut self, now: Instant) {
         let mut plaintext = [0; SealedPacket::CAPACITY];
+        self.stats.listened = Some(now);
         // Bounded by what is there now: packets that come meanwhile are for the next frame.
         for _ in 0..self.ends.inbound.slots() {
             let Ok(packet) = self.ends.inbound.pop() else { break };
             match self.lane(packet.from) {
                 Some(lane) => lane.receive(now, &packet, &mut plaintext),
+                None => self.stats.unknown_sender += 1,
+            }
+        }
+        for _ in 0..self.ends.streamed.slots() {
+            let Ok(packet) = self.ends.streamed.pop() else { break };
+            match self.lane(packet.from) {
+                Some(lane) => lane.receive_streamed(now, &packet, &mut plaintext),
                 None => self.stats.unknown_sender += 1,
             }
         }

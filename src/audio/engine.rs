@@ -46,7 +46,9 @@ impl Engine {
         let ends = PipelineEnds {
             outbound: media.outbound,
             outbound_thread: Some(media.outbound_thread),
+            outbound_streamed: media.outbound_streamed,
             inbound: media.inbound,
+            inbound_streamed: media.inbound_streamed,
         };
         let (desk, uplink, downlink) = Desk::new(ends)?;
         let (mics, next_mic) = rings::mics();

@@ -8,7 +8,9 @@ use super::libopus::OpusError;
 use super::spatial::LaneRenderer;
 use super::stats::LaneStats;
 use super::stretch::{self, Wish};
-use resonance_protocol::media::{Frame, HeldPackets, InboundPacket, Opener, OpeningKey, Refused, SealedPacket};
+use resonance_protocol::media::{
+    Frame, HeldPackets, HopOpener, InboundPacket, Opener, OpeningKey, Refused, SealedPacket,
+};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use rtrb::Producer;
@@ -46,6 +48,8 @@ impl Ramp {
 pub struct Lane {
     peer: TransportId,
     opener: Opener,
+    /// Seals of what comes by a stream, the newest first.
+    hops: [Option<Box<HopOpener>>; HopOpener::KEPT],
     held: HeldPackets,
     jitter: JitterBuffer,
     decoder: Decoder,
@@ -67,6 +71,7 @@ pub struct Lane {
     replayed: u64,
     undecodable: u64,
     bytes: u64,
+    streamed_bytes: u64,
     last_opened: Option<Instant>,
 }
 
@@ -85,6 +90,7 @@ impl Lane {
         Ok(Self {
             peer,
             opener: Opener::new(),
+            hops: [const { None }; HopOpener::KEPT],
             held: HeldPackets::new(),
             jitter: JitterBuffer::new(now),
             decoder: Decoder::new()?,
@@ -103,6 +109,7 @@ impl Lane {
             replayed: 0,
             undecodable: 0,
             bytes: 0,
+            streamed_bytes: 0,
             last_opened: None,
         })
     }
@@ -121,6 +128,12 @@ impl Lane {
                 self.open(now, &inbound, &mut plaintext);
             }
         }
+    }
+
+    /// Takes in a seal of what comes by a stream; gives back the one that it takes the place of.
+    pub fn install_hop(&mut self, hop: Box<HopOpener>) -> Option<Box<HopOpener>> {
+        self.hops.rotate_right(1);
+        self.hops.first_mut().and_then(|newest| newest.replace(hop))
     }
 
     /// Puts the voice somewhere else in the room.
@@ -142,6 +155,30 @@ impl Lane {
     pub fn receive(&mut self, now: Instant, inbound: &InboundPacket, plaintext: &mut [u8; SealedPacket::CAPACITY]) {
         self.bytes += inbound.packet.as_slice().len() as u64;
         self.open(now, inbound, plaintext);
+    }
+
+    /// The same for a packet that came by a stream: under one more seal, which shows whose it is.
+    pub fn receive_streamed(
+        &mut self,
+        now: Instant,
+        inbound: &InboundPacket,
+        plaintext: &mut [u8; SealedPacket::CAPACITY],
+    ) {
+        let bytes = inbound.packet.as_slice().len() as u64;
+        self.bytes += bytes;
+        self.streamed_bytes += bytes;
+        let mut packet = SealedPacket::empty();
+        let mut replayed = false;
+        for hop in self.hops.iter_mut().flatten() {
+            match hop.open(&inbound.packet, &mut packet) {
+                Ok(()) => return self.open(now, &InboundPacket { packet, ..*inbound }, plaintext),
+                // Perhaps; or another seal's, which counts for itself.
+                Err(Refused::Replayed) => replayed = true,
+                Err(_) => {}
+            }
+        }
+        self.replayed += u64::from(replayed);
+        self.refused += u64::from(!replayed);
     }
 
     fn open(&mut self, now: Instant, inbound: &InboundPacket, plaintext: &mut [u8; SealedPacket::CAPACITY]) {
@@ -291,6 +328,7 @@ impl Lane {
             buffer_ms: self.jitter.buffer_ms(),
             queue_ms: self.jitter.queue_ms(),
             bytes: self.bytes,
+            streamed_bytes: self.streamed_bytes,
             last_opened: self.last_opened,
         }
     }

@@ -44,7 +44,8 @@ pub use engine::Engine;
 pub use redundancy::Protection;
 
 use device::{CardError, FileError};
-use resonance_protocol::media::{InboundPacket, KeyId, OpeningKey, SealedPacket, Sealer};
+use resonance_protocol::media::packet::AddressedPacket;
+use resonance_protocol::media::{HopOpener, HopSealer, InboundPacket, KeyId, OpeningKey, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use std::io;
@@ -68,8 +69,12 @@ pub struct MediaEnds {
     pub outbound: rtrb::Producer<SealedPacket>,
     /// Who is to be woken when one has gone there.
     pub outbound_thread: std::thread::Thread,
+    /// Where hop-sealed packets go.
+    pub outbound_streamed: rtrb::Producer<AddressedPacket>,
     /// Where sealed packets come from.
     pub inbound: rtrb::Consumer<InboundPacket>,
+    /// Where hop-sealed packets come from.
+    pub inbound_streamed: rtrb::Consumer<InboundPacket>,
 }
 
 /// What the app can ask for while sound flows. Positions are in the room; volumes in dB.
@@ -93,6 +98,27 @@ pub enum Control {
         peer: TransportId,
         /// The key.
         key: Box<OpeningKey>,
+    },
+    /// What goes to somebody by a stream is sealed with this from now on.
+    HopSealer {
+        /// To whom.
+        peer: TransportId,
+        /// The seal.
+        hop: Box<HopSealer>,
+    },
+    /// What comes from somebody by a stream may be sealed with this.
+    HopOpener {
+        /// From whom.
+        peer: TransportId,
+        /// The seal.
+        hop: Box<HopOpener>,
+    },
+    /// Whether somebody is sent each packet by a stream, too.
+    Stream {
+        /// Who.
+        peer: TransportId,
+        /// It is.
+        on: bool,
     },
     /// Somebody has left.
     RemoveLane {
@@ -170,6 +196,8 @@ pub struct Report {
     pub unsent: u64,
     /// Packets of peers without a lane.
     pub unknown_sender: u64,
+    /// When the ears last looked for packets.
+    pub listened: Option<Instant>,
     /// Every voice.
     pub lanes: Vec<LaneReport>,
 }
@@ -209,6 +237,8 @@ pub struct LaneReport {
     pub queue_ms: f32,
     /// Bytes of all its sealed packets.
     pub bytes: u64,
+    /// Those of them that came by a stream.
+    pub streamed_bytes: u64,
     /// When the last packet that opened arrived.
     pub last_opened: Option<Instant>,
 }

@@ -9,6 +9,7 @@ use super::format::{Block, FRAME};
 use super::uplink::Uplink;
 use super::voice::Voice;
 use super::{Control, Report, StartError, rings};
+use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{InboundPacket, SealedPacket};
 use resonance_protocol::peer::TransportId;
 use rtrb::{Consumer, Producer};
@@ -26,7 +27,9 @@ pub struct Party {
     processor: Voice,
     reference: Consumer<f32>,
     outbound: Consumer<SealedPacket>,
+    outbound_streamed: Consumer<AddressedPacket>,
     inbound: Producer<InboundPacket>,
+    inbound_streamed: Producer<InboundPacket>,
     taps: mpsc::Receiver<(TransportId, Consumer<f32>)>,
     voices: BTreeMap<TransportId, Consumer<f32>>,
 }
@@ -39,7 +42,15 @@ impl Party {
     pub fn new(voice: Voice) -> Result<Self, StartError> {
         let (outbound_in, outbound) = rings::outbound();
         let (inbound, inbound_out) = rings::inbound();
-        let ends = PipelineEnds { outbound: outbound_in, outbound_thread: None, inbound: inbound_out };
+        let (streamed_in, outbound_streamed) = rings::outbound_streamed();
+        let (inbound_streamed, streamed_out) = rings::inbound();
+        let ends = PipelineEnds {
+            outbound: outbound_in,
+            outbound_thread: None,
+            outbound_streamed: streamed_in,
+            inbound: inbound_out,
+            inbound_streamed: streamed_out,
+        };
         let (mut desk, uplink, downlink) = Desk::new(ends)?;
         let (sender, taps): (TapSender, _) = mpsc::channel();
         desk.set_taps(Some(sender));
@@ -52,7 +63,9 @@ impl Party {
             processor: voice,
             reference,
             outbound,
+            outbound_streamed,
             inbound,
+            inbound_streamed,
             taps,
             voices: BTreeMap::new(),
         })
@@ -79,6 +92,16 @@ impl Party {
     /// The next sealed packet for the others.
     pub fn sealed(&mut self) -> Option<SealedPacket> {
         self.outbound.pop().ok()
+    }
+
+    /// The next hop-sealed packet for one of the others.
+    pub fn hop_sealed(&mut self) -> Option<AddressedPacket> {
+        self.outbound_streamed.pop().ok()
+    }
+
+    /// Brings a hop-sealed packet in; false when more wait than is possible.
+    pub fn deliver_streamed(&mut self, packet: InboundPacket) -> bool {
+        self.inbound_streamed.push(packet).is_ok()
     }
 
     /// Brings a packet in; false when more wait than is possible.
@@ -108,5 +131,7 @@ impl Party {
     }
 }
 
+#[cfg(test)]
+mod streamed;
 #[cfg(test)]
 mod tests;

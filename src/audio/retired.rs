@@ -3,7 +3,7 @@
 use super::capture::MicReader;
 use super::lane::Lane;
 use super::playback::SpeakerWriter;
-use resonance_protocol::media::{OpeningKey, Sealer};
+use resonance_protocol::media::{HopOpener, HopSealer, OpeningKey, Sealer};
 use rtrb::Producer;
 
 /// Something to be freed by the engine.
@@ -14,6 +14,10 @@ pub enum Retired {
     Key(Box<OpeningKey>),
     /// An own sender key's sealer.
     Sealer(Box<Sealer>),
+    /// The seal of what went to a peer by a stream.
+    HopSealer(Box<HopSealer>),
+    /// The seal of what came from a peer by a stream.
+    HopOpener(Box<HopOpener>),
     /// The end of a voice's tap, or of the reference.
     Samples(Producer<f32>),
     /// The end of another microphone's ring.

@@ -7,7 +7,9 @@
 //! | reference | mono samples | 100 ms | downlink worker → voice stage | newest dropped | nothing to hear |
 //! | tap | mono samples | 500 ms | downlink worker → virtual card's files | cannot: the card that empties it is the clock | silence written |
 //! | outbound | sealed packets | 64 (640 ms) | uplink worker → network | newest dropped, counted | the pump parks |
+//! | outbound streamed | hop-sealed packets, one for each peer on a stream | 140 (7 people × 200 ms) | uplink worker → network | newest dropped, counted | the pump parks |
 //! | inbound | sealed packets | 512 (7 people × 730 ms) | network → downlink worker | newest dropped by the network | nothing to open |
+//! | inbound streamed | hop-sealed packets | 512 | network → downlink worker | newest dropped by the network | nothing to open |
 //! | uplink orders | [`UplinkOrder`] | 64 | engine → uplink worker | they wait at the desk | nothing to do |
 //! | downlink orders | [`DownlinkOrder`] | 256 | engine → downlink worker | they wait at the desk | nothing to do |
 //! | retired | [`Retired`] | 64 each worker | workers → engine | orders wait, since each may retire something | nothing to free |
@@ -21,6 +23,7 @@ use super::playback::{SpeakerReader, SpeakerWriter};
 use super::retired::Retired;
 use super::stats::{DownlinkStats, UplinkStats};
 use super::uplink::UplinkOrder;
+use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{InboundPacket, SealedPacket};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::thread::Thread;
@@ -35,6 +38,8 @@ pub const REFERENCE_SAMPLES: usize = 10 * FRAME;
 pub const TAP_SAMPLES: usize = 50 * FRAME;
 /// Sealed packets waiting for the network.
 pub const OUTBOUND_PACKETS: usize = 64;
+/// Hop-sealed packets waiting for the network, for all peers together.
+pub const OUTBOUND_STREAMED_PACKETS: usize = 140;
 /// Sealed packets waiting to be opened, of all peers together.
 pub const INBOUND_PACKETS: usize = 512;
 /// Orders from the engine to the uplink worker.
@@ -75,7 +80,13 @@ pub fn outbound() -> (Producer<SealedPacket>, Consumer<SealedPacket>) {
     RingBuffer::new(OUTBOUND_PACKETS)
 }
 
-/// Sealed packets from the network.
+/// Hop-sealed packets to the network.
+pub fn outbound_streamed() -> (Producer<AddressedPacket>, Consumer<AddressedPacket>) {
+    RingBuffer::new(OUTBOUND_STREAMED_PACKETS)
+}
+
+/// Sealed packets from the network; the same for hop-sealed ones, which come by a ring of their own: how a packet came says how it is
+/// sealed.
 pub fn inbound() -> (Producer<InboundPacket>, Consumer<InboundPacket>) {
     RingBuffer::new(INBOUND_PACKETS)
 }

@@ -51,13 +51,22 @@ pub struct DownlinkStats {
     pub unknown_sender: u64,
     /// Time spent working.
     pub busy: Duration,
+    /// When it last looked for packets.
+    pub listened: Option<Instant>,
     /// Every lane there is.
     pub lanes: [Option<LaneStats>; MAX_LANES],
 }
 
 impl Default for DownlinkStats {
     fn default() -> Self {
-        Self { level_db: SILENCE_DB, underruns: 0, unknown_sender: 0, busy: Duration::ZERO, lanes: [None; MAX_LANES] }
+        Self {
+            level_db: SILENCE_DB,
+            underruns: 0,
+            unknown_sender: 0,
+            busy: Duration::ZERO,
+            listened: None,
+            lanes: [None; MAX_LANES],
+        }
     }
 }
 
@@ -96,6 +105,8 @@ pub struct LaneStats {
     pub queue_ms: f32,
     /// Bytes of all sealed packets.
     pub bytes: u64,
+    /// Those of them that came by a stream.
+    pub streamed_bytes: u64,
     /// When the last packet that opened arrived.
     pub last_opened: Option<Instant>,
 }

@@ -1,14 +1,17 @@
-//! The own voice's way out, one frame at a time: orders, measure, mute, encode, seal, hand to the network.
+//! The own voice's way out, one frame at a time: orders, measure, mute, encode, seal (and seal again for each peer on a stream), hand to
+//! the network.
 
 use super::encoder::{Encoder, MAX_PACKET};
-use super::format::{Block, FRAME};
+use super::format::{Block, FRAME, MAX_LANES};
 use super::level::Meter;
 use super::libopus::OpusError;
 use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
-use resonance_protocol::media::{KeyId, SealedPacket, Sealer};
+use resonance_protocol::media::packet::AddressedPacket;
+use resonance_protocol::media::{HopSealer, KeyId, SealedPacket, Sealer};
+use resonance_protocol::peer::TransportId;
 use rtrb::{Consumer, Producer};
 use std::thread::Thread;
 use std::time::Instant;
@@ -21,8 +24,32 @@ pub enum UplinkOrder {
     Step(KeyId),
     /// Open or close the microphone.
     Microphone(Microphone),
+    /// What goes to somebody by a stream is sealed with this from now on.
+    Hop(TransportId, Box<HopSealer>),
+    /// Whether somebody is sent to by a stream.
+    Stream(TransportId, Stream),
+    /// Somebody has left.
+    Forget(TransportId),
     /// How many earlier frames go with each.
     Protection(Protection),
+}
+
+/// Whether a peer gets a copy of each packet by a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stream {
+    /// It does not.
+    #[default]
+    Off,
+    /// It does.
+    On,
+}
+
+/// What goes to one peer by a stream, if anything does.
+#[derive(Default)]
+struct Hop {
+    peer: Option<TransportId>,
+    sealer: Option<Box<HopSealer>>,
+    stream: Stream,
 }
 
 /// Whether the others hear this side.
@@ -45,6 +72,8 @@ pub struct UplinkEnds {
     pub outbound: Producer<SealedPacket>,
     /// Unparked after each packet; none where the caller takes packets itself.
     pub outbound_thread: Option<Thread>,
+    /// Hop-sealed copies to the network, for those who are on a stream.
+    pub streamed: Producer<AddressedPacket>,
     /// Snapshots to the engine.
     pub stats: Producer<UplinkStats>,
 }
@@ -55,6 +84,7 @@ pub struct Uplink {
     encoder: Encoder,
     redundancy: Redundancy,
     sealer: Option<Box<Sealer>>,
+    hops: [Hop; MAX_LANES],
     microphone: Microphone,
     microphone_before: Microphone,
     /// Number of the next frame's first sample; wraps.
@@ -76,6 +106,7 @@ impl Uplink {
             encoder: Encoder::new()?,
             redundancy: Redundancy::default(),
             sealer: None,
+            hops: Default::default(),
             microphone: Microphone::Open,
             microphone_before: Microphone::Open,
             timestamp: 0,
@@ -129,8 +160,41 @@ impl Uplink {
                     }
                 }
                 UplinkOrder::Microphone(microphone) => self.microphone = microphone,
+                UplinkOrder::Hop(peer, sealer) => {
+                    let left = match self.hop(peer) {
+                        Some(hop) => hop.sealer.replace(sealer),
+                        None => Some(sealer),
+                    };
+                    self.retire_hop(left);
+                }
+                UplinkOrder::Stream(peer, stream) => {
+                    if let Some(hop) = self.hop(peer) {
+                        hop.stream = stream;
+                    }
+                }
+                UplinkOrder::Forget(peer) => {
+                    if let Some(hop) = self.hops.iter_mut().find(|hop| hop.peer == Some(peer)) {
+                        let left = std::mem::take(hop).sealer;
+                        self.retire_hop(left);
+                    }
+                }
                 UplinkOrder::Protection(protection) => self.redundancy.protect(protection),
             }
+        }
+    }
+
+    /// This peer's place, or a free one.
+    fn hop(&mut self, peer: TransportId) -> Option<&mut Hop> {
+        let is = |wanted: Option<TransportId>| move |hop: &Hop| hop.peer == wanted;
+        let index = self.hops.iter().position(is(Some(peer))).or_else(|| self.hops.iter().position(is(None)))?;
+        let hop = self.hops.get_mut(index)?;
+        hop.peer = Some(peer);
+        Some(hop)
+    }
+
+    fn retire_hop(&mut self, sealer: Option<Box<HopSealer>>) {
+        if let Some(sealer) = sealer {
+            self.ends.retired.retire(Retired::HopSealer(sealer));
         }
     }
 
@@ -163,7 +227,12 @@ impl Uplink {
         let Some(sealer) = &mut self.sealer else { return };
         let mut packet = SealedPacket::empty();
         let sealed = written.and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
-        if sealed.is_none() || self.ends.outbound.push(packet).is_err() {
+        if sealed.is_none() {
+            self.stats.unsent += 1;
+            return;
+        }
+        self.stream(&packet);
+        if self.ends.outbound.push(packet).is_err() {
             self.stats.unsent += 1;
             return;
         }
@@ -171,6 +240,17 @@ impl Uplink {
         self.stats.bytes_sent += packet.as_slice().len() as u64;
         if let Some(thread) = &self.ends.outbound_thread {
             thread.unpark();
+        }
+    }
+
+    /// Seals the packet once more for each peer that gets it by a stream.
+    fn stream(&mut self, packet: &SealedPacket) {
+        for hop in self.hops.iter_mut().filter(|hop| hop.stream == Stream::On) {
+            let (Some(to), Some(sealer)) = (hop.peer, &mut hop.sealer) else { continue };
+            let mut copy = AddressedPacket { to, packet: SealedPacket::empty() };
+            if sealer.seal(packet, &mut copy.packet).is_err() || self.ends.streamed.push(copy).is_err() {
+                self.stats.unsent += 1;
+            }
         }
     }
 

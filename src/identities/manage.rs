@@ -39,8 +39,9 @@ pub fn create(store: &Store, name: &str, passphrase_file: Option<&Path>) -> Resu
 /// # Errors
 /// [`PromptError`].
 pub fn show(store: &Store, passphrase_file: Option<&Path>) -> Result<(), PromptError> {
-    let _lock = store.lock()?;
+    // Before there is a folder for the lock: looking leaves nothing behind.
     store.read()?;
+    let _lock = store.lock()?;
     let identity = store.open(&prompt::passphrase("Passphrase of your identity: ", passphrase_file)?)?;
     say(&format!("{}   {}\n{}", identity.name, identity.public().fingerprint(), store.file().display()));
     let mut contacts: Vec<(&IdentityPublic, &Contact)> = identity.contacts.iter().collect();

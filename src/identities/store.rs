@@ -44,6 +44,12 @@ pub enum StoreError {
          a new one.", .0.display()
     )]
     Damaged(PathBuf),
+    /// There was one that was damaged, and nothing has been done about it.
+    #[error(
+        "Your identity file was damaged and is set aside as {}. Bring a copy back with `resonance identity import FILE`, make a new \
+         one with `identity create`, or go without one: --ephemeral.", .0.display()
+    )]
+    WasDamaged(PathBuf),
     /// It does not open; it stays where it is.
     #[error("The identity cannot be opened: {0}.")]
     Closed(OpenError),
@@ -58,6 +64,8 @@ pub enum StoreError {
 }
 
 impl Store {
+    const DAMAGED: &str = "identity.damaged-";
+
     /// The identity in `data_dir`, or in the user's own data folder (XDG Base Directory Specification).
     ///
     /// # Errors
@@ -80,6 +88,15 @@ impl Store {
     /// Whether an identity is kept here.
     pub fn exists(&self) -> bool {
         self.file().symlink_metadata().is_ok()
+    }
+
+    /// What was set aside because it was damaged, the newest, while nothing has taken its place.
+    pub fn damaged(&self) -> Option<PathBuf> {
+        let entries = fs::read_dir(&self.folder).ok().filter(|_| !self.exists())?;
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let damaged =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(Self::DAMAGED));
+        paths.filter(damaged).max()
     }
 
     /// Makes sure that nobody else changes it meanwhile.
@@ -264,8 +281,12 @@ mod tests {
             asides.push(aside);
         }
         assert_ne!(asides[0], asides[1]);
+        assert_eq!(store.damaged().as_ref(), asides.iter().max());
         assert!(asides.iter().all(|aside| read_bounded(aside).is_ok_and(|kept| kept == bytes)));
-        assert_eq!(store.forget()?.len(), 2, "only forgetting removes them");
+        store.write(b"a new one")?;
+        assert_eq!(store.damaged(), None, "something has taken its place");
+        assert_eq!(store.forget()?.len(), 3, "only forgetting removes them");
+        assert_eq!(store.damaged(), None);
         Ok(())
     }
 

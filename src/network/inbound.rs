@@ -35,6 +35,11 @@ impl InboundSink {
         Self { ring: Arc::new(Mutex::new(ring)), dropped: Arc::default() }
     }
 
+    /// What one peer may send.
+    pub(super) fn allowance() -> TokenBucket {
+        TokenBucket::new(PACKET_BURST, PACKET_RATE, Instant::now())
+    }
+
     /// Packets dropped since the start: (because the ring was full, because they were unfit).
     pub(super) fn dropped(&self) -> (u64, u64) {
         (self.dropped.ring_full.load(Ordering::Relaxed), self.dropped.unfit.load(Ordering::Relaxed))
@@ -43,7 +48,7 @@ impl InboundSink {
     /// Passes on what `track` brings until it ends. `from` is the peer at the other end of the connection: nothing in
     /// the packet itself says who sent it.
     pub(super) async fn drain(self, track: Arc<dyn TrackRemote>, from: TransportId) {
-        let mut allowance = TokenBucket::new(PACKET_BURST, PACKET_RATE, Instant::now());
+        let mut allowance = Self::allowance();
         while let Some(event) = track.poll().await {
             match event {
                 TrackRemoteEvent::OnRtpPacket(packet) => self.take(&mut allowance, from, &packet),
@@ -54,10 +59,16 @@ impl InboundSink {
     }
 
     fn take(&self, allowance: &mut TokenBucket, from: TransportId, packet: &rtp::Packet) {
+        let negotiated = packet.header.payload_type == PAYLOAD_TYPE;
+        let sealed = if negotiated { SealedPacket::from_slice(&packet.payload) } else { None };
+        self.put(allowance, from, sealed);
+    }
+
+    /// Passes on a packet of `from`; `None`: one that does not fit.
+    pub(super) fn put(&self, allowance: &mut TokenBucket, from: TransportId, packet: Option<SealedPacket>) {
         let arrived = Instant::now();
-        let fit = packet.header.payload_type == PAYLOAD_TYPE && !packet.payload.is_empty() && allowance.take(arrived);
-        let sealed = if fit { SealedPacket::from_slice(&packet.payload) } else { None };
-        let Some(packet) = sealed else {
+        let fit = packet.filter(|packet| !packet.as_slice().is_empty() && allowance.take(arrived));
+        let Some(packet) = fit else {
             self.dropped.unfit.fetch_add(1, Ordering::Relaxed);
             return;
         };

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use resonance_protocol::media::packet::SealedPacket;
-use resonance_protocol::peer::TransportId;
+use resonance_protocol::media::packet::{AddressedPacket, SealedPacket};
 use rtc::rtp;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+
+use super::streams::Sinks;
 
 /// The one RTP payload type that is offered and accepted: Opus in nearly every implementation.
 pub(super) const PAYLOAD_TYPE: u8 = 111;
@@ -31,24 +32,32 @@ const FRESH_PACKETS: usize = 20;
 /// The thread looks by itself this often, in case a wake-up came between its last look and its sleep.
 const SAFETY_WAKE: Duration = Duration::from_millis(100);
 
-/// The tracks that are connected now, one for each peer.
+/// The tracks that are connected now: one for each peer, two while one takes the other's place.
 #[derive(Clone, Default)]
 pub(super) struct Outlets(Arc<Mutex<Vec<Outlet>>>);
 
-/// One peer's end of our voice.
-type Outlet = (TransportId, Arc<TrackLocalStaticRTP>);
+/// One connection's end of our voice.
+type Outlet = (Arc<TrackLocalStaticRTP>, Carrier);
+
+/// What carries a connection's packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// Its own socket.
+    Socket,
+    /// A TURN server: the crate leaves such a packet lying until its next wake-up (9 ms in the middle), unless it is asked to
+    /// write something else at once.
+    Turn,
+}
 
 impl Outlets {
-    /// From now on `peer` gets every packet through `track`.
-    pub(super) fn open(&self, peer: TransportId, track: Arc<TrackLocalStaticRTP>) {
-        let mut outlets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outlets.retain(|(other, _)| *other != peer);
-        outlets.push((peer, track));
+    /// From now on every packet goes through `track`.
+    pub(super) fn open(&self, track: Arc<TrackLocalStaticRTP>, carrier: Carrier) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((track, carrier));
     }
 
-    /// No more packets through `track`; a newer track of the same peer stays.
+    /// No more packets through `track`.
     pub(super) fn close(&self, track: &Arc<TrackLocalStaticRTP>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, open)| !Arc::ptr_eq(open, track));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(open, _)| !Arc::ptr_eq(open, track));
     }
 
     /// Gives `packet` to every track. A connection whose queue is full loses it: waiting would delay all others.
@@ -56,7 +65,13 @@ impl Outlets {
         let outlets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         outlets
             .iter()
-            .filter(|(_, track)| !matches!(track.write_rtp(packet.clone()).now_or_never(), Some(Ok(()))))
+            .filter(|(track, carrier)| {
+                let taken = matches!(track.write_rtp(packet.clone()).now_or_never(), Some(Ok(())));
+                if *carrier == Carrier::Turn {
+                    let _ = track.write_rtcp(Vec::new()).now_or_never();
+                }
+                !taken
+            })
             .count()
     }
 }
@@ -96,17 +111,23 @@ pub(super) struct MediaPump {
 }
 
 impl MediaPump {
-    /// Starts the thread, which drains `ring` into `outlets` under `ssrc`.
+    /// Starts the thread, which drains `ring` into `outlets` under `ssrc`, and `streamed` into `sinks`.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub(super) fn start(ring: rtrb::Consumer<SealedPacket>, outlets: Outlets, ssrc: u32) -> io::Result<Self> {
+    pub(super) fn start(
+        ring: rtrb::Consumer<SealedPacket>,
+        streamed: rtrb::Consumer<AddressedPacket>,
+        outlets: Outlets,
+        sinks: Sinks,
+        ssrc: u32,
+    ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let numbers = Packetizer { ssrc, sequence: rand::random(), timestamp: rand::random() };
-        let thread =
-            thread::Builder::new().name("media pump".into()).spawn(move || pump(ring, &outlets, numbers, &stopped))?;
+        let mut pump = Pump { ring, streamed, outlets, sinks, numbers };
+        let thread = thread::Builder::new().name("media pump".into()).spawn(move || pump.run(&stopped))?;
         let handle = thread.thread().clone();
         Ok(Self { stop, thread: Some(thread), handle })
     }
@@ -129,19 +150,32 @@ impl Drop for MediaPump {
     }
 }
 
-fn pump(mut ring: rtrb::Consumer<SealedPacket>, outlets: &Outlets, mut numbers: Packetizer, stop: &AtomicBool) {
-    let (mut sent, mut stale, mut refused) = (0_u64, 0_u64, 0_u64);
-    while !stop.load(Ordering::Acquire) {
-        let dropped = drop_stale(&mut ring);
-        numbers.skip(dropped as u16);
-        stale += dropped as u64;
-        while let Ok(sealed) = ring.pop() {
-            refused += outlets.send(&numbers.wrap(&sealed)) as u64;
-            sent += 1;
+struct Pump {
+    ring: rtrb::Consumer<SealedPacket>,
+    streamed: rtrb::Consumer<AddressedPacket>,
+    outlets: Outlets,
+    sinks: Sinks,
+    numbers: Packetizer,
+}
+
+impl Pump {
+    fn run(&mut self, stop: &AtomicBool) {
+        let (mut sent, mut stale, mut refused) = (0_u64, 0_u64, 0_u64);
+        while !stop.load(Ordering::Acquire) {
+            let dropped = drop_stale(&mut self.ring);
+            self.numbers.skip(dropped as u16);
+            stale += dropped as u64;
+            while let Ok(sealed) = self.ring.pop() {
+                refused += self.outlets.send(&self.numbers.wrap(&sealed)) as u64;
+                sent += 1;
+            }
+            while let Ok(packet) = self.streamed.pop() {
+                refused += u64::from(!self.sinks.send(packet));
+            }
+            thread::park_timeout(SAFETY_WAKE);
         }
-        thread::park_timeout(SAFETY_WAKE);
+        tracing::debug!(sent, stale, refused, "media pump stops");
     }
-    tracing::debug!(sent, stale, refused, "media pump stops");
 }
 
 /// Drops all but the newest [`FRESH_PACKETS`]; how many it dropped.

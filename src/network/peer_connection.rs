@@ -17,11 +17,14 @@ use webrtc::rtp_transceiver::RtpSender;
 use super::candidates::{self, DescriptionError, Loopback, MAX_REMOTE_CANDIDATES};
 use super::inbound::InboundSink;
 use super::media_pump::Outlets;
-use super::webrtc_setup::{self, Connection, Observer, Signals};
+use super::webrtc_setup::{self, Connection, Observer, Path, Signals};
 use super::{DescriptionKind, Event, Relay};
 
 /// How long a description may wait for candidates. Asking the interfaces takes about a millisecond.
 const GATHERING_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The same when servers were asked, too: what they say is trickled, since a slow one must not delay what needs none.
+const TRICKLE_AFTER: Duration = Duration::from_millis(20);
 
 /// How long the two sides may take to find a way to each other after the descriptions are exchanged.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
@@ -60,8 +63,19 @@ pub(super) struct Shared {
     pub(super) outlets: Outlets,
     /// The RTP source number of this process.
     pub(super) ssrc: u32,
-    /// Media goes through these only; `None`: any way that is found.
-    pub(super) only_relays: Option<Vec<Relay>>,
+    /// Which ways media may take.
+    pub(super) policy: Policy,
+    /// Servers that help it through.
+    pub(super) servers: Arc<[Relay]>,
+}
+
+/// Which ways media may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Any that is found.
+    AnyWay,
+    /// Through relays only, and nothing that leaves may carry an address of ours.
+    RelaysOnly,
 }
 
 /// Events of one connection, marked so that those of a connection that was replaced can be told apart.
@@ -88,17 +102,17 @@ enum MediaError {
     ClosedThere,
 }
 
-/// Starts the task. It ends when the returned sender is dropped or after it has reported `MediaDown`.
+/// Starts the task of the connection `generation`, for the negotiation `number`. It ends when the returned sender is dropped or after it has reported `MediaDown`.
 pub(super) fn spawn(
     peer: TransportId,
-    generation: u64,
+    (generation, number): (u64, u64),
     opening: Opening,
     loopback: Loopback,
     shared: Shared,
     events: MediaEvents,
 ) -> mpsc::Sender<Instruction> {
     let (sender, instructions) = mpsc::channel(INSTRUCTION_QUEUE);
-    let report = Report { peer, generation, events };
+    let report = Report { peer, generation, number, events };
     tokio::spawn(async move {
         if let Err(error) = run(&report, opening, loopback, &shared, instructions).await {
             tracing::debug!(%peer, %error, "media connection ended");
@@ -111,6 +125,7 @@ pub(super) fn spawn(
 struct Report {
     peer: TransportId,
     generation: u64,
+    number: u64,
     events: MediaEvents,
 }
 
@@ -130,14 +145,23 @@ async fn run(
 ) -> Result<(), MediaError> {
     let began = Instant::now();
     let (observer, mut signals) = Observer::new(report.peer, shared.inbound.clone());
-    let relayed_only = shared.only_relays.is_some();
-    if shared.only_relays.as_ref().is_some_and(Vec::is_empty) {
+    let relayed_only = shared.policy == Policy::RelaysOnly;
+    if relayed_only && shared.servers.is_empty() {
         return Err(MediaError::NoRelay);
     }
     let addresses = candidates::local_addresses(loopback);
     let Connection { peer_connection, track, voice } = webrtc_setup::connect(observer, addresses, shared).await?;
-    let mut media =
-        Media { connection: peer_connection, track, voice, report, began, up: false, early: Vec::new(), relayed_only };
+    let mut media = Media {
+        connection: peer_connection,
+        track,
+        voice,
+        report,
+        servers: &shared.servers,
+        began,
+        up: false,
+        early: Vec::new(),
+        relayed_only,
+    };
     let outcome = match media.describe(opening, &mut signals).await {
         Ok(deadline) => media.serve(deadline, &mut signals, &mut instructions, &shared.outlets).await,
         Err(error) => Err(error),
@@ -154,6 +178,7 @@ struct Media<'a> {
     track: Arc<TrackLocalStaticRTP>,
     voice: Arc<dyn RtpSender>,
     report: &'a Report,
+    servers: &'a [Relay],
     began: Instant,
     up: bool,
     /// Candidates that came before the description they belong to.
@@ -180,12 +205,13 @@ impl Media<'_> {
             }
         };
         // On time-out the description goes out with what there is; the rest is trickled.
-        let _ = timeout(GATHERING_PATIENCE, signals.gathered.wait_for(|complete| *complete)).await;
+        let patience_for_candidates = if self.servers.is_empty() { GATHERING_PATIENCE } else { TRICKLE_AFTER };
+        let _ = timeout(patience_for_candidates, signals.gathered.wait_for(|complete| *complete)).await;
         while signals.candidates.try_recv().is_ok() {}
         let description = self.connection.local_description().await.ok_or(MediaError::NoDescription)?;
         let peer = self.report.peer;
         let sdp = if self.relayed_only { candidates::relayed_only(&description.sdp) } else { description.sdp };
-        self.report.send(Event::LocalDescription { peer, kind, sdp }).await;
+        self.report.send(Event::LocalDescription { peer, kind, sdp, number: self.report.number }).await;
         Ok(tokio::time::Instant::now() + patience)
     }
 
@@ -281,10 +307,11 @@ impl Media<'_> {
         match state {
             RTCPeerConnectionState::Connected if !self.up => {
                 self.up = true;
-                outlets.open(peer, self.track.clone());
                 let path = self.path().await.unwrap_or_default();
+                let Path { route, carrier, .. } = path;
+                outlets.open(self.track.clone(), carrier);
                 let setup_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.report.send(Event::MediaUp { peer, local: path.local, remote: path.remote, setup_ms }).await;
+                self.report.send(Event::MediaUp { peer, route, setup_ms }).await;
             }
             RTCPeerConnectionState::Disconnected if self.up => {
                 // ICE keeps trying and may recover; until then packets would only queue up and arrive stale.
@@ -301,7 +328,7 @@ impl Media<'_> {
         Ok(())
     }
 
-    async fn path(&self) -> Option<webrtc_setup::Path> {
-        webrtc_setup::selected_path(&*self.connection, &*self.voice).await
+    async fn path(&self) -> Option<Path> {
+        webrtc_setup::selected_path(&*self.connection, &*self.voice, self.servers).await
     }
 }

@@ -1,11 +1,17 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
+mod dialling;
+mod meeting;
+mod servers;
+mod sound;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+pub(super) use meeting::Meeting;
+
 use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, request_response};
 use resonance_protocol::peer::{Address, TransportId};
@@ -13,14 +19,14 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::address_book::AddressBook;
-use super::candidates::Loopback;
 use super::deliveries::Deliveries;
-use super::limits::{EVENT_QUEUE, MAX_ADDRESSES_PER_PEER, MAX_PENDING_CONNECTIONS, STRANGER_PATIENCE};
+use super::limits::{EVENT_QUEUE, STRANGER_PATIENCE};
 use super::media::Media;
 use super::peer_connection::{Instruction, Opening, Shared};
 use super::signalling::{Acknowledgement, MAX_MESSAGE, PROTOCOL_FAMILY};
+use super::streams::Streams;
 use super::swarm::{Behaviour, BehaviourEvent, Settings};
-use super::{Command, Event, Undelivered, address};
+use super::{Command, Event, Undelivered, Via, address};
 
 /// How often what has expired is looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
@@ -32,19 +38,26 @@ const CLOSING_PATIENCE: Duration = Duration::from_millis(300);
 struct Connected {
     id: PeerId,
     since: Instant,
-    /// Its connections, and where each leads.
-    connections: HashMap<ConnectionId, Option<Address>>,
+    /// Its connections.
+    connections: HashMap<ConnectionId, Link>,
     /// The application knows of it. It is told only once the peer has said something on a connection: of several dials
     /// at once all but one are given up, and those may look established here for a moment.
     announced: bool,
-    /// It acknowledged a message of ours, or we one of its: it belongs to the session.
+    /// We acknowledged a message of its: it belongs to the session.
     member: bool,
+}
+
+/// One connection to a peer.
+struct Link {
+    /// Where it leads.
+    remote: Option<Address>,
+    since: Instant,
 }
 
 impl Connected {
     /// Met over a loopback address, so it runs on this machine.
     fn is_local(&self) -> bool {
-        self.connections.values().flatten().any(|remote| remote.ip.is_loopback())
+        self.connections.values().filter_map(|link| link.remote).any(|remote| remote.ip.is_loopback())
     }
 }
 
@@ -52,6 +65,8 @@ impl Connected {
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     settings: Settings,
+    meeting: Meeting,
+    servers: servers::Servers,
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<Event>,
     peers: HashMap<TransportId, Connected>,
@@ -60,6 +75,7 @@ pub(super) struct Task {
     dials: HashMap<ConnectionId, Option<TransportId>>,
     deliveries: Deliveries,
     media: Media,
+    streams: Streams,
     media_events: mpsc::Receiver<(TransportId, u64, Event)>,
 }
 
@@ -68,7 +84,9 @@ impl Task {
     pub(super) fn new(
         swarm: Swarm<Behaviour>,
         settings: Settings,
+        meeting: Meeting,
         shared: Shared,
+        streams: Streams,
         commands: mpsc::UnboundedReceiver<Command>,
         events: mpsc::Sender<Event>,
     ) -> Self {
@@ -77,6 +95,8 @@ impl Task {
         Self {
             swarm,
             settings,
+            meeting,
+            servers: servers::Servers::default(),
             commands,
             events,
             peers: HashMap::new(),
@@ -84,6 +104,7 @@ impl Task {
             dials: HashMap::new(),
             deliveries,
             media: Media::new(shared, media_sender),
+            streams,
             media_events,
         }
     }
@@ -100,11 +121,20 @@ impl Task {
                 },
                 event = self.swarm.select_next_some() => self.on_swarm_event(event).await,
                 Some((peer, generation, event)) = self.media_events.recv() => {
-                    if self.media.is_current(&peer, generation) {
+                    if let Some(event) = self.media.follow(peer, generation, event) {
                         self.emit(event).await;
                     }
                 }
-                _ = housekeeping.tick() => self.keep_house(Instant::now()),
+                ended = self.streams.next_end() => {
+                    if let Some(event) = ended {
+                        self.emit(event).await;
+                    }
+                }
+                _ = housekeeping.tick() => {
+                    let now = Instant::now();
+                    self.keep_house(now);
+                    self.ask_servers(now).await;
+                }
             }
         }
         self.close().await;
@@ -122,60 +152,23 @@ impl Task {
             Command::Send { to, bytes, id } => self.send(to, bytes, id).await,
             Command::Acknowledge { receipt } => self.acknowledge(receipt),
             Command::Refuse { receipt } => drop(self.deliveries.acknowledge(receipt)),
+            Command::Meet { own, keys, haste } => self.meet(own, keys, haste),
             Command::Disconnect { peer } => {
                 if let Some(id) = address::peer_id(&peer) {
                     // An error only says that there was no connection.
                     let _ = self.swarm.disconnect_peer_id(id);
                 }
             }
-            Command::OpenMedia { peer } => self.open_media(peer, Opening::Offer).await,
-            Command::AcceptOffer { peer, sdp } => self.open_media(peer, Opening::Answer(sdp)).await,
+            Command::Renew { peer, addresses } => self.dial_anew(peer, &addresses).await,
+            Command::OpenMedia { peer, number } => self.open_media(peer, number, Opening::Offer).await,
+            Command::AcceptOffer { peer, sdp, number } => self.open_media(peer, number, Opening::Answer(sdp)).await,
             Command::AcceptAnswer { peer, sdp } => self.media.instruct(&peer, Instruction::Answer(sdp)),
             Command::AddCandidate { peer, candidate, mid } => {
                 self.media.instruct(&peer, Instruction::Candidate { candidate, mid });
             }
-            Command::CloseMedia { peer } => self.media.close(&peer),
-        }
-    }
-
-    async fn dial(&mut self, peer: Option<TransportId>, addresses: &[Address]) {
-        let dialable = |address: &&Address| self.settings.only.as_ref().is_none_or(|only| only.contains(address));
-        let mut multiaddrs: Vec<Multiaddr> = addresses.iter().filter(dialable).map(address::multiaddr).collect();
-        multiaddrs.truncate(MAX_ADDRESSES_PER_PEER);
-        let Some(transport_id) = peer else {
-            for multiaddr in multiaddrs {
-                let options = DialOpts::unknown_peer_id().address(multiaddr).build();
-                self.start_dial(None, options).await;
-            }
-            return;
-        };
-        if self.peers.contains_key(&transport_id) {
-            return;
-        }
-        let Some(id) = address::peer_id(&transport_id) else {
-            let reason = "its name is not a valid key".into();
-            return self.emit(Event::DialFailed { peer, reason }).await;
-        };
-        for multiaddr in multiaddrs {
-            self.addresses.remember(id, multiaddr);
-        }
-        let known = self.addresses.addresses(&id).cloned().collect();
-        // Always: a dial of stale addresses that is still waiting must not keep fresh ones from being tried.
-        let options = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(known).build();
-        self.start_dial(peer, options).await;
-    }
-
-    async fn start_dial(&mut self, peer: Option<TransportId>, options: DialOpts) {
-        let connection = options.connection_id();
-        if self.dials.len() >= MAX_PENDING_CONNECTIONS as usize {
-            let reason = "too many connections are being set up".into();
-            return self.emit(Event::DialFailed { peer, reason }).await;
-        }
-        match self.swarm.dial(options) {
-            Ok(()) => {
-                self.dials.insert(connection, peer);
-            }
-            Err(error) => self.emit(Event::DialFailed { peer, reason: explain(&error) }).await,
+            Command::Servers { servers } => self.set_servers(servers).await,
+            Command::Stream { peer, on } => self.want_stream(peer, on).await,
+            Command::CloseMedia { peer } => self.close_media(&peer),
         }
     }
 
@@ -207,33 +200,38 @@ impl Task {
     }
 
     fn is_member(&mut self, peer: &TransportId) {
-        if let Some(connected) = self.peers.get_mut(peer) {
-            connected.member = true;
-        }
-    }
-
-    async fn open_media(&mut self, peer: TransportId, opening: Opening) {
-        let local = self.peers.get(&peer).is_some_and(Connected::is_local);
-        let loopback = if local { Loopback::Offer } else { Loopback::LastResort };
-        if let Some(refusal) = self.media.open(peer, opening, loopback) {
-            self.emit(refusal).await;
+        if let Some(connected) = self.peers.get_mut(peer)
+            && !std::mem::replace(&mut connected.member, true)
+        {
+            let id = connected.id;
+            self.node_proved(id);
         }
     }
 
     async fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                let compact = address::compact(&address).map(|(_, compact)| compact);
-                self.emit(Event::Listening { address: address.to_string(), compact }).await;
+                self.listens(&address).await;
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                if let Some((_, compact)) = address::compact(&address) {
+                    self.emit(Event::NotListening { compact }).await;
+                }
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.dials.remove(&connection_id);
-                self.on_connected(peer_id, connection_id, &endpoint);
+                let asked_for = self.node_connected(peer_id, connection_id, &endpoint);
+                self.on_connected(peer_id, connection_id, &endpoint, asked_for);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                self.node_disconnected(peer_id, connection_id);
                 self.on_disconnected(peer_id, connection_id, num_established).await;
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+            SwarmEvent::ExternalAddrConfirmed { address } => self.is_reached_at(address).await,
+            SwarmEvent::ExternalAddrExpired { .. } => self.is_reached_no_more(),
+            SwarmEvent::ListenerClosed { listener_id, .. } => self.listens_no_more(listener_id),
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                self.node_not_reached(peer_id);
                 let Some(peer) = self.dials.remove(&connection_id) else { return };
                 let reason = explain(&error);
                 tracing::debug!(?peer, reason, "dial failed");
@@ -246,10 +244,12 @@ impl Task {
         }
     }
 
-    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint, asked_for: bool) {
         let Some(peer) = address::transport_id(&id) else {
-            // No member has such a name. An error only says that it left by itself.
-            let _ = self.swarm.disconnect_peer_id(id);
+            if !asked_for {
+                // No member has such a name. An error only says that it left by itself.
+                let _ = self.swarm.disconnect_peer_id(id);
+            }
             return;
         };
         let remote = address::compact(endpoint.get_remote_address()).map(|(_, compact)| compact);
@@ -258,15 +258,27 @@ impl Task {
         }
         let new =
             || Connected { id, since: Instant::now(), connections: HashMap::new(), announced: false, member: false };
-        self.peers.entry(peer).or_insert_with(new).connections.insert(connection, remote);
+        self.peers
+            .entry(peer)
+            .or_insert_with(new)
+            .connections
+            .insert(connection, Link { remote, since: Instant::now() });
     }
 
     /// The peer has spoken on this connection.
     async fn announce(&mut self, peer: TransportId, connection: ConnectionId) {
-        let Some(connected) = self.peers.get_mut(&peer).filter(|connected| !connected.announced) else { return };
+        let Some(connected) = self.peers.get_mut(&peer) else { return };
+        if connected.announced {
+            return self.replace_older(peer, connection).await;
+        }
         connected.announced = true;
-        let remote = connected.connections.get(&connection).copied().flatten();
+        let id = connected.id;
+        let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
+        self.open_streams();
+        if self.was_found(&id) {
+            self.tell_found(peer).await;
+        }
         self.emit(Event::Connected { peer, remote }).await;
     }
 
@@ -275,12 +287,18 @@ impl Task {
         if let Some(connected) = self.peers.get_mut(&peer) {
             connected.connections.remove(&connection);
         }
+        if let Some(event) = self.streams.left(peer, connection) {
+            self.emit(event).await;
+        }
         if left > 0 {
+            self.open_streams();
             return;
         }
         self.deliveries.forget(&peer);
+        self.streams.forget(&peer);
         if self.peers.remove(&peer).is_some_and(|connected| connected.announced) {
             tracing::debug!(%peer, "disconnected");
+            self.look_again();
             self.emit(Event::Disconnected { peer }).await;
         }
     }
@@ -294,13 +312,18 @@ impl Task {
             BehaviourEvent::Ping(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
                 self.swarm.close_connection(connection);
             }
+            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(rtt) }) => {
+                self.on_measured(peer, connection, rtt).await;
+            }
+            BehaviourEvent::Streams(event) => self.on_stream_event(event).await,
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_discovered(found).await,
             BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
                 for (id, address) in gone {
                     self.addresses.forget(&id, &without_peer(address));
                 }
             }
-            _ => {}
+            BehaviourEvent::Offers(event) => self.on_offer(event).await,
+            event => self.on_meeting_event(event).await,
         }
     }
 
@@ -315,16 +338,23 @@ impl Task {
         }
         for peer in announced {
             tracing::debug!(%peer, "found on the local network");
-            self.emit(Event::Discovered { peer }).await;
+            self.emit(Event::Discovered { peer, via: Via::Mdns }).await;
         }
     }
 
     async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let useful = self.node_identified(id, info);
+        self.dial_awaited().await;
+        self.ask_servers(Instant::now()).await;
         let Some(peer) = address::transport_id(&id) else { return };
-        if self.peers.get(&peer).is_none_or(|connected| connected.announced) {
-            return;
+        let Some(connected) = self.peers.get(&peer) else { return };
+        if connected.announced {
+            return self.replace_older(peer, connection).await;
         }
         if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
+            if useful {
+                return;
+            }
             tracing::debug!(%peer, "not a resonance peer");
             // An error only says that it left by itself.
             let _ = self.swarm.disconnect_peer_id(id);
@@ -350,9 +380,7 @@ impl Task {
                 received
             }
             Signalling::Message { peer, message: Message::Response { request_id, .. }, .. } => {
-                if let Some(peer) = address::transport_id(&peer) {
-                    self.is_member(&peer);
-                }
+                tracing::trace!(%peer, "acknowledged");
                 self.deliveries.answered(&request_id)
             }
             Signalling::OutboundFailure { request_id, error, .. } => self.deliveries.failed(&request_id, &error),
@@ -366,22 +394,27 @@ impl Task {
     /// Shows out strangers, who would otherwise use up the connections there may be.
     fn keep_house(&mut self, now: Instant) {
         self.deliveries.expire(now);
+        self.open_streams();
         let strangers: Vec<PeerId> = self
             .peers
             .values()
-            .filter(|peer| !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE)
+            .filter(|peer| {
+                peer.announced && !peer.member && now.saturating_duration_since(peer.since) > STRANGER_PATIENCE
+            })
             .map(|peer| peer.id)
             .collect();
         for id in strangers {
             // An error only says that it left by itself.
             let _ = self.swarm.disconnect_peer_id(id);
         }
+        self.tend_meeting(now);
     }
 
     async fn close(&mut self) {
         let (ring_full, unfit) = self.media.dropped();
         tracing::debug!(ring_full, unfit, "closing the network");
         self.media.close_all();
+        self.streams.close_all();
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for id in connected {
             // An error only says that it left by itself.

@@ -24,10 +24,10 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::RtpSender;
 
-use super::Relay;
 use super::inbound::InboundSink;
-use super::media_pump::{CLOCK_RATE, PAYLOAD_TYPE};
-use super::peer_connection::Shared;
+use super::media_pump::{CLOCK_RATE, Carrier, PAYLOAD_TYPE};
+use super::peer_connection::{Policy, Shared};
+use super::{Relay, Route, Way};
 
 /// Time between connectivity checks. The default of 200 ms makes the set-up eight times as slow on a fast network.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -40,6 +40,10 @@ const DISCONNECTED_AFTER: Duration = Duration::from_secs(4);
 
 /// Further silence after which ICE gives up: longer than most outages of a home connection.
 const FAILED_AFTER: Duration = Duration::from_secs(20);
+
+/// How long a direct way is waited for when one through a relay is there already: holes in two routers take a few tries, and meanwhile
+/// sound goes by a stream.
+const RELAY_PATIENCE: Duration = Duration::from_millis(1_200);
 
 /// Time between consent checks, which also measure the round-trip time.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -133,7 +137,7 @@ pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, shar
         RtpCodecKind::Audio,
     )?;
     let connection = PeerConnectionBuilder::new()
-        .with_configuration(configuration(shared.only_relays.as_deref()))
+        .with_configuration(configuration(shared.policy, &shared.servers))
         .with_media_engine(media)
         .with_setting_engine(settings())
         // No interceptors: loss is answered by redundancy under the seal, and reports travel as sealed signals.
@@ -147,17 +151,26 @@ pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, shar
     Ok(Connection { peer_connection: Arc::new(connection), track, voice })
 }
 
-fn configuration(only_relays: Option<&[Relay]>) -> RTCConfiguration {
-    let Some(relays) = only_relays else { return RTCConfigurationBuilder::new().build() };
-    let server = |relay: &Relay| RTCIceServer {
-        urls: vec![relay.url.clone()],
-        username: relay.username.clone(),
-        credential: relay.credential.to_string(),
+fn configuration(policy: Policy, servers: &[Relay]) -> RTCConfiguration {
+    let transports = match policy {
+        Policy::AnyWay => RTCIceTransportPolicy::All,
+        Policy::RelaysOnly => RTCIceTransportPolicy::Relay,
     };
     RTCConfigurationBuilder::new()
-        .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
-        .with_ice_servers(relays.iter().map(server).collect())
+        .with_ice_transport_policy(transports)
+        .with_ice_servers(servers.iter().map(server).collect())
         .build()
+}
+
+/// Each server both tells us our address as it sees it (STUN) and relays (TURN).
+fn server(relay: &Relay) -> RTCIceServer {
+    let place = relay.url.strip_prefix("turn:").unwrap_or(&relay.url);
+    let stun = format!("stun:{}", place.split('?').next().unwrap_or(place));
+    RTCIceServer {
+        urls: vec![stun, relay.url.clone()],
+        username: relay.username.clone(),
+        credential: relay.credential.to_string(),
+    }
 }
 
 fn settings() -> SettingEngine {
@@ -167,7 +180,7 @@ fn settings() -> SettingEngine {
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_relay_acceptance_min_wait(Some(Duration::from_millis(300)))
+        .with_relay_acceptance_min_wait(Some(RELAY_PATIENCE))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_network_types(vec![NetworkType::Udp4, NetworkType::Udp6])
         .with_srtp_replay_protection_window(REPLAY_WINDOW)
@@ -191,33 +204,59 @@ fn voice(ssrc: u32) -> MediaStreamTrack {
 /// The way that media takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
-    /// Type of our candidate (RFC 8445 §5.1.1): `host`, `srflx`, `prflx`, `relay`, or `unknown`.
-    pub(super) local: &'static str,
-    /// Type of theirs.
-    pub(super) remote: &'static str,
+    /// Who is between, and the candidates.
+    pub(super) route: Route,
+    /// What carries our packets.
+    pub(super) carrier: Carrier,
     /// Round-trip time of the newest consent check, in ms; `None` before the first.
     pub(super) rtt_ms: Option<f32>,
 }
 
 impl Default for Path {
     fn default() -> Self {
-        Self { local: "unknown", remote: "unknown", rtt_ms: None }
+        let route = Route { way: Way::Direct, local: "unknown", remote: "unknown" };
+        Self { route, carrier: Carrier::Socket, rtt_ms: None }
     }
 }
 
-/// The way that `connection` has chosen; `None` while there is none. `voice` is its sender of our track.
-pub(super) async fn selected_path(connection: &dyn PeerConnection, voice: &dyn RtpSender) -> Option<Path> {
+/// The way that `connection` has chosen; `None` while there is none. `voice` is its sender of our track, `servers` are those
+/// that it was begun with.
+pub(super) async fn selected_path(
+    connection: &dyn PeerConnection,
+    voice: &dyn RtpSender,
+    servers: &[Relay],
+) -> Option<Path> {
     let ice = voice.transport().await.ok()??.ice_transport();
     let pair = ice.get_selected_candidate_pair().await.ok()??;
     // Only the report knows the round-trip time, and it does not list candidates that came within descriptions.
     let report = connection.get_stats(Instant::now(), StatsSelector::None).await;
     let selected = &report.transport()?.selected_candidate_pair_id;
     let measured = report.candidate_pairs().find(|pair| pair.stats.id == *selected && pair.responses_received > 0);
+    let (local, remote) = (pair.local(), pair.remote());
+    let relayed = |kind: RTCIceCandidateType| kind == RTCIceCandidateType::Relay;
+    let relays = [local, remote].into_iter().filter(|candidate| relayed(candidate.typ));
+    let ways = relays.map(|candidate| way_through(&candidate.address, servers));
     Some(Path {
-        local: name_of(pair.local().typ),
-        remote: name_of(pair.remote().typ),
+        route: Route {
+            way: ways.reduce(|one, other| if one == other { one } else { Way::Relayed }).unwrap_or(Way::Direct),
+            local: name_of(local.typ),
+            remote: name_of(remote.typ),
+        },
+        carrier: if relayed(local.typ) { Carrier::Turn } else { Carrier::Socket },
         rtt_ms: measured.map(|pair| (pair.current_round_trip_time * 1_000.0) as f32),
     })
+}
+
+/// Who relays from this address: a server relays from the address that it is asked at.
+fn way_through(address: &str, servers: &[Relay]) -> Way {
+    let at = |relay: &&Relay| {
+        let place = relay.url.strip_prefix("turn:").unwrap_or(&relay.url);
+        place
+            .strip_prefix(address)
+            .or_else(|| place.strip_prefix(&format!("[{address}]")))
+            .is_some_and(|rest| rest.starts_with(':'))
+    };
+    servers.iter().find(at).map_or(Way::Relayed, |relay| relay.way)
 }
 
 fn name_of(kind: RTCIceCandidateType) -> &'static str {
@@ -227,5 +266,23 @@ fn name_of(kind: RTCIceCandidateType) -> &'static str {
         RTCIceCandidateType::Prflx => "prflx",
         RTCIceCandidateType::Relay => "relay",
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_asked_both_ways_and_names_the_way_through_it() {
+        let relay =
+            |url: &str, way| Relay { url: url.into(), username: "u".into(), credential: "c".to_owned().into(), way };
+        let servers =
+            [relay("turn:192.0.2.1:3478?transport=udp", Way::Member), relay("turn:[2001:db8::1]:3478", Way::Member)];
+        assert_eq!(server(&servers[0]).urls, ["stun:192.0.2.1:3478", "turn:192.0.2.1:3478?transport=udp"]);
+        assert_eq!(server(&servers[1]).urls, ["stun:[2001:db8::1]:3478", "turn:[2001:db8::1]:3478"]);
+        assert_eq!(way_through("192.0.2.1", &servers), Way::Member);
+        assert_eq!(way_through("2001:db8::1", &servers), Way::Member);
+        assert_eq!(way_through("192.0.2.10", &servers), Way::Relayed, "of the other side's");
     }
 }

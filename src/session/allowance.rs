@@ -1,8 +1,7 @@
 //! How many handshakes others may begin with us: each costs us an ML-KEM encapsulation, Diffie–Hellman and a signature.
 
-use crate::token_bucket::TokenBucket;
+use crate::token_bucket::{Buckets, network};
 use resonance_protocol::peer::TransportId;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -18,34 +17,24 @@ const ADDRESS_RATE: f64 = 2.0;
 const MAX_BUCKETS: usize = 128;
 
 /// Token buckets of the peers and of the addresses that they were directly seen at.
-#[derive(Default)]
 pub struct Allowance {
-    peers: BTreeMap<TransportId, TokenBucket>,
-    addresses: BTreeMap<IpAddr, TokenBucket>,
+    peers: Buckets<TransportId>,
+    addresses: Buckets<IpAddr>,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            peers: Buckets::new(PEER_BURST, PEER_RATE, MAX_BUCKETS),
+            addresses: Buckets::new(ADDRESS_BURST, ADDRESS_RATE, MAX_BUCKETS),
+        }
+    }
 }
 
 impl Allowance {
     /// A peer begins a handshake; `false` when it must wait. `address` is where it was seen, unless something stands between.
     pub fn take(&mut self, now: Instant, peer: TransportId, address: Option<IpAddr>) -> bool {
-        take(&mut self.peers, now, peer, PEER_BURST, PEER_RATE)
-            && address.is_none_or(|ip| take(&mut self.addresses, now, network(ip), ADDRESS_BURST, ADDRESS_RATE))
-    }
-}
-
-fn take<K: Ord + Copy>(buckets: &mut BTreeMap<K, TokenBucket>, now: Instant, key: K, size: f64, rate: f64) -> bool {
-    if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
-        // The fullest is the one whose loss allows least.
-        let fullest = buckets.iter().max_by(|a, b| a.1.tokens(now).total_cmp(&b.1.tokens(now))).map(|(key, _)| *key);
-        fullest.map(|key| buckets.remove(&key));
-    }
-    buckets.entry(key).or_insert_with(|| TokenBucket::new(size, rate, now)).take(now)
-}
-
-/// Whoever has one IPv6 address has its /64.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
-        v4 => v4,
+        self.peers.take(now, peer) && address.is_none_or(|ip| self.addresses.take(now, network(ip)))
     }
 }
 

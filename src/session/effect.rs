@@ -3,7 +3,7 @@
 use super::notice::Notice;
 use super::protection::Degree;
 use resonance_protocol::contacts::ContactBook;
-use resonance_protocol::media::{KeyId, OpeningKey, Sealer};
+use resonance_protocol::media::{HopOpener, HopSealer, KeyId, OpeningKey, Sealer};
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::position::Position;
 
@@ -29,16 +29,39 @@ pub enum Effect {
     Acknowledge(u64),
     /// Give the sender of a message no answer at all.
     Refuse(u64),
+    /// Be found under `own` in the distributed hash table, and look for others under `keys`.
+    Meet {
+        /// This hour's key.
+        own: [u8; 32],
+        /// This hour's, the last one's and the next one's: clocks differ.
+        keys: Vec<[u8; 32]>,
+        /// We know nobody yet and want to be let in.
+        seeking: bool,
+    },
     /// Drop the transport connections.
     Disconnect(TransportId),
-    /// Start a media connection by making an offer.
-    OpenMedia(TransportId),
-    /// Start a media connection by answering this offer.
+    /// Connect to a peer anew, in place of connections that may be dead.
+    Renew {
+        /// Whom.
+        peer: TransportId,
+        /// Where, besides where it was before.
+        addresses: Vec<Address>,
+    },
+    /// Start a media connection by making an offer, beside the one there may be.
+    OpenMedia {
+        /// With whom.
+        peer: TransportId,
+        /// Of the negotiation.
+        number: u64,
+    },
+    /// Start a media connection by answering this offer, beside the one there may be.
     AcceptOffer {
         /// Whose.
         peer: TransportId,
         /// SDP text.
         sdp: String,
+        /// Of the negotiation.
+        number: u64,
     },
     /// The answer to our offer.
     AcceptAnswer {
@@ -56,7 +79,14 @@ pub enum Effect {
         /// Media section's identification.
         mid: String,
     },
-    /// End a media connection.
+    /// Keep a sealed stream to a peer open, or no more.
+    Stream {
+        /// To whom.
+        peer: TransportId,
+        /// Open.
+        on: bool,
+    },
+    /// End all media to a peer.
     CloseMedia(TransportId),
     /// Something for the audio room.
     Audio(AudioEffect),
@@ -82,6 +112,27 @@ pub enum AudioEffect {
         peer: TransportId,
         /// One generation's key.
         key: Box<OpeningKey>,
+    },
+    /// Seal for somebody's stream with this from now on.
+    HopSealer {
+        /// For whom.
+        peer: TransportId,
+        /// The seal.
+        hop: Box<HopSealer>,
+    },
+    /// What comes by somebody's stream can be opened with this, too.
+    HopOpener {
+        /// Whose.
+        peer: TransportId,
+        /// The seal.
+        hop: Box<HopOpener>,
+    },
+    /// Seal every packet for somebody's stream, too, or no more.
+    Stream {
+        /// For whom.
+        peer: TransportId,
+        /// Seal.
+        on: bool,
     },
     /// Nothing more will come from somebody.
     RemoveLane(TransportId),

@@ -1,5 +1,6 @@
 //! What can happen to a session: everything comes in through these.
 
+use super::path::Route;
 use crate::command::Command;
 use resonance_protocol::peer::{Address, TransportId};
 use std::time::Instant;
@@ -8,8 +9,15 @@ use std::time::Instant;
 pub enum Event {
     /// We can be reached here.
     Listening(Address),
-    /// Somebody on this network speaks libp2p; whether it belongs to this session the handshake will tell.
-    Discovered(TransportId),
+    /// Everybody reaches us here, at a router's address or through a helper.
+    Reached(Address),
+    /// Somebody was found; whether it belongs to this session the handshake will tell.
+    Discovered {
+        /// Who.
+        peer: TransportId,
+        /// Where: `mdns` on this network, `dht` in the distributed hash table.
+        via: &'static str,
+    },
     /// The local network cannot be searched; says why.
     DiscoveryFailed(String),
     /// A transport connection stands.
@@ -58,6 +66,8 @@ pub enum Event {
         kind: Description,
         /// SDP text.
         sdp: String,
+        /// Of the negotiation.
+        number: u64,
     },
     /// A way to reach our media socket.
     Candidate {
@@ -72,10 +82,8 @@ pub enum Event {
     MediaUp {
         /// With whom.
         peer: TransportId,
-        /// Our candidate's type.
-        local: &'static str,
-        /// Its candidate's type.
-        remote: &'static str,
+        /// The way it takes.
+        route: Route,
         /// From the start of the negotiation.
         setup_ms: u64,
     },
@@ -86,6 +94,21 @@ pub enum Event {
         /// In words.
         reason: String,
     },
+    /// Packets can be sent by a sealed stream.
+    StreamUp {
+        /// To whom.
+        peer: TransportId,
+        /// The way it takes.
+        route: Route,
+    },
+    /// They cannot any more.
+    StreamDown(TransportId),
+    /// Another transport connection has taken the place of those to a peer.
+    Renewed(TransportId),
+    /// We cannot be reached there any more.
+    NotListening(Address),
+    /// Servers that help sound through have become known.
+    ServersKnown,
     /// The media path was measured.
     MediaRtt {
         /// With whom.
@@ -154,6 +177,8 @@ pub struct AudioReport {
     pub spatial_engine: &'static str,
     /// Sealed bytes handed to the network.
     pub bytes_sent: u64,
+    /// When the ears last looked for packets.
+    pub listened: Option<Instant>,
     /// One for each peer that has a lane.
     pub lanes: Vec<LaneReport>,
 }
@@ -185,6 +210,8 @@ pub struct LaneReport {
     pub queue_ms: f32,
     /// Sealed bytes that came in.
     pub bytes: u64,
+    /// Those of them that came by the stream.
+    pub streamed_bytes: u64,
     /// When the last packet was opened.
     pub last_opened: Option<Instant>,
 }

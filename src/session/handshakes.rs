@@ -6,7 +6,7 @@ use super::notice::Notice;
 use super::peer::{Attempt, Door, Entrance, Peer, Side, Stage};
 use super::{Entry, JOIN_PATIENCE, MAX_PEERS, Session};
 use rand::CryptoRng;
-use resonance_protocol::handshake::{Established, Initiator, LocalPeer, Responder};
+use resonance_protocol::handshake::{Established, Initiator, LocalPeer, Responder, initiates};
 use resonance_protocol::message::MessageKind;
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::signal::Signal;
@@ -21,6 +21,9 @@ const MAX_ATTEMPTS: usize = 16;
 /// First messages that may go unanswered before a peer is taken to be of another session.
 const MAX_REFUSALS: u32 = 2;
 
+/// Handshakes that may fail with somebody found in the distributed hash table, where anybody can be found.
+const MAX_FAILURES_OF_FOUND: u32 = 2;
+
 impl<R: CryptoRng> Session<R> {
     /// Dials whom the entry names.
     pub(super) fn begin(&mut self, now: Instant) {
@@ -31,6 +34,7 @@ impl<R: CryptoRng> Session<R> {
             Entry::Lan(room) => self.notice(Notice::Created { link: None, room: Some(room.clone()) }),
             Entry::Join(link) => dials.push((Some(link.host), link.hints.clone())),
         }
+        self.meet(now);
         for (peer, addresses) in dials {
             match peer {
                 Some(id) if id != self.me => {
@@ -68,12 +72,19 @@ impl<R: CryptoRng> Session<R> {
         self.peers.get_mut(&id).is_some_and(|peer| peer.learn(addresses))
     }
 
-    pub(super) fn discovered(&mut self, now: Instant, id: TransportId) {
-        if self.want(now, id, "mdns") {
+    pub(super) fn discovered(&mut self, now: Instant, id: TransportId, via: &'static str) {
+        if self.want(now, id, via) {
             match self.peers.get(&id) {
                 Some(peer) if peer.connected => self.initiate(now, id),
                 _ => self.do_this(Effect::Dial { peer: Some(id), addresses: Vec::new() }),
             }
+            return;
+        }
+        // The host was wanted all along; now it is known where it is, by other means than its link's hints.
+        let nowhere = |peer: &&mut Peer| peer.via == "hint" && !peer.connected && peer.member.is_none();
+        if let Some(peer) = self.peers.get_mut(&id).filter(nowhere) {
+            peer.via = via;
+            self.notice(Notice::PeerFound { peer: id.short(), via });
         }
     }
 
@@ -94,6 +105,7 @@ impl<R: CryptoRng> Session<R> {
         if let Some(member) = peer.member.as_deref_mut() {
             // What was sent while the connection was gone may be lost.
             member.resend_at = Some(now);
+            self.renewed(now, id);
             return;
         }
         let wanted = peer.wanted && peer.door.is_none();
@@ -174,7 +186,7 @@ impl<R: CryptoRng> Session<R> {
         let ours_goes_on = attempt.is_some_and(|attempt| {
             matches!(attempt.stage, Stage::Initiating { .. } | Stage::Confirming { initiated: true, .. })
         });
-        if (ours_goes_on && self.me < from) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
+        if (ours_goes_on && initiates(&self.me, &from)) || (attempt.is_none() && attempts >= MAX_ATTEMPTS) {
             return None;
         }
         let seen_at = self.peers.get(&from)?.seen_at;
@@ -197,7 +209,7 @@ impl<R: CryptoRng> Session<R> {
         let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Initiating { .. }))?;
         let Stage::Initiating { initiator, .. } = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
-        match initiator.finish(&local, message, &mut self.rng) {
+        match initiator.finish(now, &local, message, &mut self.rng) {
             Ok((message3, established)) => {
                 let message3 = self.post(from, message3);
                 let established = Box::new(established);
@@ -216,7 +228,7 @@ impl<R: CryptoRng> Session<R> {
         let attempt = peer.attempt.take_if(|attempt| matches!(attempt.stage, Stage::Responding(_)))?;
         let Stage::Responding(responder) = attempt.stage else { return None };
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
-        let established = Box::new(responder.finish(&local, message).ok()?);
+        let established = Box::new(responder.finish(now, &local, message).ok()?);
         self.set_attempt(now, from, Stage::confirming(established, None));
         self.greet(now, from);
         Some(())
@@ -336,9 +348,11 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn attempt_failed(&mut self, now: Instant, id: TransportId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.attempt = None;
-            peer.back_off(now);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.attempt = None;
+        peer.back_off(now);
+        if peer.via == "dht" && peer.member.is_none() && peer.failures >= MAX_FAILURES_OF_FOUND {
+            self.give_up_on(id, Undelivered::Refused, false);
         }
     }
 
@@ -349,6 +363,7 @@ impl<R: CryptoRng> Session<R> {
         {
             self.greet(now, to);
         }
+        self.media_delivered(to, id);
         self.bye_settled(now, id);
     }
 
@@ -364,6 +379,7 @@ impl<R: CryptoRng> Session<R> {
             if let Some(member) = peer.member.as_deref_mut() {
                 member.resend_at = Some(now + Duration::from_secs(1));
             }
+            self.media_undelivered(now, to, id);
             return;
         }
         if first && why == Undelivered::Refused {
@@ -409,6 +425,9 @@ impl<R: CryptoRng> Session<R> {
     pub(super) fn tick_acquaintance(&mut self, now: Instant) {
         let mut redo = Vec::new();
         for (id, peer) in &mut self.peers {
+            if let Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) = &mut peer.attempt {
+                established.channel.handle_timeout(now);
+            }
             if peer.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
                 peer.attempt = None;
                 peer.back_off(now);
@@ -439,8 +458,8 @@ impl<R: CryptoRng> Session<R> {
         if !self.joined && self.join_until <= now {
             let tried = self.peers.values().map(|peer| peer.addresses.len()).sum::<usize>() + self.bootstrap.len();
             self.end(Ending::Unreachable(format!(
-                "Nobody answered within {} seconds (tried {tried} addresses and this network). \
-                 Is the other side still in the session, and are you on the same network?",
+                "Nobody answered within {} seconds (tried {tried} addresses, this network, and the public network unless it was \
+                 switched off). Is somebody still in the session? `resonance doctor` says what works from here.",
                 JOIN_PATIENCE.as_secs()
             )));
         }

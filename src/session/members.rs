@@ -1,18 +1,19 @@
 //! The conversation with those who are in: who is admitted, what they say, how their sound is set up.
 
 use super::effect::{AudioEffect, Effect};
-use super::event::Description;
 use super::notice::Notice;
-use super::peer::{Media, Member};
+use super::path::Paths;
+use super::peer::Member;
 use super::protection::{Degree, Protection, Reception};
 use super::sender_key::Due;
 use super::trust::Told;
+use super::whereabouts::MAX_ROSTER_ADDRESSES;
 use super::{Entry, Session, pose, text};
 use crate::command::MAX_TEXT_BYTES;
 use rand::CryptoRng;
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::identity::IdentityPublic;
-use resonance_protocol::media::SenderKey;
+use resonance_protocol::media::{HopOpener, SenderKey};
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::safety_number::SafetyNumber;
 use resonance_protocol::signal::{ByeReason, MediaKey, RekeyReason, RosterEntry, Signal};
@@ -22,12 +23,6 @@ use zeroize::Zeroizing;
 /// Pings by the handshake's initiator, answered at once, keep the ratchet turning and the channel's liveness known when nothing
 /// else is said: both directions have healed from a theft after two of them.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
-
-/// A member whose media connection comes up later than this after it was handed our key is handed the current one.
-const KEY_STAYS_NEW: Duration = Duration::from_secs(1);
-
-/// Addresses of one peer in a roster.
-const MAX_ROSTER_ADDRESSES: usize = 8;
 
 impl<R: CryptoRng> Session<R> {
     /// A peer has proved that it belongs here.
@@ -41,9 +36,13 @@ impl<R: CryptoRng> Session<R> {
         initiated: bool,
     ) {
         let ping_at = initiated.then_some(now + PING_EVERY);
+        let offers = self.offers_to(id);
         if let Some(member) = self.member_mut(id)
             && member.identity == identity
         {
+            if !offers {
+                member.paths.count_anew();
+            }
             member.channel = channel;
             member.ping_at = ping_at;
             member.last_signal = now;
@@ -99,7 +98,9 @@ impl<R: CryptoRng> Session<R> {
             volume_db: 0.0,
             muted: false,
             deafened: false,
-            media: Media::Negotiating(now),
+            paths: Paths::new(now),
+            description: None,
+            hop_key: None,
             their_key: None,
             our_key_at: now,
             withheld: false,
@@ -135,9 +136,7 @@ impl<R: CryptoRng> Session<R> {
             self.tell(now, member, &roster);
         }
         self.tell_admission(now, id);
-        if self.offers_to(id) {
-            self.do_this(Effect::OpenMedia(id));
-        }
+        self.begin_paths(now, id);
     }
 
     /// Says again all that a member must know, after something did not reach it.
@@ -152,7 +151,7 @@ impl<R: CryptoRng> Session<R> {
     }
 
     /// Of each pair, the one with the smaller transport identity offers media.
-    fn offers_to(&self, id: TransportId) -> bool {
+    pub(super) fn offers_to(&self, id: TransportId) -> bool {
         self.me < id
     }
 
@@ -169,12 +168,6 @@ impl<R: CryptoRng> Session<R> {
             })
         });
         std::iter::once(mine).chain(others).collect()
-    }
-
-    pub(super) fn learn_own_address(&mut self, address: Address) {
-        if self.addresses.len() < MAX_ROSTER_ADDRESSES && !self.addresses.contains(&address) {
-            self.addresses.push(address);
-        }
     }
 
     /// Makes our next sender key and hands it to everyone who is not lost.
@@ -200,10 +193,11 @@ impl<R: CryptoRng> Session<R> {
         let mut hop_key = Zeroizing::new([0; 32]);
         self.rng.fill_bytes(hop_key.as_mut_slice());
         let Some((key, reason)) = self.sender_keys.newest() else { return };
-        let signal = Signal::MediaKey(key.to_signal(recipients_hash, reason, hop_key));
-        self.tell(now, id, &signal);
+        let signal = Signal::MediaKey(key.to_signal(recipients_hash, reason, hop_key.clone()));
+        let message = self.tell_numbered(now, id, &signal);
         if let Some(member) = self.member_mut(id) {
             member.our_key_at = now;
+            member.hop_key = message.map(|message| (message, hop_key));
         }
     }
 
@@ -244,14 +238,10 @@ impl<R: CryptoRng> Session<R> {
             self.sender_keys.welcome(from);
         }
         match signal {
-            Signal::Offer { sdp } if !offers => {
-                if let Some(member) = self.member_mut(from) {
-                    member.media = Media::Negotiating(now);
-                }
-                self.do_this(Effect::AcceptOffer { peer: from, sdp });
-            }
-            Signal::Answer { sdp } if offers => self.do_this(Effect::AcceptAnswer { peer: from, sdp }),
-            Signal::Candidate { candidate, mid } => self.do_this(Effect::AddCandidate { peer: from, candidate, mid }),
+            Signal::Offer { sdp, number } if !offers => self.hear_offer(now, from, sdp, number),
+            Signal::Answer { sdp, number } if offers => self.hear_answer(now, from, sdp, number),
+            Signal::Candidate { candidate, mid, number } => self.hear_candidate(from, candidate, mid, number),
+            Signal::Reconnect => self.hear_reconnect(now, from),
             Signal::MediaKey(key) => {
                 self.hear_recipients(from, &key);
                 self.install_key(now, from, &key);
@@ -297,11 +287,13 @@ impl<R: CryptoRng> Session<R> {
         let handed_over = SenderKey::from_signal(key);
         if member.their_key.is_none_or(|newest| newest < handed_over.id()) {
             member.their_key = Some(handed_over.id());
-            let sender = member.identity.fingerprint();
-            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason));
+            let (sender, ago) = (member.identity.fingerprint(), member.channel.age());
+            let opening = Box::new(handed_over.opening_key(&session, &sender).because(key.reason).sent(ago));
             self.audio(AudioEffect::OpeningKey { peer: from, key: opening });
             self.notice_rekeyed(from.short(), key.reason);
         }
+        let hop = Box::new(HopOpener::new(&key.hop_key, from, self.me));
+        self.audio(AudioEffect::HopOpener { peer: from, hop });
         self.tell(now, from, &Signal::MediaKeyAck { generation: key.generation });
     }
 
@@ -345,77 +337,6 @@ impl<R: CryptoRng> Session<R> {
             self.talk(now, Some(name), body.clone());
             self.notice(Notice::Text { peer: from.short(), body });
         }
-    }
-
-    /// Our half of a media negotiation is ready.
-    pub(super) fn describe_media(&mut self, now: Instant, peer: TransportId, kind: Description, sdp: String) {
-        let signal = match kind {
-            Description::Offer => Signal::Offer { sdp },
-            Description::Answer => Signal::Answer { sdp },
-        };
-        self.tell(now, peer, &signal);
-    }
-
-    pub(super) fn media_up(
-        &mut self,
-        now: Instant,
-        peer: TransportId,
-        local: &'static str,
-        remote: &'static str,
-        setup_ms: u64,
-    ) {
-        let Some(member) = self.member_mut(peer) else { return };
-        let before = std::mem::replace(&mut member.media, Media::Up);
-        let old_key = !member.withheld && now.saturating_duration_since(member.our_key_at) > KEY_STAYS_NEW;
-        if before != Media::Up {
-            if old_key {
-                self.sender_keys.welcome(peer);
-            }
-            self.notice(Notice::MediaConnected { peer: peer.short(), local, remote, setup_ms });
-        }
-    }
-
-    pub(super) fn media_down(&mut self, now: Instant, peer: TransportId, reason: String) {
-        let Some(member) = self.member_mut(peer) else { return };
-        let was_up = member.media == Media::Up;
-        member.media = Media::Down(now + Duration::from_secs(1));
-        if was_up {
-            self.lose(now, peer, reason);
-        }
-    }
-
-    /// Nothing comes from a member any more: it keeps its seat, but gets no more keys until it shows a sign of life.
-    pub(super) fn lose(&mut self, now: Instant, id: TransportId, reason: String) {
-        let Some(member) = self.member_mut(id) else { return };
-        if member.lost_since.is_some() && member.withheld {
-            return;
-        }
-        let heard = member.last_sound.unwrap_or(member.last_signal);
-        let after_ms = now.saturating_duration_since(heard).as_millis() as u64;
-        let known = member.lost_since.is_some();
-        member.lost_since.get_or_insert(now);
-        member.withheld = true;
-        if member.media == Media::Up {
-            member.media = Media::Down(now);
-        }
-        if !known {
-            self.notice(Notice::MediaLost { peer: id.short(), reason, after_ms });
-        }
-        self.sender_keys.forget(id);
-        self.rotate_sender_key(now, RekeyReason::Leave);
-    }
-
-    /// Sound comes from a lost member again.
-    pub(super) fn restore(&mut self, now: Instant, id: TransportId) {
-        let Some(member) = self.member_mut(id) else { return };
-        let Some(since) = member.lost_since.take() else { return };
-        member.withheld = false;
-        member.media = Media::Up;
-        let after_ms = now.saturating_duration_since(since).as_millis() as u64;
-        let name = member.name.clone();
-        self.talk(now, None, format!("{name} is back"));
-        self.notice(Notice::MediaRestored { peer: id.short(), reason: "heard again".to_owned(), after_ms });
-        self.sender_keys.welcome(id);
     }
 
     /// A member is gone for good.

@@ -1,8 +1,9 @@
 //! The call as a pure machine: events in, effects out; time and chance are inputs.
 //!
 //! `handshakes` finds peers and gets acquainted · `admission` and `door` say who comes in · `members` keeps the conversation with those
-//! who are in · `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks ·
-//! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals.
+//! who are in · `media` and `path` keep sound flowing · `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks ·
+//! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals ·
+//! `whereabouts` says where we are found.
 
 mod admission;
 mod allowance;
@@ -11,9 +12,11 @@ mod door;
 pub mod effect;
 pub mod event;
 mod handshakes;
+mod media;
 mod members;
 pub mod notice;
 mod numbers;
+pub mod path;
 mod peer;
 mod pose;
 pub mod protection;
@@ -25,6 +28,7 @@ pub mod text;
 mod trust;
 mod upkeep;
 pub mod view;
+mod whereabouts;
 
 use admission::Admission;
 use allowance::Allowance;
@@ -102,6 +106,8 @@ pub struct Session<R> {
     rng: R,
     started: Instant,
     unix_time: u64,
+    /// The hour under whose key we are met, and the session's key then: both change.
+    met_under: Option<[u8; 32]>,
     /// Joining is given up then.
     join_until: Instant,
     next_tick: Instant,
@@ -114,6 +120,8 @@ pub struct Session<R> {
     acquaintances: Acquaintances,
     numbers: Numbers,
     addresses: Vec<Address>,
+    /// They have changed, and the members do not know.
+    moved: bool,
     joined: bool,
     muted: bool,
     deafened: bool,
@@ -151,6 +159,7 @@ impl<R: CryptoRng> Session<R> {
             rng,
             started: now,
             unix_time,
+            met_under: None,
             join_until: now + JOIN_PATIENCE,
             next_tick: now + TICK,
             next_second: now + Duration::from_secs(1),
@@ -162,6 +171,7 @@ impl<R: CryptoRng> Session<R> {
             acquaintances: Acquaintances::new(contacts, unix_time),
             numbers: Numbers::default(),
             addresses: Vec::new(),
+            moved: false,
             joined: !matches!(entry, Entry::Join(_)),
             muted: false,
             deafened: false,
@@ -193,8 +203,9 @@ impl<R: CryptoRng> Session<R> {
     /// Something happened.
     pub fn handle_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Listening(address) => self.learn_own_address(address),
-            Event::Discovered(peer) => self.discovered(now, peer),
+            Event::Listening(address) => self.listens(now, address),
+            Event::Reached(address) => self.learn_own_address(now, address),
+            Event::Discovered { peer, via } => self.discovered(now, peer, via),
             Event::DiscoveryFailed(reason) => {
                 let message = format!("This network cannot be searched: {reason}.");
                 let hint = "People on it will be found only through a link or --bootstrap.".to_owned();
@@ -207,10 +218,15 @@ impl<R: CryptoRng> Session<R> {
             Event::Delivered { to, id } => self.delivered(now, to, id),
             Event::Undelivered { to, id, why } => self.undelivered(now, to, id, why),
             Event::ForeignVersion(peer) => self.foreign_version(peer),
-            Event::Description { peer, kind, sdp } => self.describe_media(now, peer, kind, sdp),
-            Event::Candidate { peer, candidate, mid } => self.tell(now, peer, &Signal::Candidate { candidate, mid }),
-            Event::MediaUp { peer, local, remote, setup_ms } => self.media_up(now, peer, local, remote, setup_ms),
+            Event::Description { peer, kind, sdp, number } => self.describe_media(now, peer, kind, sdp, number),
+            Event::Candidate { peer, candidate, mid } => self.found_candidate(now, peer, candidate, mid),
+            Event::MediaUp { peer, route, setup_ms } => self.media_up(now, peer, route, setup_ms),
             Event::MediaDown { peer, reason } => self.media_down(now, peer, reason),
+            Event::StreamUp { peer, route } => self.stream_changed(now, peer, Some(route)),
+            Event::StreamDown(peer) => self.stream_changed(now, peer, None),
+            Event::Renewed(peer) => self.renewed(now, peer),
+            Event::NotListening(address) => self.listens_no_more(address),
+            Event::ServersKnown => self.member_ids().into_iter().for_each(|id| self.renewed(now, id)),
             Event::MediaRtt { peer, rtt_ms } => {
                 if let Some(member) = self.member_mut(peer) {
                     member.rtt_ms = Some(rtt_ms);

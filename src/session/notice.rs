@@ -37,7 +37,9 @@ pub enum Notice {
     MediaConnected {
         /// With whom.
         peer: String,
-        /// Candidate type here.
+        /// `direct`, `relayed` (through a helper), `member` (through a member).
+        path: &'static str,
+        /// Candidate type here, or `stream`.
         local: &'static str,
         /// Candidate type there.
         remote: &'static str,
@@ -208,7 +210,7 @@ pub struct Stats {
     pub bitrate_up: u64,
     /// Sealed bits a second from it.
     pub bitrate_down: u64,
-    /// `direct`, or `none` while there is none.
+    /// `direct`, `relayed`, `member`, or `none` while there is none.
     pub path: &'static str,
     /// Packets that failed to open, in total.
     pub refused: u64,

@@ -1,6 +1,7 @@
 //! One remote participant: how far the acquaintance has come.
 
 use super::event::LaneReport;
+use super::path::Paths;
 use super::trust::Told;
 use super::view::Trust;
 use resonance_protocol::channel::SecureChannel;
@@ -12,6 +13,7 @@ use resonance_protocol::position::Position;
 use resonance_protocol::signal::{ByeReason, Signal};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// A peer that we know of; a member once the handshake is done.
 pub struct Peer {
@@ -187,8 +189,12 @@ pub struct Member {
     pub muted: bool,
     /// It says that it hears nobody.
     pub deafened: bool,
-    /// The media connection.
-    pub media: Media,
+    /// The ways that sound takes.
+    pub paths: Paths,
+    /// What we said last of the newest negotiation.
+    pub description: Option<Said>,
+    /// The hop key that we handed over last, and the number of the `Send` that carries it: sealed with once it has arrived.
+    pub hop_key: Option<(u64, Zeroizing<[u8; 32]>)>,
     /// The newest sender key that it gave us.
     pub their_key: Option<KeyId>,
     /// When it was last handed one of ours.
@@ -223,22 +229,21 @@ pub struct Member {
     pub speaking: bool,
 }
 
+/// A signal that is said again should it be lost.
+pub struct Said {
+    /// Number of the `Send` that carried it.
+    pub message: u64,
+    /// What was said.
+    pub signal: Signal,
+    /// How often it may still be said again.
+    pub repeats: u8,
+}
+
 impl Member {
     /// Our sender keys go to everyone who is there and about whom no alarm stands.
     pub fn gets_our_keys(&self) -> bool {
         !self.withheld && self.trust != Trust::Changed
     }
-}
-
-/// The media connection to a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Media {
-    /// Being negotiated since.
-    Negotiating(Instant),
-    /// Sound can flow.
-    Up,
-    /// Broken; to be opened again then.
-    Down(Instant),
 }
 
 /// The peers by name, in byte order.

@@ -1,11 +1,15 @@
 //! Makes the plain snapshot that faces draw from.
 
-use super::peer::{Media, Member};
+use super::path::Way;
+use super::peer::Member;
 use super::view::{Connection, Invite, Me, PeerView, View};
 use super::{Entry, Session};
 use rand::CryptoRng;
 use resonance_protocol::peer::TransportId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Shorter silence is mended before it could be read.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 impl<R: CryptoRng> Session<R> {
     /// One moment of the session, for a face to draw.
@@ -73,13 +77,7 @@ fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
         muted: member.muted,
         deafened: member.deafened,
         trust: member.trust,
-        connection: match (member.lost_since, member.media) {
-            (Some(_), _) => Connection::Reconnecting {
-                silent_for: now.saturating_duration_since(member.last_sound.unwrap_or(member.last_signal)),
-            },
-            (None, Media::Up) => Connection::Direct,
-            (None, _) => Connection::Connecting,
-        },
+        connection: connection(member, now),
         rtt_ms: member.rtt_ms,
         loss_down: member.loss_down,
         loss_up: member.loss_up,
@@ -87,5 +85,18 @@ fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
         position: member.position,
         volume_db: member.volume_db,
         safety_number: member.safety_number.clone(),
+    }
+}
+
+fn connection(member: &Member, now: Instant) -> Connection {
+    if member.lost_since.is_some() || member.paths.silent_for().is_some_and(|silent| silent >= WORTH_SAYING) {
+        let silent_for = now.saturating_duration_since(member.last_sound.unwrap_or(member.last_signal));
+        return Connection::Reconnecting { silent_for };
+    }
+    match member.paths.route().map(|route| route.way) {
+        None => Connection::Connecting,
+        Some(Way::Direct) => Connection::Direct,
+        Some(Way::Relayed) => Connection::Relayed,
+        Some(Way::Member) => Connection::Member,
     }
 }

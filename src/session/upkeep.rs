@@ -1,22 +1,18 @@
 //! What has to be looked after as time goes by: silence, retries, measurements, goodbyes.
 
-use super::effect::{Effect, Ending};
-use super::event::{AudioReport, LaneReport};
+use super::effect::Ending;
+use super::event::LaneReport;
 use super::members::PING_EVERY;
 use super::notice::{Notice, Stats};
-use super::peer::{Media, Member};
+use super::peer::Member;
 use super::{Leaving, Session};
 use rand::CryptoRng;
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::signal::{ByeReason, Signal};
 use std::time::{Duration, Instant};
 
-/// After this much silence a peer is lost.
-const LOST_AFTER: Duration = Duration::from_secs(6);
 /// After this much silence it has left.
 const LEFT_AFTER: Duration = Duration::from_secs(90);
-/// A media negotiation that takes longer starts again.
-const NEGOTIATION_PATIENCE: Duration = Duration::from_secs(10);
 /// How long goodbyes may take.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -25,6 +21,7 @@ impl<R: CryptoRng> Session<R> {
     pub(super) fn tick(&mut self, now: Instant) {
         self.tick_acquaintance(now);
         self.tick_doors(now);
+        self.tick_addresses(now);
         for id in self.member_ids() {
             self.tick_member(now, id);
         }
@@ -34,32 +31,25 @@ impl<R: CryptoRng> Session<R> {
     }
 
     fn tick_member(&mut self, now: Instant, id: TransportId) {
-        let offers = self.me < id;
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let connected = peer.connected;
         let Some(member) = peer.member.as_deref_mut() else { return };
         member.channel.handle_timeout(now);
-        let silent = now.saturating_duration_since(member.last_sound.unwrap_or(member.last_signal));
-        let unheard = silent.min(now.saturating_duration_since(member.last_signal));
-        if unheard >= LEFT_AFTER {
+        let heard = member.last_signal.max(member.last_sound.unwrap_or(member.last_signal));
+        if now.saturating_duration_since(heard) >= LEFT_AFTER {
             self.remove_member(now, id, "timeout");
             return;
         }
-        let no_sound = member.media == Media::Up && member.last_sound.is_some() && silent >= LOST_AFTER;
-        if no_sound || unheard >= LOST_AFTER && !member.withheld {
-            self.lose(now, id, "silence".to_owned());
+        if self.miss(now, id) {
             return;
         }
+        self.tick_paths(now, id);
+        let Some(member) = self.member_mut(id) else { return };
         let resend = connected && member.resend_at.take_if(|at| *at <= now).is_some();
         let ping = connected && member.ping_at.is_some_and(|at| at <= now);
         if ping {
             member.ping_at = Some(now + PING_EVERY);
         }
-        let reopen = match member.media {
-            Media::Negotiating(since) => now.saturating_duration_since(since) >= NEGOTIATION_PATIENCE,
-            Media::Down(at) => at <= now,
-            Media::Up => false,
-        };
         if resend {
             self.resend(now, id);
         }
@@ -67,40 +57,11 @@ impl<R: CryptoRng> Session<R> {
             let ping = Signal::Ping { id: self.next_message };
             self.tell(now, id, &ping);
         }
-        if reopen && offers && connected {
-            if let Some(member) = self.member_mut(id) {
-                member.media = Media::Negotiating(now);
-            }
-            self.do_this(Effect::CloseMedia(id));
-            self.do_this(Effect::OpenMedia(id));
-        }
-    }
-
-    /// What the ears and the microphone noticed.
-    pub(super) fn audio_report(&mut self, now: Instant, report: AudioReport) {
-        if report.speaking != self.audio.speaking {
-            self.notice(Notice::Speaking { peer: "me".to_owned(), on: report.speaking });
-        }
-        for lane in &report.lanes {
-            let Some(member) = self.member_mut(lane.peer) else { continue };
-            let heard_again = lane.last_opened > member.lost_since;
-            member.last_sound = member.last_sound.max(lane.last_opened);
-            let changed = member.speaking != lane.speaking;
-            member.speaking = lane.speaking;
-            let lost = member.lost_since.is_some();
-            member.lane = Some(*lane);
-            if changed {
-                self.notice(Notice::Speaking { peer: lane.peer.short(), on: lane.speaking });
-            }
-            if lost && heard_again {
-                self.restore(now, lane.peer);
-            }
-        }
-        self.audio = report;
     }
 
     /// Once a second: figures for the person, reports for the others.
     pub(super) fn every_second(&mut self, now: Instant) {
+        self.meet(now);
         let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
         self.audio_before = self.audio.bytes_sent;
         for id in self.member_ids() {
@@ -113,9 +74,9 @@ impl<R: CryptoRng> Session<R> {
                 burst: member.burst_down,
                 queue_ms: member.lane.map_or(0.0, |lane| lane.queue_ms),
             };
-            let lost = member.lost_since.is_some();
             self.notice(Notice::Stats(stats));
-            if !lost && self.peers.get(&id).is_some_and(|peer| peer.connected) {
+            // To those who are lost, too: it keeps the channels' clocks together.
+            if self.peers.get(&id).is_some_and(|peer| peer.connected) {
                 self.tell(now, id, &quality);
             }
         }
@@ -169,7 +130,7 @@ fn measure(id: TransportId, member: &mut Member, bitrate_up: u64) -> Option<Stat
     let (received, lost) = (since(|lane| lane.received), since(|lane| lane.lost));
     member.loss_down = if received + lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 };
     member.burst_down = lost as f32 / since(|lane| lane.gaps).max(1) as f32;
-    member.bitrates = (if member.media == Media::Up { bitrate_up } else { 0 }, since(|lane| lane.bytes) * 8);
+    member.bitrates = (if member.paths.route().is_some() { bitrate_up } else { 0 }, since(|lane| lane.bytes) * 8);
     current(id, member)
 }
 
@@ -186,7 +147,7 @@ pub(super) fn current(id: TransportId, member: &Member) -> Option<Stats> {
         jitter_buffer_ms: lane.buffer_ms,
         bitrate_up: member.bitrates.0,
         bitrate_down: member.bitrates.1,
-        path: if member.media == Media::Up { "direct" } else { "none" },
+        path: member.paths.route().map_or("none", |route| route.way.word()),
         refused: lane.refused,
     })
 }

@@ -177,11 +177,22 @@ pub enum Connection {
     Connecting,
     /// Sound flows straight between the two.
     Direct,
+    /// A helper passes it on.
+    Relayed,
+    /// A member passes it on.
+    Member,
     /// Nothing heard for this long.
     Reconnecting {
         /// How long nothing was heard.
         silent_for: Duration,
     },
+}
+
+impl Connection {
+    /// Sound flows.
+    pub fn stands(&self) -> bool {
+        matches!(self, Self::Direct | Self::Relayed | Self::Member)
+    }
 }
 
 /// One line of talk.

@@ -1,7 +1,7 @@
 //! Which part of the screen is whose: asked by the views to draw and by the mouse to know what it points at.
 
 use super::model::Model;
-use crate::session::view::{Connection, PeerView};
+use crate::session::view::PeerView;
 use ratatui::layout::{Margin, Rect};
 
 /// The smallest window that is drawn in, in cells.
@@ -99,7 +99,7 @@ pub(super) struct Seat {
 
 /// Whether something is wrong with a person's sound that needs a row of its own.
 pub(super) fn has_problem(peer: &PeerView) -> bool {
-    peer.connection == Connection::Direct && (peer.loss_up >= SOME_LOSS || peer.loss_down >= SOME_LOSS)
+    peer.connection.stands() && (peer.loss_up >= SOME_LOSS || peer.loss_down >= SOME_LOSS)
 }
 
 /// Seats people in a list of `height` rows with as much detail as has room for all of them; where there is not even a row for

@@ -43,8 +43,9 @@ impl Ada {
                     self.entered.extend_from_slice(&bytes);
                     self.messages.push_back(bytes);
                 }
-                Effect::OpenMedia(peer) => {
-                    self.event(Event::Description { peer, kind: Description::Offer, sdp: SDP.to_owned() });
+                Effect::OpenMedia { peer, number } => {
+                    let sdp = SDP.to_owned();
+                    self.event(Event::Description { peer, kind: Description::Offer, sdp, number });
                 }
                 Effect::Audio(AudioEffect::SenderKey(sealer)) => {
                     self.party.control(audio::Control::SenderKey(sealer), self.now).expect("a key is taken");
@@ -72,7 +73,7 @@ struct Opened {
 impl Opened {
     fn signal(&mut self, signal: &Signal) {
         match signal {
-            Signal::Offer { sdp } => self.bytes.extend_from_slice(sdp.as_bytes()),
+            Signal::Offer { sdp, .. } => self.bytes.extend_from_slice(sdp.as_bytes()),
             Signal::Text { body } => self.bytes.extend_from_slice(body.as_bytes()),
             Signal::Roster(entries) => {
                 entries.iter().for_each(|entry| self.bytes.extend_from_slice(entry.identity.as_bytes()));
@@ -132,11 +133,10 @@ fn nothing_enters_the_network_room_in_the_clear() {
     ada.event(Event::Connected { peer: bo_id, remote: None });
     ada.message(bo_id, message1);
     let message2 = ada.messages.pop_front().expect("message 2");
-    let (message3, mut established) = initiator.finish(&bo, &message2, &mut rng).expect("message 3");
+    let (message3, mut established) = initiator.finish(now, &bo, &message2, &mut rng).expect("message 3");
     ada.message(bo_id, message3);
     for signal in [Signal::State { muted: false, deafened: false }, Signal::Pong { id: 0 }] {
-        let message =
-            established.channel.seal(Instant::now(), &signal, &mut rng).expect("a greeting, and an answer to Ada's");
+        let message = established.channel.seal(now, &signal, &mut rng).expect("a greeting, and an answer to Ada's");
         ada.message(bo_id, message);
     }
     ada.event(Event::Command(Command::Say(TEXT.to_owned())));
@@ -184,12 +184,12 @@ fn open_signals(
     mut install: impl FnMut(SenderKey),
 ) {
     while let Some(message) = ada.messages.pop_front() {
-        let signal = channel.open(Instant::now(), &message).expect("a channel message");
+        let signal = channel.open(ada.now, &message).expect("a channel message");
         opened.signal(&signal);
         if let Signal::MediaKey(key) = &signal {
             install(SenderKey::from_signal(key));
             let ack = Signal::MediaKeyAck { generation: key.generation };
-            let ack = channel.seal(Instant::now(), &ack, rng).expect("an acknowledgement");
+            let ack = channel.seal(ada.now, &ack, rng).expect("an acknowledgement");
             ada.message(bo, ack);
         }
     }

@@ -40,7 +40,9 @@ fn by_default_nothing_is_written_and_a_kept_one_is_for_its_owner_alone() {
     let data = folder.path().join("data");
     let _alone = alone();
     Launch::create("Ada").by_link_only().keeps_in(&data).start().quit();
-    assert!(!data.join("identity").exists(), "an ephemeral identity leaves nothing");
+    let none = identity(&data, &["show"], "");
+    assert!(none.status.code() == Some(2) && said(&none).contains("There is no kept identity"), "{}", said(&none));
+    assert!(!data.join("identity").exists(), "neither an ephemeral identity nor looking for one leaves anything");
 
     let empty = identity(&data, &["create", "--name", "Ada"], "\n");
     assert!(empty.status.code() == Some(2) && said(&empty).contains("empty"), "{}", said(&empty));
@@ -64,6 +66,10 @@ fn by_default_nothing_is_written_and_a_kept_one_is_for_its_owner_alone() {
     let damaged = identity(&data, &["show"], "correct horse\n");
     assert!(damaged.status.code() == Some(2) && said(&damaged).contains("set aside"), "{}", said(&damaged));
     assert!(!file.exists(), "under another name, whole");
+    let mut lost = Launch::create("Ada").by_link_only().keeps_in(&data).start();
+    assert_eq!(lost.wait_for_end(PATIENCE).code(), Some(2), "nobody becomes somebody else without having said so");
+    assert!(lost.complaints().contains("damaged") && lost.complaints().contains("--ephemeral"), "{}", lost.story());
+    Launch::create("Ada").by_link_only().keeps_in(&data).argument("--ephemeral").start().quit();
     assert_eq!(identity(&data, &["forget"], "").status.code(), Some(2), "nobody was there to be asked");
     assert!(identity(&data, &["forget", "--yes"], "").status.success());
 }

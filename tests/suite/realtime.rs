@@ -1,8 +1,8 @@
 //! The audio threads' promise: after start-up `Uplink::process` and `Downlink::render` neither allocate nor free, whatever happens.
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
-//! delays and reorders, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed output, copies of
-//! earlier frames in some packets, forged packets and an outage.
+//! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed
+//! output, copies of earlier frames in some packets, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
@@ -13,11 +13,13 @@ use resonance::audio::voice::Voice;
 use resonance::audio::{Control, Protection};
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionId;
-use resonance_protocol::media::{InboundPacket, KeyId, SealedPacket, SenderKey};
+use resonance_protocol::media::packet::AddressedPacket;
+use resonance_protocol::media::{HopOpener, HopSealer, InboundPacket, KeyId, SealedPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use std::time::{Duration, Instant};
 
+const LISTENER: TransportId = TransportId::from_bytes([99; 32]);
 const SESSION: SessionId = SessionId::from_bytes([3; 16]);
 
 struct Speaker {
@@ -39,8 +41,20 @@ impl Speaker {
         }
     }
 
-    /// A fresh key: its sealer here; its opening key is for the listener.
-    fn rekey(&mut self, now: Instant, rng: &mut StdRng) -> Control {
+    /// A fresh key: its sealer here; its opening key is for the listener. And a fresh seal for what goes to the listener by a
+    /// stream, which every other speaker uses.
+    fn rekey(&mut self, now: Instant, listener: &mut Party, rng: &mut StdRng) -> Control {
+        let hop_key: [u8; 32] = rng.random();
+        let hop = Box::new(HopSealer::new(&hop_key, self.id, LISTENER));
+        self.party.control(Control::HopSealer { peer: LISTENER, hop }, now).expect("ordered");
+        let on = self.generation % 2 == 1;
+        self.party.control(Control::Stream { peer: LISTENER, on }, now).expect("ordered");
+        let hop = Box::new(HopOpener::new(&hop_key, self.id, LISTENER));
+        listener.control(Control::HopOpener { peer: self.id, hop }, now).expect("ordered");
+        // The same in the other direction: the listener's own packets.
+        let hop = Box::new(HopSealer::new(&hop_key, LISTENER, self.id));
+        listener.control(Control::HopSealer { peer: self.id, hop }, now).expect("ordered");
+        listener.control(Control::Stream { peer: self.id, on }, now).expect("ordered");
         let key = SenderKey::generate(self.generation, rng);
         self.generation += 1;
         let opening = Box::new(key.opening_key(&SESSION, &self.fingerprint));
@@ -66,6 +80,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
     let mut late_keys: Vec<(u64, Control)> = Vec::new();
     let (mut uplink_calls, mut downlink_calls, mut heard) = (0, 0, 0.0_f64);
     let mut largest = 0.0_f32;
+    let (mut streamed, mut whispered) = (0, 0);
 
     for frame in 0..3_000_u64 {
         let now = began + Duration::from_millis(10 * frame);
@@ -77,7 +92,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 let position = Position::at_azimuth(rng.random_range(-180.0..180.0));
                 listener.control(Control::Place { peer: speaker.id, position }, now).expect("ordered");
                 speaker.present = true;
-                let opening = speaker.rekey(now, &mut rng);
+                let opening = speaker.rekey(now, &mut listener, &mut rng);
                 listener.control(opening, now).expect("ordered");
             } else if speaker.present && n >= 2 && turn % 900 == 850 {
                 // The first two stay from beginning to end, so that their jitter buffers have time to learn.
@@ -85,7 +100,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 speaker.present = false;
             } else if speaker.present && turn.is_multiple_of(150) {
                 // By turns at once, and later than the first packets sealed with it.
-                late_keys.push((frame + 8 * (turn / 150 % 2), speaker.rekey(now, &mut rng)));
+                late_keys.push((frame + 8 * (turn / 150 % 2), speaker.rekey(now, &mut listener, &mut rng)));
             } else if turn % 150 == 75 {
                 speaker.step(now);
             }
@@ -126,6 +141,10 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 0.2 * (t * 1_000.0).sin() * (t * 9.0).sin().max(0.0) + 0.01 * rng.random_range(-1.0..1.0_f32)
             });
             speaker.party.uplink.process(&mut mic);
+            while let Some(AddressedPacket { packet, .. }) = speaker.party.hop_sealed() {
+                streamed += 1;
+                listener.deliver_streamed(InboundPacket { from: speaker.id, arrived: now, packet });
+            }
             while let Some(packet) = speaker.party.sealed() {
                 send(&mut under_way, InboundPacket { from: speaker.id, arrived: now, packet }, frame, &mut rng);
             }
@@ -153,6 +172,9 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
             heard += f64::from(left * left + right * right);
         }
         while listener.sealed().is_some() {}
+        while listener.hop_sealed().is_some() {
+            whispered += 1;
+        }
         for speaker in &speakers {
             let mut block = [0.0; FRAME];
             while listener.voice(speaker.id, &mut block) {}
@@ -168,6 +190,10 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
     assert!(report.frames_sent == 3_000 && report.lanes.len() >= 3, "{report:?}");
     assert!(total(|lane| lane.lost) > 10 && total(|lane| lane.late) > 0, "{report:?}");
     assert!(total(|lane| lane.concealed_frames) > 50 && total(|lane| lane.corrections) > 0, "{report:?}");
+    assert!(
+        streamed > 3_000 && whispered > 3_000 && total(|lane| lane.streamed_bytes) > 100_000,
+        "{streamed}, {whispered}, {report:?}"
+    );
     assert!(total(|lane| lane.repaired) > 10, "{report:?}");
     assert!(total(|lane| lane.duplicates) > 10 && total(|lane| lane.refused) > 10, "{report:?}");
 }

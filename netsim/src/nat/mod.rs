@@ -66,7 +66,7 @@ impl Nat {
         }
     }
 
-    /// Forgets everything and takes another address, as a router does that is restarted.
+    /// Forgets everything and takes an address, as a router does that is restarted.
     pub fn restart(&mut self, outer: Ipv4Addr) {
         self.outer = outer;
         self.table = Table::default();

@@ -21,8 +21,6 @@ pub enum Complaint {
     TooOld,
     /// There is no way there.
     NoRoute,
-    /// There is a rule against it.
-    Prohibited,
 }
 
 /// The identifier of an echo; `None` for any other packet.
@@ -70,11 +68,9 @@ pub fn error(from: IpAddr, offending: &[u8], complaint: Complaint) -> Option<Vec
         (IpAddr::V4(_), Complaint::TooBig(mtu)) => (3, 4, mtu as u32 & 0xffff),
         (IpAddr::V4(_), Complaint::TooOld) => (11, 0, 0),
         (IpAddr::V4(_), Complaint::NoRoute) => (3, 1, 0),
-        (IpAddr::V4(_), Complaint::Prohibited) => (3, 13, 0),
         (IpAddr::V6(_), Complaint::TooBig(mtu)) => (2, 0, mtu as u32),
         (IpAddr::V6(_), Complaint::TooOld) => (3, 0, 0),
         (IpAddr::V6(_), Complaint::NoRoute) => (1, 0, 0),
-        (IpAddr::V6(_), Complaint::Prohibited) => (1, 1, 0),
     };
     // As much of the packet as fits into the least that everyone can receive: 576 bytes, or 1280.
     let room = if from.is_ipv4() { 576 - 28 } else { 1280 - 48 };

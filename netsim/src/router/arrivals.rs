@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Pauses longer than this are noted, each with its time.
+/// Pauses longer than this are noted, each with its time: five packets of a voice.
 const NOTED: Duration = Duration::from_millis(50);
 /// Pauses noted at most, for each pair: at one a second, more than half an hour.
 const MAX_PAUSES: usize = 2_000;
@@ -32,13 +32,31 @@ impl Arrivals {
         self.bytes += length as u64;
     }
 
-    /// The longest time between two arrivals that lies between `from` and `to`, at least in part.
-    pub fn longest_pause(&self, from: Instant, to: Instant) -> Duration {
-        let inside = |(begin, pause): &(Instant, Duration)| {
-            let (begin, end) = ((*begin).max(from), (*begin + *pause).min(to));
-            end.saturating_duration_since(begin)
+    /// Each time between two arrivals that is longer than what is [`NOTED`], also the one after the last until `to`: the part of it that lies between
+    /// `from` and `to`, as its two ends.
+    pub fn pauses(&self, from: Instant, to: Instant) -> impl Iterator<Item = (Instant, Instant)> {
+        let ended = self.pauses.iter().map(|(begin, pause)| (*begin, *begin + *pause));
+        let still = self.last.map(|last| (last, to)).filter(|(last, to)| *to > *last + NOTED);
+        ended.chain(still).map(move |(begin, end)| (begin.max(from), end.min(to))).filter(|(begin, end)| begin < end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_what_lies_between_arrivals_and_after_the_last() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut arrivals = Arrivals::default();
+        [0, 10, 400, 440, 600].into_iter().for_each(|time| arrivals.note(at(time), 100));
+        let seen = |from, to| -> Vec<(Duration, Duration)> {
+            arrivals.pauses(at(from), at(to)).map(|(begin, end)| (begin - start, end - start)).collect()
         };
-        let still = self.last.map_or(Duration::ZERO, |last| to.saturating_duration_since(last.max(from)));
-        self.pauses.iter().map(inside).fold(still, Duration::max)
+        let ms = Duration::from_millis;
+        assert_eq!(seen(0, 610), [(ms(10), ms(400)), (ms(440), ms(600))], "forty and ten milliseconds are no pause");
+        assert_eq!(seen(100, 900), [(ms(100), ms(400)), (ms(440), ms(600)), (ms(600), ms(900))]);
+        assert_eq!(arrivals.packets, 5);
     }
 }

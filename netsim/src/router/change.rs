@@ -76,6 +76,14 @@ impl Router {
         Ok(addresses)
     }
 
+    /// A network's edge forgets every mapping.
+    pub fn rebind(&mut self, network: NetworkId) {
+        if let Some(edge) = self.networks.get_mut(network.0).and_then(|network| network.edge.as_mut()) {
+            edge.nat.restart(edge.nat.outer());
+            edge.firewall.restart(edge.firewall.outer());
+        }
+    }
+
     /// A network's edge is restarted: it gets another outer address, which is returned, and has forgotten every mapping.
     ///
     /// # Errors

@@ -206,6 +206,25 @@ fn an_edge_that_is_restarted_has_another_address_and_forgets() {
 }
 
 #[test]
+fn an_edge_that_rebinds_keeps_its_address_and_forgets() {
+    let mut topology = world();
+    topology.network.get_mut("north").expect("there").edge = "symmetric".into();
+    let (mut router, now) = build(&topology);
+    let (ada, server) = (end(&router, "ada", 7), end(&router, "server", 7));
+    let seen = |router: &mut Router| {
+        router.handle_packet(now, id(router, "ada"), &udp(ada, server, b"hi").expect("v4"));
+        end_of(&all(router, now)[0].1, End::Source).expect("ports")
+    };
+    let before = seen(&mut router);
+    assert_eq!(seen(&mut router), before);
+    router.rebind(NetworkId(router.plan().network("north").expect("there")));
+    router.handle_packet(now, id(&router, "server"), &udp(server, before, b"?").expect("v4"));
+    assert!(all(&mut router, now).is_empty(), "the old mapping is gone");
+    let after = seen(&mut router);
+    assert!(after.ip() == before.ip() && after.port() != before.port(), "{before} {after}");
+}
+
+#[test]
 fn what_is_cut_or_parted_is_silent_until_it_heals() {
     let (mut router, now) = build(&world());
     let (ada, abe) = (id(&router, "ada"), id(&router, "abe"));

@@ -27,6 +27,7 @@ fn verdict(run: &Run<'_>, pairs: &[Pair], expect: &Expect) -> Expectation {
         || expect.path.is_some()
         || expect.hears.is_some()
         || expect.max_silence_ms.is_some()
+        || expect.max_gap_ms.is_some()
         || expect.min_quality.is_some();
     if about_pairs && concerned.is_empty() {
         findings.push(Finding { holds: false, says: "there is no such pair".into() });
@@ -35,6 +36,15 @@ fn verdict(run: &Run<'_>, pairs: &[Pair], expect: &Expect) -> Expectation {
     if let Some(limit) = expect.max_late_ms {
         let late = run.driver.lateness().below(0.99).as_secs_f64() * 1e3;
         findings.push(Finding { holds: late <= limit, says: format!("the simulation was late by {late:.2} ms") });
+    }
+    if let Some(limit) = expect.max_memory_mb {
+        let meant = |(name, _): &(&String, &f64)| expect.of.is_empty() || expect.of.contains(name);
+        findings.extend(
+            run.memory
+                .iter()
+                .filter(meant)
+                .map(|(name, memory)| Finding { holds: *memory <= limit, says: format!("{name} took {memory:.0} MB") }),
+        );
     }
     if let Some(output) = &expect.output {
         let said =
@@ -70,7 +80,14 @@ fn of_pair(pair: &Pair, expect: &Expect) -> Vec<Finding> {
         }
     }
     if let Some(path) = &expect.path {
-        found(pair.path.as_ref() == Some(path), format!("path {:?}", pair.path.as_deref().unwrap_or("none")));
+        let seen = pair.path.as_deref();
+        let (holds, wanted) = match path.as_str() {
+            "best" if pair.direct_possible => (seen == Some("direct"), "direct"),
+            // By UDP it is not; by TCP somebody with a public address may be reached all the same.
+            "best" => (seen.is_some_and(|path| !path.is_empty()), "any"),
+            path => (seen == Some(path), path),
+        };
+        found(holds, format!("path {} instead of {wanted}", seen.unwrap_or("none")));
     }
     let sound = pair.sound.as_ref();
     if let Some(hears) = expect.hears {
@@ -82,16 +99,25 @@ fn of_pair(pair: &Pair, expect: &Expect) -> Vec<Finding> {
         found(heard == (hears == Hears::Yes), says);
     }
     if let Some(limit) = expect.max_silence_ms {
-        let pause = pair.pause_ms.unwrap_or(0.0);
-        // While nothing arrives nothing can be heard: that much is the network's.
-        let limit = limit + pause;
         match sound {
             Some(sound) => found(
-                sound.silence_ms <= limit,
-                format!("silent for {:.0} ms (nothing arrived for {pause:.0} ms)", sound.silence_ms),
+                sound.silence_while_arriving_ms <= limit,
+                format!(
+                    "silent for {:.0} ms while packets arrived ({:.0} ms in all at once, {:.0} ms without a packet)",
+                    sound.silence_while_arriving_ms,
+                    sound.silence_ms,
+                    pair.pause_ms.unwrap_or(0.0)
+                ),
             ),
             None => found(false, "no sound".into()),
         }
+    }
+    if let Some(limit) = expect.max_gap_ms {
+        let gap = sound.map(|sound| sound.silence_ms);
+        found(
+            gap.is_some_and(|gap| gap <= limit),
+            gap.map_or("no sound".into(), |gap| format!("silent for {gap:.0} ms")),
+        );
     }
     if let Some(least) = expect.min_quality {
         match sound.and_then(|sound| sound.quality) {
@@ -141,7 +167,9 @@ fn describe(expect: &Expect) -> String {
             .map(|hears| if hears == Hears::Yes { "hear one another".into() } else { "hear nothing".to_owned() }),
     );
     parts.extend(expect.max_silence_ms.map(|limit| format!("no silence above {limit} ms while packets arrive")));
+    parts.extend(expect.max_gap_ms.map(|limit| format!("no silence above {limit} ms")));
     parts.extend(expect.min_quality.map(|least| format!("quality at least {least}")));
+    parts.extend(expect.max_memory_mb.map(|limit| format!("at most {limit} MB")));
     parts.extend(expect.max_late_ms.map(|limit| format!("the simulation is late by {limit} ms at most")));
     parts.extend(expect.event.as_ref().map(|event| format!("{} says {}", event.peer, event.event)));
     parts.extend(expect.output.as_ref().map(|output| format!("{} says {:?}", output.peer, output.contains)));

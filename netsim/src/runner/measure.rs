@@ -1,6 +1,7 @@
 //! What came of a run, pair by pair.
 
 use super::{Run, judge};
+use crate::oracle::{Reach, reach};
 use crate::report::{Figures, LinkFigures, NatFigures, Pair, Program, Report};
 use crate::router::{HostId, NetworkId};
 use crate::scenario::Does;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const RATED: usize = 8;
 /// After a connection packets take a moment to come evenly.
 const SETTLING: Duration = Duration::from_secs(1);
+/// Packets that are further apart than this keep arriving no longer: ten of a voice are missing, or late.
+const INTERRUPTED: Duration = Duration::from_millis(100);
 
 pub(super) fn report(run: &Run<'_>, end: Instant, seed: u64) -> Report {
     let ids: BTreeMap<String, String> = run.ids().into_iter().map(|(id, name)| (name, id)).collect();
@@ -28,6 +31,7 @@ pub(super) fn report(run: &Run<'_>, end: Instant, seed: u64) -> Report {
         .map(|(name, process)| Program {
             name: name.clone(),
             code: process.code.flatten(),
+            memory_mb: run.memory.get(name).copied(),
             panicked: process.complaints().contains("panicked at"),
         })
         .collect();
@@ -80,7 +84,9 @@ fn pair(run: &Run<'_>, listener: &str, speaker: &str, id: Option<&str>, end: Ins
     let about = |kind: &'static str| {
         move |line: &super::process::Line| line.kind() == kind && line.field("peer") == id && !id.is_empty()
     };
-    let connected = ears.find(about("media_connected"));
+    let found = ears.find(about("peer_found"));
+    let connections = ears.lines_since(0, about("media_connected"));
+    let (connected, latest) = (connections.first(), connections.last());
     let speaking =
         ears.find(|line| about("speaking")(line) && line.json.as_ref().is_some_and(|json| json["on"] == true));
     let stats = ears.lines_since(0, about("stats"));
@@ -90,19 +96,25 @@ fn pair(run: &Run<'_>, listener: &str, speaker: &str, id: Option<&str>, end: Ins
     };
     let last = |field: &str| stats.last().and_then(|line| line.number(field));
     let [from, to] = [speaker, listener].map(|name| run.host(run.scenario.host_of(name)));
-    let (packets, pause) = run.driver.with_router(|router| {
+    let begin = connected.map_or(end, |line| line.at + SETTLING);
+    let (packets, pauses) = run.driver.with_router(|router| {
         let arrivals = router.arrivals(from, to);
-        let begin = connected.as_ref().map_or(end, |line| line.at + SETTLING);
-        (arrivals.map_or(0, |arrivals| arrivals.packets), arrivals.map(|arrivals| arrivals.longest_pause(begin, end)))
+        let pauses = arrivals.map(|arrivals| arrivals.pauses(begin, end).collect::<Vec<_>>());
+        (arrivals.map_or(0, |arrivals| arrivals.packets), pauses)
     });
+    let longest = |pauses: &Vec<(Instant, Instant)>| pauses.iter().map(|(from, to)| *to - *from).max();
+    let pause = pauses.as_ref().map(|pauses| longest(pauses).unwrap_or_default());
     Pair {
         listener: listener.into(),
         speaker: speaker.into(),
-        connected_s: connected.as_ref().map(|line| since(line.at)),
+        found_s: found.as_ref().map(|line| since(line.at)),
+        via: found.as_ref().map(|line| line.field("via").to_owned()),
+        direct_possible: direct_possible(run, from, to),
+        connected_s: connected.map(|line| since(line.at)),
         audio_s: speaking.map(|line| since(line.at)),
-        path: connected.as_ref().map(|line| line.field("path").to_owned()),
-        local: connected.as_ref().map(|line| line.field("local").to_owned()),
-        remote: connected.as_ref().map(|line| line.field("remote").to_owned()),
+        path: latest.map(|line| line.field("path").to_owned()),
+        local: latest.map(|line| line.field("local").to_owned()),
+        remote: latest.map(|line| line.field("remote").to_owned()),
         packets,
         pause_ms: pause.map(|pause| pause.as_secs_f64() * 1e3),
         rtt_ms: mean("rtt_ms"),
@@ -110,21 +122,34 @@ fn pair(run: &Run<'_>, listener: &str, speaker: &str, id: Option<&str>, end: Ins
         concealed: last("concealed"),
         jitter_buffer_ms: mean("jitter_buffer_ms"),
         refused: last("refused"),
-        sound: sound_of(run, listener, speaker, id),
+        sound: sound_of(run, listener, speaker, id, &pauses.unwrap_or_default()),
     }
 }
 
-fn sound_of(run: &Run<'_>, listener: &str, speaker: &str, id: &str) -> Option<Figures> {
-    if run.scenario.peer.get(speaker).is_none_or(|spec| spec.does == Does::Run) {
+/// True if the oracle holds a direct path possible.
+fn direct_possible(run: &Run<'_>, from: HostId, to: HostId) -> bool {
+    run.driver.with_router(|router| reach(router.plan(), from.0, to.0) == Reach::Direct)
+}
+
+fn sound_of(run: &Run<'_>, listener: &str, speaker: &str, id: &str, pauses: &[(Instant, Instant)]) -> Option<Figures> {
+    if run.scenario.peer.get(speaker).is_none_or(|spec| matches!(spec.does, Does::Helper | Does::Run)) {
         return None;
     }
-    let recording = sound::read(&recording_of(&run.ears(listener), id)?).ok()?;
+    let file = recording_of(&run.ears(listener), id)?;
+    let recording = sound::read(&file).ok()?;
     let heard = sound::heard(&recording)?;
+    // Everything on one clock: seconds since the scenario's begin.
+    let since = |at: Instant| at.saturating_duration_since(run.begin).as_secs_f64();
+    let begun = run.recordings.get(&file).map_or(0.0, |begin| since(*begin));
+    let silences: Vec<_> = heard.silences.iter().map(|(from, to)| (begun + from, begun + to)).collect();
+    let interrupted = pauses.iter().filter(|(from, to)| *to - *from > INTERRUPTED);
+    let interrupted: Vec<_> = interrupted.map(|(from, to)| (since(*from), since(*to))).collect();
     let aligned = run.voices.get(speaker).and_then(|said| sound::align(said, &recording, RATED));
     let quality = aligned.as_ref().and_then(|aligned| rate(run, aligned, &format!("{listener}-{speaker}")));
     Some(Figures {
         seconds: heard.seconds,
-        silence_ms: heard.silence_ms,
+        silence_ms: heard.silence_ms(),
+        silence_while_arriving_ms: sound::silence_outside(&silences, &interrupted),
         voiced: heard.voiced,
         likeness: aligned.map(|aligned| f64::from(aligned.likeness)),
         quality,

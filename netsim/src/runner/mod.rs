@@ -12,6 +12,7 @@ use crate::scenario::{Action, Does, PeerSpec, Scenario, Step};
 use crate::sys::netns::CannotRun;
 use crate::topology::{Plan, PlanError};
 use crate::{sound, topology};
+use nix::sys::signal::Signal;
 use process::Process;
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +23,9 @@ use std::time::{Duration, Instant};
 
 /// How often the timeline is looked at.
 const TICK: Duration = Duration::from_millis(10);
+/// How often recordings' lengths are looked at, and programs' memory, in ticks: 50 ms, 1 s.
+const LOOK_AT_RECORDINGS: u64 = 5;
+const LOOK_AT_MEMORY: u64 = 100;
 /// How long a program may take to leave.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// A program that outlives its scenario leaves by itself after this, should nobody be left to end it.
@@ -79,6 +83,10 @@ struct Run<'a> {
     voices: BTreeMap<String, Vec<f32>>,
     /// Lines of each program that were shown.
     shown: BTreeMap<String, usize>,
+    /// The largest memory of each program, in megabytes.
+    memory: BTreeMap<String, f64>,
+    /// When the first sample of each recording was heard, as far as its growth has shown.
+    recordings: BTreeMap<PathBuf, Instant>,
 }
 
 /// Runs a scenario. `tell` hears of what happens meanwhile, with the seconds since the beginning.
@@ -110,6 +118,8 @@ pub fn run(scenario: &Scenario, options: &Options, tell: &mut dyn FnMut(f64, &st
         processes: BTreeMap::new(),
         voices: BTreeMap::new(),
         shown: BTreeMap::new(),
+        memory: BTreeMap::new(),
+        recordings: BTreeMap::new(),
     };
     run.play(tell)?;
     let end = run.leave();
@@ -129,7 +139,7 @@ impl Run<'_> {
         let mut steps = self.scenario.step.iter().peekable();
         let mut waiting: Vec<(&String, &PeerSpec)> = self.scenario.peer.iter().collect();
         waiting.sort_by(|a, b| a.1.at.total_cmp(&b.1.at));
-        loop {
+        for tick in 0_u64.. {
             let passed = self.begin.elapsed().as_secs_f64();
             if INTERRUPTED.load(Ordering::Relaxed) {
                 return Err(RunError::Interrupted);
@@ -147,10 +157,38 @@ impl Run<'_> {
                 tell(passed, &self.happen(step)?);
             }
             self.show_events(passed, tell);
+            if tick.is_multiple_of(LOOK_AT_RECORDINGS) {
+                self.watch_recordings();
+            }
+            if tick.is_multiple_of(LOOK_AT_MEMORY) {
+                self.watch_memory();
+            }
             if passed >= self.scenario.seconds || self.is_over() {
-                return Ok(());
+                break;
             }
             std::thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    /// A recording is written as it is heard, block by block, and never before: of all that its lengths say of its begin the earliest is true.
+    fn watch_recordings(&mut self) {
+        for name in self.processes.keys() {
+            for file in std::fs::read_dir(self.ears(name)).into_iter().flatten().flatten() {
+                let Ok(metadata) = file.metadata() else { continue };
+                let heard = Duration::from_secs_f64(sound::samples_in(metadata.len()) as f64 / sound::RATE as f64);
+                let Some(begin) = Instant::now().checked_sub(heard) else { continue };
+                let known = self.recordings.entry(file.path()).or_insert(begin);
+                *known = begin.min(*known);
+            }
+        }
+    }
+
+    fn watch_memory(&mut self) {
+        for (name, process) in &self.processes {
+            if let Some(peak) = process.peak_memory_mb() {
+                self.memory.insert(name.clone(), peak);
+            }
         }
     }
 
@@ -162,11 +200,28 @@ impl Run<'_> {
 
     /// Starts a program; false if what it needs is not there yet.
     fn start(&mut self, name: &str, spec: &PeerSpec) -> Result<bool, RunError> {
+        let silent = |name: &String| self.processes.get(name).is_none_or(|process| process.mark() == 0);
+        if spec.after.iter().any(silent) {
+            return Ok(false);
+        }
+        let Some(met) = self.where_to_meet(spec) else { return Ok(false) };
         let mut command = match spec.does {
             Does::Run => {
                 let words: Vec<String> = spec.command.iter().map(|word| self.filled_in(word)).collect();
+                if words.iter().any(|word| word.contains("{link:") || word.contains("{multiaddr:")) {
+                    return Ok(false);
+                }
                 let mut command = Command::new(&words[0]);
                 command.args(&words[1..]);
+                command
+            }
+            Does::Helper => {
+                let mut command = Command::new(&self.options.binary);
+                // Its key is part of its address: each has one of its own.
+                let data = self.folder.join(format!("{name}-data"));
+                make_folder(&data)?;
+                command.args(["helper", "--log"]).arg(self.folder.join(format!("{name}.log")));
+                command.arg("--data-dir").arg(data);
                 command
             }
             Does::Create | Does::Join | Does::Lan => {
@@ -183,7 +238,7 @@ impl Run<'_> {
                 command
             }
         };
-        command.args(spec.args.iter().map(|word| self.filled_in(word)).filter(|_| spec.does != Does::Run));
+        command.args(spec.args.iter().map(|word| self.filled_in(word)).filter(|_| spec.does != Does::Run)).args(met);
         let host = self.host(self.scenario.host_of(name));
         let program = command.get_program().to_string_lossy().into_owned();
         let process = Process::start(self.driver.host(host), command)
@@ -219,6 +274,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The options that say where it meets others; `None` while somebody whose address it needs has not said it.
+    fn where_to_meet(&self, spec: &PeerSpec) -> Option<Vec<String>> {
+        let mut options = Vec::new();
+        for (option, programs) in [("--bootstrap", &spec.bootstrap), ("--helper", &spec.helpers)] {
+            for name in programs {
+                let addresses = self.processes.get(name)?.multiaddrs()?;
+                options.extend(addresses.into_iter().flat_map(|address| [option.to_owned(), address]));
+            }
+        }
+        Some(options)
+    }
+
     fn ears(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}-hears"))
     }
@@ -229,7 +296,7 @@ impl Run<'_> {
         Some(created.field("link").to_owned())
     }
 
-    /// A word of a command line, with the addresses of hosts in it.
+    /// A word of a command line, with the addresses of hosts in it, and what others have said, as far as they have.
     fn filled_in(&self, word: &str) -> String {
         let mut text = word.to_owned();
         self.driver.with_router(|router| {
@@ -245,6 +312,14 @@ impl Run<'_> {
                 }
             }
         });
+        for (name, process) in &self.processes {
+            if let Some(created) = process.find(|line| line.kind() == "session_created") {
+                text = text.replace(&format!("{{link:{name}}}"), created.field("link"));
+            }
+            if let Some(first) = process.multiaddrs().and_then(|all| all.into_iter().next()) {
+                text = text.replace(&format!("{{multiaddr:{name}}}"), &first);
+            }
+        }
         text
     }
 
@@ -298,6 +373,11 @@ impl Run<'_> {
                 let outer = outer.map_err(|error| RunError::Topology(self.scenario.name.clone(), error))?;
                 format!("the router of {network} is restarted: {outer:?}")
             }
+            Action::Rebind { network } => {
+                let id = self.network(network);
+                self.driver.with_router(|router| router.rebind(id));
+                format!("the router of {network} has forgotten its mappings")
+            }
             Action::Partition { of, from } => {
                 for one in of {
                     for other in from {
@@ -314,6 +394,14 @@ impl Run<'_> {
             Action::Crash { peer } => {
                 self.processes.get_mut(peer).into_iter().for_each(Process::kill);
                 format!("{peer} is killed")
+            }
+            Action::Freeze { peer } => {
+                self.processes.get(peer).into_iter().for_each(|process| process.signal(Signal::SIGSTOP));
+                format!("{peer} is frozen")
+            }
+            Action::Thaw { peer } => {
+                self.processes.get(peer).into_iter().for_each(|process| process.signal(Signal::SIGCONT));
+                format!("{peer} goes on")
             }
             Action::Tell { peer, line } => {
                 self.processes.get_mut(peer).into_iter().for_each(|process| process.tell(line));
@@ -350,11 +438,13 @@ impl Run<'_> {
     /// Everybody leaves; gives the time when they were told.
     fn leave(&mut self) -> Instant {
         let end = Instant::now();
+        self.watch_memory();
         for process in self.processes.values_mut() {
             process.tell("quit");
         }
         for (name, process) in &mut self.processes {
-            let is_ours = self.scenario.peer.get(name).is_some_and(|spec| spec.does != Does::Run);
+            let is_ours =
+                self.scenario.peer.get(name).is_some_and(|spec| !matches!(spec.does, Does::Helper | Does::Run));
             if !is_ours || !process.wait(FAREWELL) {
                 process.kill();
             }

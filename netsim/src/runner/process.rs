@@ -1,6 +1,8 @@
 //! A program on a simulated host: its events, its input, its end. Always reaped.
 
 use crate::sys::netns::Netns;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -93,6 +95,21 @@ impl Process {
         }
     }
 
+    /// Stops it where it is, or lets it go on.
+    pub fn signal(&self, signal: Signal) {
+        if self.code.is_none() {
+            // A process that has just ended needs no signal.
+            let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
+        }
+    }
+
+    /// Its largest memory so far (resident, proc_pid_status(5)), in megabytes; `None` when it has ended.
+    pub fn peak_memory_mb(&self) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1_024.0)
+    }
+
     /// The power goes.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -134,6 +151,25 @@ impl Process {
         said.lines.iter().skip(mark).filter(|line| wanted(line)).cloned().collect()
     }
 
+    /// Where it says that it can be reached from outside: every whole multiaddr of its standard output, once it has said them all (nothing more came
+    /// for a moment).
+    pub fn multiaddrs(&self) -> Option<Vec<String>> {
+        let said = lock(&self.said);
+        let mut found: Vec<String> = Vec::new();
+        let mut latest = None;
+        for line in &said.lines {
+            for address in
+                line.text.split(|c: char| c.is_whitespace() || "\",[]".contains(c)).filter(|word| is_reachable(word))
+            {
+                latest = Some(line.at);
+                if !found.iter().any(|known| known == address) {
+                    found.push(address.into());
+                }
+            }
+        }
+        latest.is_some_and(|at| at.elapsed() > LAST_WORDS).then_some(found)
+    }
+
     /// How many lines there are.
     pub fn mark(&self) -> usize {
         lock(&self.said).lines.len()
@@ -154,6 +190,14 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// True for an address with whose peer ID somebody elsewhere can begin.
+fn is_reachable(word: &str) -> bool {
+    let whole = word.contains("/p2p/") && !word.contains("/p2p-circuit");
+    whole
+        && (word.starts_with("/ip4/") && !word.starts_with("/ip4/127.")
+            || word.starts_with("/ip6/") && !word.starts_with("/ip6/::1/"))
 }
 
 fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {

@@ -56,11 +56,8 @@ impl Tun {
                 kernel.remove_address(interface, *address, *prefix)?;
             }
             // The last address of a family takes the routes with it, so they come after.
-            kernel.add_default_route(interface, false)?;
-            if addresses.iter().any(|(address, _)| address.is_ipv6()) {
-                kernel.add_default_route(interface, true)?;
-            }
-            Ok(())
+            let has = |v6: bool| addresses.iter().any(|(address, _)| address.is_ipv6() == v6);
+            [false, true].into_iter().filter(|v6| has(*v6)).try_for_each(|v6| kernel.add_default_route(interface, v6))
         })
     }
 

@@ -87,8 +87,10 @@ pub struct PlannedNetwork {
     pub parent: Option<usize>,
     /// Its way out.
     pub edge: Option<PlannedEdge>,
-    /// Its addresses: everything that begins so.
+    /// Its IPv4 addresses: everything that begins so.
     pub prefix: (Ipv4Addr, u8),
+    /// Whether it has IPv4.
+    pub ipv4: bool,
     /// Whether it has IPv6, and its router an IPv6 firewall.
     pub ipv6: bool,
     /// True where a multicast reaches everyone: not in the Internet, and not in a carrier's network.
@@ -160,6 +162,7 @@ impl Plan {
             parent: None,
             edge: None,
             prefix: (Ipv4Addr::new(20, 0, 0, 0), 24),
+            ipv4: true,
             ipv6: true,
             multicast: false,
         };
@@ -197,8 +200,8 @@ impl Plan {
         let first = self.take_number(network)?;
         let more = (1..count).map(|_| self.take_number(network)).collect::<Result<Vec<_>, _>>()?;
         let place = &self.networks[network];
-        let mut addresses: Vec<IpAddr> =
-            std::iter::once(first).chain(more).map(|number| place.address(number).into()).collect();
+        let v4 = std::iter::once(first).chain(more).filter(|_| place.ipv4);
+        let mut addresses: Vec<IpAddr> = v4.map(|number| place.address(number).into()).collect();
         if ipv6_too && place.ipv6 {
             addresses.push(ipv6(network, first).into());
         }
@@ -296,9 +299,12 @@ impl Plan {
             Inside::Carrier => (Ipv4Addr::new(100, 64, 0, 0), 16),
             Inside::Office => (Ipv4Addr::new(10, 20, 0, 0), 16),
             Inside::Public => (Ipv4Addr::new(21, 0, index as u8, 0), 24),
+            // Nobody has an address of these.
+            Inside::Six => (Ipv4Addr::UNSPECIFIED, 32),
         };
+        let (ipv4, ipv6) = (inside != Inside::Six, ipv6 || inside == Inside::Six);
         let multicast = inside != Inside::Carrier;
-        self.networks.push(PlannedNetwork { name: name.into(), parent, edge, prefix, ipv6, multicast });
+        self.networks.push(PlannedNetwork { name: name.into(), parent, edge, prefix, ipv4, ipv6, multicast });
         self.members.push(1);
         Ok(index)
     }

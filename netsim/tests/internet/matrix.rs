@@ -69,7 +69,7 @@ impl World {
             }
             let socket = self.agents[index].own[0];
             for port in [3_478, 443] {
-                let server = self.server_at(port, socket).expect("the server speaks IPv4");
+                let server = self.server_at(port, socket).expect("the server speaks whatever they speak");
                 self.send(host, tcp(socket, server, Segment { flags: 2, ..Segment::default() }, b""));
             }
         }
@@ -182,6 +182,7 @@ fn every_pair_of_edges_reaches_what_the_oracle_says() {
         for second in &EDGES[number..] {
             let mut topology = Topology::default();
             topology.add_host("server", "internet");
+            topology.host.get_mut("server").expect("just made").ipv6 = Some(true);
             for (name, kind, network) in [("a", first, "one"), ("b", second, "two")] {
                 let network = topology.add_network(network, kind.name);
                 topology.add_host(name, &network);
@@ -230,6 +231,7 @@ fn every_mapping_with_every_filter_reaches_what_the_oracle_says() {
 fn those_who_share_a_network_a_carrier_or_nothing() {
     let mut same = Topology::default();
     same.add_host("server", "internet");
+    same.host.get_mut("server").expect("just made").ipv6 = Some(true);
     for kind in EDGES.iter().filter(|kind| !kind.layers.is_empty()) {
         let mut topology = same.clone();
         topology.add_network("one", kind.name);
@@ -268,6 +270,25 @@ fn symmetric_edges_with_ipv6_meet() {
     assert_eq!(hold(&topology, "without", 1), Reach::RelayedByUdp);
     topology.network.values_mut().for_each(|network| network.ipv6 = true);
     assert_eq!(hold(&topology, "with", 1), Reach::Direct);
+}
+
+/// Who has IPv6 only and who has IPv4 only need somebody who has both; with IPv6 on both sides they do not.
+#[test]
+fn those_without_a_common_family_meet_at_somebody_who_has_both() {
+    let mut topology = Topology::default();
+    topology.add_host("server", "internet");
+    topology.host.get_mut("server").expect("just made").ipv6 = Some(true);
+    topology.add_network("six", "ipv6 only");
+    topology.add_host("a", "six");
+    topology.add_host("b", "internet");
+    assert_eq!(hold(&topology, "a public host without IPv6", 1), Reach::RelayedByUdp);
+    topology.host.get_mut("b").expect("just made").ipv6 = Some(true);
+    assert_eq!(hold(&topology, "a public host with both", 1), Reach::Direct);
+    topology.add_network("home", "home");
+    topology.host.get_mut("b").expect("just made").network = "home".into();
+    assert_eq!(hold(&topology, "a home without IPv6", 1), Reach::RelayedByUdp);
+    topology.network.get_mut("home").expect("just made").ipv6 = true;
+    assert_eq!(hold(&topology, "a home with both", 1), Reach::Direct);
 }
 
 /// Nobody but a public host is reached by a packet that comes out of nowhere, also at the endpoint that it used for something else, except where the

@@ -38,7 +38,8 @@ fn pair() -> (Side, Side) {
         now,
         rng: StdRng::seed_from_u64(seed),
     };
-    let (al, bo) = (Ratchet::initiator([7; 80], &root, al, &bo_key), Ratchet::responder([7; 80], &root, &bo, al_key));
+    let al = Ratchet::initiator(now, [7; 80], &root, al, &bo_key);
+    let bo = Ratchet::responder(now, [7; 80], &root, &bo, al_key);
     (side(al, 2), side(bo, 3))
 }
 
@@ -80,7 +81,7 @@ fn any_altered_byte_is_refused_and_moves_nothing() {
 }
 
 #[test]
-fn a_message_that_comes_later_than_eight_seconds_after_its_followers_is_refused() {
+fn a_message_that_comes_eight_seconds_late_is_refused() {
     let (mut al, mut bo) = pair();
     let early = [al.seal(&Signal::Ping { id: 0 }), al.seal(&Signal::Ping { id: 1 })];
     assert!(bo.open(&al.seal(&Signal::Ping { id: 2 })).is_ok());
@@ -89,6 +90,20 @@ fn a_message_that_comes_later_than_eight_seconds_after_its_followers_is_refused(
     assert_eq!(bo.open(&early[1]), Ok(Signal::Ping { id: 1 }));
     bo.now += std::time::Duration::from_millis(1);
     assert_eq!(bo.open(&early[0]), Err(ChannelError::Refused));
+}
+
+/// Nothing has to come for that: time passes.
+#[test]
+fn what_is_overdue_is_forgotten_and_what_comes_late_has_an_age() {
+    let (mut al, mut bo) = pair();
+    let (early, late, never) = (al.now, al.seal(&Signal::Ping { id: 0 }), al.seal(&Signal::Ping { id: 1 }));
+    bo.now += std::time::Duration::from_secs(7);
+    bo.channel.handle_timeout(bo.now);
+    assert_eq!(bo.open(&late), Ok(Signal::Ping { id: 0 }));
+    assert_eq!(bo.channel.age(), std::time::Duration::from_secs(7));
+    bo.channel.handle_timeout(bo.now + std::time::Duration::from_secs(1));
+    bo.now = early;
+    assert_eq!(bo.open(&never), Err(ChannelError::Refused), "not even if the clock were put back");
 }
 
 #[test]
@@ -103,7 +118,7 @@ fn the_length_tells_the_size_class_only() {
     let (mut al, mut bo) = pair();
     let texts = ["".to_owned(), "yes".to_owned(), "x".repeat(200)].map(|body| Signal::Text { body });
     let lengths: HashSet<_> = texts.each_ref().map(|text| al.seal(text).len()).into();
-    assert_eq!(lengths, HashSet::from([1 + 41 + 256 + 16]));
+    assert_eq!(lengths, HashSet::from([1 + 45 + 256 + 16]));
     for side in [&mut al, &mut bo] {
         side.now += std::time::Duration::from_secs(600);
     }
@@ -112,13 +127,13 @@ fn the_length_tells_the_size_class_only() {
     let answer = bo.seal(&texts[0]);
     al.open(&answer).unwrap();
     let lengths: HashSet<_> = texts.each_ref().map(|text| al.seal(text).len()).into();
-    assert_eq!(lengths, HashSet::from([1 + 41 + 1_184 + 256 + 16]));
-    let longest = al.seal(&Signal::Offer { sdp: "v".repeat(Signal::MAX_SDP) });
+    assert_eq!(lengths, HashSet::from([1 + 45 + 1_184 + 256 + 16]));
+    let longest = al.seal(&Signal::Offer { sdp: "v".repeat(Signal::MAX_SDP), number: 1 });
     assert_eq!(longest.len(), MessageKind::MAX_LEN);
     assert!(longest.len() <= 20 * 1024, "it fits the signalling protocol's requests");
     bo.open(&longest).unwrap();
     let lengths: HashSet<_> = texts.map(|text| bo.seal(&text).len()).into();
-    assert_eq!(lengths, HashSet::from([1 + 41 + 1_088 + 256 + 16]));
+    assert_eq!(lengths, HashSet::from([1 + 45 + 1_088 + 256 + 16]));
 }
 
 #[test]

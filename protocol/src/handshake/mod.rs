@@ -29,6 +29,7 @@ use payload::Payload;
 use rand_core::CryptoRng;
 use sha2::Sha256;
 use snow::HandshakeState;
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// This side, as it presents itself.
@@ -114,12 +115,13 @@ impl Initiator {
         Ok((Initiator { pending, kem }, message))
     }
 
-    /// Takes message 2; gives message 3 and the pair.
+    /// Takes message 2; gives message 3 and the pair, whose clock begins now.
     ///
     /// # Errors
     /// [`HandshakeError::Refused`], and [`HandshakeError::NameTooLong`] when `local` changed.
     pub fn finish(
         self,
+        now: Instant,
         local: &LocalPeer<'_>,
         message2: &[u8],
         rng: &mut impl CryptoRng,
@@ -129,7 +131,7 @@ impl Initiator {
             pending.read_payload::<{ kem::CIPHERTEXT_LEN }>(MessageKind::Handshake2, message2)?;
         let ratchet = KeyPair::generate(rng);
         let message = pending.write_payload(MessageKind::Handshake3, local, &[], &ratchet)?;
-        Ok((message, pending.established(theirs, &kem.decapsulate(&ciphertext), ratchet, local)?))
+        Ok((message, pending.established(now, theirs, &kem.decapsulate(&ciphertext), ratchet, local)?))
     }
 }
 
@@ -154,14 +156,14 @@ impl Responder {
         Ok((Responder { pending, hybrid, ratchet }, message))
     }
 
-    /// Takes message 3; gives the pair.
+    /// Takes message 3; gives the pair, whose clock begins now.
     ///
     /// # Errors
     /// [`HandshakeError::Refused`].
-    pub fn finish(self, local: &LocalPeer<'_>, message3: &[u8]) -> Result<Established, HandshakeError> {
+    pub fn finish(self, now: Instant, local: &LocalPeer<'_>, message3: &[u8]) -> Result<Established, HandshakeError> {
         let Self { mut pending, hybrid, ratchet } = self;
         let ([], theirs) = pending.read_payload(MessageKind::Handshake3, message3)?;
-        pending.established(theirs, &hybrid, ratchet, local)
+        pending.established(now, theirs, &hybrid, ratchet, local)
     }
 }
 
@@ -206,11 +208,9 @@ impl Pending {
         let mut message = vec![0; length(kind)];
         let (first, noise) = message.split_first_mut().ok_or(HandshakeError::Refused)?;
         *first = kind as u8;
-        match self.noise.write_message(payload, noise) {
-            Ok(written) if written == noise.len() => Ok(message),
-            // An all-zero Diffie–Hellman result: the other side's key was not a true one.
-            _ => Err(HandshakeError::Refused),
-        }
+        // It fills the message. An error is an all-zero Diffie–Hellman result: the other side's key was not a true one.
+        self.noise.write_message(payload, noise).map_err(|_| HandshakeError::Refused)?;
+        Ok(message)
     }
 
     fn read(&mut self, kind: MessageKind, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
@@ -276,6 +276,7 @@ impl Pending {
     /// root = HKDF(salt = h, ikm = k1 ‖ k2 ‖ ss, info = "resonance/v1/root" ‖ identity I ‖ identity R), and the channel on it.
     fn established(
         mut self,
+        now: Instant,
         theirs: Payload,
         hybrid: &Secret,
         ratchet: KeyPair,
@@ -298,8 +299,8 @@ impl Pending {
             .try_into()
             .map_err(|_| HandshakeError::Refused)?;
         let ratchet = match self.side {
-            Side::Initiator => Ratchet::initiator(context, &root, ratchet, &theirs.ratchet),
-            Side::Responder => Ratchet::responder(context, &root, &ratchet, theirs.ratchet),
+            Side::Initiator => Ratchet::initiator(now, context, &root, ratchet, &theirs.ratchet),
+            Side::Responder => Ratchet::responder(now, context, &root, &ratchet, theirs.ratchet),
         };
         let channel = SecureChannel::new(ratchet.ok_or(HandshakeError::Refused)?);
         Ok(Established { channel, identity: theirs.identity, name: theirs.name })

@@ -10,7 +10,11 @@ use crate::safety_number::SafetyNumber;
 use crate::signal::Signal;
 use crate::x25519::tests::DH_COUNT;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::sync::LazyLock;
 use std::time::Instant;
+
+/// All happens at one moment.
+static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 struct Person {
     identity: IdentityKey,
@@ -45,7 +49,7 @@ impl Person {
     }
 
     fn finish(&self, initiator: Initiator, two: &[u8]) -> Result<(Vec<u8>, Established), HandshakeError> {
-        initiator.finish(&self.local(), two, &mut StdRng::seed_from_u64(self.transport.as_bytes()[0].into()))
+        initiator.finish(*NOW, &self.local(), two, &mut StdRng::seed_from_u64(self.transport.as_bytes()[0].into()))
     }
 }
 
@@ -70,7 +74,7 @@ fn handshake(keys: &SessionKeys, al: &mut Person, bo: &mut Person) -> (Establish
     let (initiator, one) = al.start(keys, bo.transport);
     let (responder, two) = bo.answer(keys, al.transport, &one).unwrap();
     let (three, at_al) = al.finish(initiator, &two).unwrap();
-    (at_al, responder.finish(&bo.local(), &three).unwrap())
+    (at_al, responder.finish(*NOW, &bo.local(), &three).unwrap())
 }
 
 std::thread_local! {
@@ -80,8 +84,7 @@ std::thread_local! {
 
 /// Sends a signal through a channel; what the other end makes of it.
 fn pass(from: &mut SecureChannel, to: &mut SecureChannel, signal: &Signal) -> Result<Signal, ChannelError> {
-    let now = Instant::now();
-    to.open(now, &CHANCE.with_borrow_mut(|rng| from.seal(now, signal, rng)).unwrap())
+    to.open(*NOW, &CHANCE.with_borrow_mut(|rng| from.seal(*NOW, signal, rng)).unwrap())
 }
 
 fn assert_they_talk(one: &mut SecureChannel, other: &mut SecureChannel) {
@@ -162,7 +165,11 @@ fn each_altered_byte_of_each_message_is_refused() {
         let (responder, two) = bo.answer(&keys, al.transport, &one).unwrap();
         let (mut three, _) = al.finish(initiator, &two).unwrap();
         three[at] ^= 0x10;
-        assert_eq!(responder.finish(&bo.local(), &three).err(), Some(HandshakeError::Refused), "message 3 byte {at}");
+        assert_eq!(
+            responder.finish(*NOW, &bo.local(), &three).err(),
+            Some(HandshakeError::Refused),
+            "message 3 byte {at}"
+        );
     }
 }
 
@@ -179,7 +186,16 @@ fn messages_of_any_other_length_are_refused() {
         assert!(bo.answer(&keys, al.transport, &longer).is_err(), "{} bytes", longer.len());
     }
     assert!(bo.answer(&keys, al.transport, &vec![1; 1 << 20]).is_err());
-    assert!(bo.answer(&keys, al.transport, &one).is_ok());
+    // Also when a link holder has written it.
+    for more in [0, 1, 200] {
+        let mut rng = StdRng::seed_from_u64(5);
+        let mut pending = Pending::new(Side::Initiator, &keys, &al.local(), bo.transport, &mut rng).unwrap();
+        let key = kem::DecapsulationKey::generate(&mut rng).encapsulation_key();
+        let mut message = vec![0; one.len() + more];
+        message[0] = MessageKind::Handshake1 as u8;
+        pending.noise.write_message(&[key.as_slice(), &vec![0; more]].concat(), &mut message[1..]).unwrap();
+        assert_eq!(bo.answer(&keys, al.transport, &message).is_ok(), more == 0, "{more} more");
+    }
 }
 
 #[test]
@@ -200,8 +216,8 @@ fn an_answer_belongs_to_one_beginning() {
     assert_eq!(al.finish(second, &two).err(), Some(HandshakeError::Refused));
     let (three, _) = al.finish(first, &two).unwrap();
     let (other_responder, _) = bo.answer(&keys, al.transport, &one).unwrap();
-    assert_eq!(other_responder.finish(&bo.local(), &three).err(), Some(HandshakeError::Refused));
-    assert!(responder.finish(&bo.local(), &three).is_ok());
+    assert_eq!(other_responder.finish(*NOW, &bo.local(), &three).err(), Some(HandshakeError::Refused));
+    assert!(responder.finish(*NOW, &bo.local(), &three).is_ok());
 }
 
 #[test]
@@ -246,6 +262,9 @@ fn when_both_begin_at_once_one_attempt_wins_on_both_sides() {
     let (keys, mut al, mut bo) = (session(1), Person::new("Al", 1), Person::new("Bo", 2));
     for _ in 0..2 {
         assert_ne!(initiates(&al.transport, &bo.transport), initiates(&bo.transport, &al.transport));
+        assert!(!initiates(&al.transport, &al.transport));
+        let small = al.transport.as_bytes().min(bo.transport.as_bytes());
+        assert_eq!(initiates(&al.transport, &bo.transport), small == al.transport.as_bytes());
         let (of_al, one_of_al) = al.start(&keys, bo.transport);
         let (of_bo, one_of_bo) = bo.start(&keys, al.transport);
         // The one with the smaller transport identity goes on; the other drops its own attempt and answers.
@@ -256,7 +275,7 @@ fn when_both_begin_at_once_one_attempt_wins_on_both_sides() {
         };
         let (responder, two) = large.answer(&keys, small.transport, &one).unwrap();
         let (three, mut at_small) = small.finish(attempt, &two).unwrap();
-        let mut at_large = responder.finish(&large.local(), &three).unwrap();
+        let mut at_large = responder.finish(*NOW, &large.local(), &three).unwrap();
         assert_they_talk(&mut at_small.channel, &mut at_large.channel);
         std::mem::swap(&mut al, &mut bo);
     }
@@ -291,7 +310,7 @@ fn chance_is_refused() {
             let (initiator, one) = al.start(&keys, bo.transport);
             assert!(al.finish(initiator, &noise).is_err());
             let (responder, _) = bo.answer(&keys, al.transport, &one).unwrap();
-            assert!(responder.finish(&bo.local(), &noise).is_err());
+            assert!(responder.finish(*NOW, &bo.local(), &noise).is_err());
         }
     }
 }

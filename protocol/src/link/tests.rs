@@ -1,16 +1,22 @@
 //! Links as people handle them: pasted whole, in quotes, wrapped, mistyped, cut short.
 
 use super::*;
-use crate::peer::Transport;
+use crate::peer::{Listener, Transport};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::HashSet;
 
 fn hints(ipv4: usize, ipv6: usize) -> Vec<Address> {
-    let v4 = (0..ipv4).map(|n| Address { ip: [192, 0, 2, n as u8].into(), port: 4_000, transport: Transport::Tcp });
+    let v4 = (0..ipv4).map(|n| Address {
+        ip: [192, 0, 2, n as u8].into(),
+        port: 4_000,
+        transport: Transport::Tcp,
+        listener: Listener::Peer,
+    });
     let v6 = (0..ipv6).map(|n| Address {
         ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, n as u16].into(),
         port: 65_535,
         transport: Transport::Quic,
+        listener: Listener::Peer,
     });
     v4.chain(v6).collect()
 }

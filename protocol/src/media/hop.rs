@@ -96,6 +96,9 @@ impl HopSealer {
 }
 
 impl HopOpener {
+    /// Of one source this many are kept: a fresh key is sealed with once its arrival is known, and another may follow meanwhile.
+    pub const KEPT: usize = 3;
+
     /// Of the hop key that `source` handed to `destination`.
     pub fn new(key: &[u8; 32], source: TransportId, destination: TransportId) -> Self {
         Self { key: HopKey::new(key, source, destination), window: ReplayWindow::new() }

@@ -37,7 +37,7 @@ struct Generation {
     newest: u8,
     /// Since when; `None` before the generation is used.
     began: Option<Instant>,
-    /// When its key came last.
+    /// When its key was last handed over, as far as is known here.
     came: Option<Instant>,
     /// When each step's key is erased, once that is known.
     ends: [Option<Instant>; StepKeys::COUNT],
@@ -106,18 +106,19 @@ impl Opener {
             other => (2, other.steps.generation()),
         };
         let Some(place) = self.generations.iter_mut().min_by_key(|place| age(place)) else { return };
+        let came = now.checked_sub(key.age).unwrap_or(now);
         if heard == Some(id.generation()) && !same(place) {
             return;
         }
         if place.is_held() && place.is(key) {
             if id.step() > place.newest {
-                place.came = Some(now);
-                self.begin(id, now);
+                place.came = Some(came);
+                self.begin(id, came);
             }
         } else if !place.is_held() || place.steps.generation() <= id.generation() {
             let again = left(place) && place.metadata == key.metadata;
             let window = std::mem::take(&mut place.window);
-            place.take(now, key);
+            place.take(came, key);
             if let Some(heard) = self.heard.filter(|heard| again && heard.generation() == id.generation()) {
                 place.window = window;
                 (0..heard.step()).for_each(|before| place.steps.erase(before));
@@ -270,12 +271,12 @@ impl Generation {
         self.metadata == key.metadata && self.steps.same_ratchet(&key.steps)
     }
 
-    fn take(&mut self, now: Instant, key: &OpeningKey) {
+    fn take(&mut self, came: Instant, key: &OpeningKey) {
         self.steps.copy_from(&key.steps);
         self.window = ReplayWindow::new();
         (self.metadata, self.grace) = (key.metadata, key.grace);
         (self.newest, self.began, self.ends) = (key.steps.first(), None, [None; StepKeys::COUNT]);
-        self.came = Some(now);
+        self.came = Some(came);
     }
 
     /// The sender has used `step` since `at`: those before it end a little later.

@@ -53,3 +53,12 @@ pub struct InboundPacket {
     /// The sealed bytes.
     pub packet: SealedPacket,
 }
+
+/// A hop-sealed packet on its way out: for one peer only, by a way that is not our own connection to it.
+#[derive(Clone, Copy)]
+pub struct AddressedPacket {
+    /// Whom it is sealed for.
+    pub to: TransportId,
+    /// The hop-sealed bytes.
+    pub packet: SealedPacket,
+}

@@ -115,6 +115,7 @@ impl SenderKey {
             steps: StepKeys::derive(self.id, &self.base_key),
             metadata: Metadata::new(session, sender),
             grace: OpeningKey::GRACE,
+            age: Duration::ZERO,
         }
     }
 }
@@ -125,6 +126,8 @@ pub struct OpeningKey {
     pub(super) metadata: Metadata,
     /// How long older generations stay once this one is in use.
     pub(super) grace: Duration,
+    /// How long it was on its way.
+    pub(super) age: Duration,
 }
 
 impl OpeningKey {
@@ -139,6 +142,12 @@ impl OpeningKey {
             RekeyReason::Join | RekeyReason::Timer => Self::GRACE,
             RekeyReason::Leave | RekeyReason::Kick => Self::GRACE_AFTER_LEAVE,
         };
+        self
+    }
+
+    /// Says how long ago the sender handed it over: it is erased no later for having come late.
+    pub fn sent(mut self, ago: Duration) -> Self {
+        self.age = ago;
         self
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Header {
     pub previous: u32,
     /// N: the message's number in its chain.
     pub number: u32,
+    /// The second in which it was sealed.
+    pub second: u32,
     /// The same throughout a chain.
     pub part: KemPart,
 }
@@ -27,11 +29,11 @@ pub(super) enum KemPart {
 
 impl Header {
     /// Bytes of a header without an ML-KEM part.
-    pub const LEN: usize = 1 + 32 + 4 + 4;
+    pub const LEN: usize = 1 + 32 + 4 + 4 + 4;
     /// Bytes of the longest header.
     pub const MAX_LEN: usize = Self::LEN + kem::KEY_LEN;
 
-    /// part's kind (1: 0 nothing, 1 key, 2 ciphertext) ‖ DHs (32) ‖ PN (4) ‖ N (4) ‖ part (0, 1,184 or 1,088).
+    /// part's kind (1: 0 nothing, 1 key, 2 ciphertext) ‖ DHs (32) ‖ PN (4) ‖ N (4) ‖ second (4) ‖ part (0, 1,184 or 1,088).
     pub fn write(&self, out: &mut Vec<u8>) {
         let (kind, part): (u8, &[u8]) = match &self.part {
             KemPart::Nothing => (0, &[]),
@@ -42,6 +44,7 @@ impl Header {
         out.extend_from_slice(&self.key);
         out.extend_from_slice(&self.previous.to_be_bytes());
         out.extend_from_slice(&self.number.to_be_bytes());
+        out.extend_from_slice(&self.second.to_be_bytes());
         out.extend_from_slice(part);
     }
 
@@ -51,6 +54,7 @@ impl Header {
         let (&key, rest) = rest.split_first_chunk::<32>()?;
         let (&previous, rest) = rest.split_first_chunk::<4>()?;
         let (&number, rest) = rest.split_first_chunk::<4>()?;
+        let (&second, rest) = rest.split_first_chunk::<4>()?;
         let (part, rest) = match kind {
             0 => (KemPart::Nothing, rest),
             1 => rest.split_first_chunk().map(|(key, rest)| (KemPart::Key(Box::new(*key)), rest))?,
@@ -58,7 +62,7 @@ impl Header {
             _ => return None,
         };
         let (header, _) = bytes.split_at_checked(bytes.len().checked_sub(rest.len())?)?;
-        let (previous, number) = (u32::from_be_bytes(previous), u32::from_be_bytes(number));
-        Some((Self { key, previous, number, part }, header, rest))
+        let [previous, number, second] = [previous, number, second].map(u32::from_be_bytes);
+        Some((Self { key, previous, number, second, part }, header, rest))
     }
 }

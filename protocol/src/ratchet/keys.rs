@@ -64,10 +64,28 @@ impl Chain {
     }
 }
 
-/// A key that seals one message only: therefore under an all-zero nonce.
+/// mk: of one message, and of no use without the key of the second in which it was sealed.
 pub(super) struct MessageKey(Secret);
 
 impl MessageKey {
+    /// The key that seals this message in this second.
+    pub fn within(&self, second: &Secret) -> Option<SealingKey> {
+        let mut key = Secret::default();
+        let hkdf = Hkdf::<Sha256>::new(Some(second.as_slice()), self.0.as_slice());
+        hkdf.expand(b"resonance/v1/ratchet/seal", key.as_mut_slice()).ok()?;
+        Some(SealingKey(key))
+    }
+
+    #[cfg(test)]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// A key that seals one message only: therefore under an all-zero nonce.
+pub(super) struct SealingKey(Secret);
+
+impl SealingKey {
     const NONCE: [u8; 12] = [0; 12];
     pub const TAG_LEN: usize = 16;
 
@@ -90,11 +108,6 @@ impl MessageKey {
             tag.into(),
         );
         opened.ok().map(|()| text)
-    }
-
-    #[cfg(test)]
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
     }
 
     fn cipher(&self) -> ChaCha20Poly1305 {

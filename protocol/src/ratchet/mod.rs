@@ -8,18 +8,23 @@
 //!                                         │                 │
 //!                                         ▼ message key 0   ▼ message key 1
 //! ```
+//! And beside it a chain that moves by the clock, a key for each second ([`Clock`]): a message opens with both keys, so that one
+//! that was lost does not wait to be opened by a thief until the next one comes.
+//!
 //! The sending half of a step waits for the next message to be sealed (Double Ratchet §6, "deferring new ratchet key
 //! generation"): until then there is no private key to steal. The bytes are the same.
 
+mod clock;
 mod header;
 mod keys;
 mod skipped;
 
 use crate::kem;
 use crate::x25519::KeyPair;
+use clock::Clock;
 use header::{Header, KemPart};
 pub(crate) use keys::Secret;
-use keys::{Chain, MessageKey, next_root};
+use keys::{Chain, SealingKey, next_root};
 use rand_core::CryptoRng;
 use skipped::SkippedKeys;
 use std::time::{Duration, Instant};
@@ -47,6 +52,9 @@ pub(crate) struct Ratchet {
     /// PN.
     previous: u32,
     skipped: SkippedKeys,
+    clock: Clock,
+    /// Of the message that opened last, when it did.
+    age: Duration,
     mixing: Mixing,
 }
 
@@ -84,10 +92,11 @@ enum Mixing {
 
 impl Ratchet {
     /// Bytes that sealing adds at most.
-    pub const MAX_OVERHEAD: usize = Header::MAX_LEN + MessageKey::TAG_LEN;
+    pub const MAX_OVERHEAD: usize = Header::MAX_LEN + SealingKey::TAG_LEN;
 
-    /// Alice: `mine` went out in message 3, `theirs` came in message 2. `None` when `theirs` is of small order.
-    pub fn initiator(context: Context, root: &Secret, mine: KeyPair, theirs: &[u8; 32]) -> Option<Self> {
+    /// Alice: `mine` goes out now, in message 3; `theirs` came in message 2. `None` when `theirs` is of small order.
+    pub fn initiator(now: Instant, context: Context, root: &Secret, mine: KeyPair, theirs: &[u8; 32]) -> Option<Self> {
+        let clock = Clock::new(now, root)?;
         let (root, chain) = next_root(root, &mine.agree(theirs)?, None)?;
         Some(Self {
             context,
@@ -96,12 +105,15 @@ impl Ratchet {
             receiving: None,
             previous: 0,
             skipped: SkippedKeys::default(),
+            clock,
+            age: Duration::ZERO,
             mixing: Mixing::Initiator { last: None, offered: None },
         })
     }
 
-    /// Bob: `mine` went out in message 2, `theirs` came in message 3 and is stepped to at once, so that both may send.
-    pub fn responder(context: Context, root: &Secret, mine: &KeyPair, theirs: [u8; 32]) -> Option<Self> {
+    /// Bob: `mine` went out in message 2, `theirs` has just come in message 3 and is stepped to at once, so that both may send.
+    pub fn responder(now: Instant, context: Context, root: &Secret, mine: &KeyPair, theirs: [u8; 32]) -> Option<Self> {
+        let clock = Clock::new(now, root)?;
         let (root, chain) = next_root(root, &mine.agree(&theirs)?, None)?;
         Some(Self {
             context,
@@ -110,13 +122,15 @@ impl Ratchet {
             receiving: Some(Receiving { key: theirs, chain }),
             previous: 0,
             skipped: SkippedKeys::default(),
+            clock,
+            age: Duration::ZERO,
             mixing: Mixing::Responder { asked: None },
         })
     }
 
     /// Seals one text behind `prefix`: prefix ‖ header ‖ ciphertext ‖ tag. `None` when the chain is used up.
     pub fn seal(&mut self, now: Instant, prefix: u8, text: &[u8], rng: &mut impl CryptoRng) -> Option<Vec<u8>> {
-        self.skipped.forget_expired(now);
+        self.forget_expired(now);
         if let Mixing::Initiator { last, .. } = &mut self.mixing {
             last.get_or_insert(now);
         }
@@ -125,14 +139,16 @@ impl Ratchet {
             let (part, hybrid) = self.mix(now, rng);
             self.begin_sending(pair, part, hybrid.as_ref())?;
         }
+        let (second, second_key) = self.clock.now(now)?;
         let sending = self.sending.as_mut()?;
         let header = Header {
             key: *sending.pair.public(),
             previous: self.previous,
             number: sending.chain.number(),
+            second,
             part: sending.part.clone(),
         };
-        let key = sending.chain.step()?;
+        let key = sending.chain.step()?.within(&second_key)?;
         // As large as it gets, so that no outgrown buffer with the text stays behind in memory.
         let capacity = text.len().saturating_add(Self::MAX_OVERHEAD).saturating_add(1);
         let mut message = Vec::with_capacity(capacity);
@@ -146,15 +162,16 @@ impl Ratchet {
         Some(message)
     }
 
-    /// Opens header ‖ ciphertext ‖ tag. `None` when it is refused: then nothing has changed, except that skipped keys may
-    /// have expired.
+    /// Opens header ‖ ciphertext ‖ tag. `None` when it is refused: then nothing has changed, except that keys may have expired.
     pub fn open(&mut self, now: Instant, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.forget_expired(now);
         let (header, header_bytes, sealed) = Header::parse(message)?;
+        let second = self.clock.key(header.second)?;
         let associated_data = self.associated_data(header_bytes);
         if let Some(key) = self.skipped.find(&header.key, header.number) {
-            let text = key.open(&associated_data, sealed)?;
+            let text = key.within(&second)?.open(&associated_data, sealed)?;
             self.skipped.remove(&header.key, header.number);
+            self.hear(now, header.second);
             return Some(text);
         }
         let mut next = self.clone();
@@ -166,14 +183,26 @@ impl Ratchet {
         if chain.number() != header.number {
             return None;
         }
-        let text = chain.step()?.open(&associated_data, sealed)?;
+        let text = chain.step()?.within(&second)?.open(&associated_data, sealed)?;
         *self = next;
+        self.hear(now, header.second);
         Some(text)
     }
 
-    /// Forgets skipped keys that are too old.
+    fn hear(&mut self, now: Instant, second: u32) {
+        self.clock.hear(now, second);
+        self.age = self.clock.age(now, second);
+    }
+
+    /// How old the message that opened last was then: up to a second too much, and too little by what this side's clock is behind.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Forgets the keys that are too old: skipped ones, and those of seconds.
     pub fn forget_expired(&mut self, now: Instant) {
         self.skipped.forget_expired(now);
+        self.clock.forget_expired(now);
     }
 
     /// What a new chain of ours has to do with ML-KEM: what its headers carry, and the secret to mix in.

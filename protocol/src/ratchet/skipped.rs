@@ -23,7 +23,7 @@ impl SkippedKeys {
     /// Keys kept at once: more than the messages that travel between two peers at one time.
     pub const MAX: usize = 64;
 
-    /// How long a key is kept: with a message each second, whoever steals the state opens nothing older than 10 s.
+    /// How long a key is kept: as long as it can be of use, see [`Clock`](super::clock::Clock).
     pub const MAX_AGE: Duration = Duration::from_secs(8);
 
     /// Keeps a key; the oldest makes room.

@@ -29,6 +29,7 @@ mod kind {
     pub const KNOCK: u32 = 14;
     pub const ADMIT: u32 = 15;
     pub const KEPT: u32 = 32;
+    pub const RECONNECT: u32 = 33;
 }
 
 /// The key of the kind.
@@ -52,8 +53,8 @@ pub(super) fn encode(signal: &Signal) -> Option<Zeroizing<Vec<u8>>> {
 
 fn in_bounds(signal: &Signal) -> bool {
     match signal {
-        Signal::Offer { sdp } | Signal::Answer { sdp } => sdp.len() <= Signal::MAX_SDP,
-        Signal::Candidate { candidate, mid } => {
+        Signal::Offer { sdp, .. } | Signal::Answer { sdp, .. } => sdp.len() <= Signal::MAX_SDP,
+        Signal::Candidate { candidate, mid, .. } => {
             candidate.len() <= Signal::MAX_CANDIDATE && mid.len() <= Signal::MAX_MID
         }
         Signal::MediaKey(key) => key.generation <= KeyId::MAX_GENERATION && key.step <= KeyId::MAX_STEP,
@@ -75,17 +76,17 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
         Ok(())
     };
     match signal {
-        Signal::Offer { sdp } => {
-            start(out, 1, kind::OFFER)?;
-            out.u8(1)?.str(sdp)?;
+        Signal::Offer { sdp, number } => {
+            start(out, 2, kind::OFFER)?;
+            out.u8(1)?.str(sdp)?.u8(2)?.u64(*number)?;
         }
-        Signal::Answer { sdp } => {
-            start(out, 1, kind::ANSWER)?;
-            out.u8(1)?.str(sdp)?;
+        Signal::Answer { sdp, number } => {
+            start(out, 2, kind::ANSWER)?;
+            out.u8(1)?.str(sdp)?.u8(2)?.u64(*number)?;
         }
-        Signal::Candidate { candidate, mid } => {
-            start(out, 2, kind::CANDIDATE)?;
-            out.u8(1)?.str(candidate)?.u8(2)?.str(mid)?;
+        Signal::Candidate { candidate, mid, number } => {
+            start(out, 3, kind::CANDIDATE)?;
+            out.u8(1)?.str(candidate)?.u8(2)?.str(mid)?.u8(3)?.u64(*number)?;
         }
         Signal::MediaKey(key) => {
             start(out, 6, kind::MEDIA_KEY)?;
@@ -161,6 +162,7 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
             })?;
         }
         Signal::Kept => start(out, 0, kind::KEPT)?,
+        Signal::Reconnect => start(out, 0, kind::RECONNECT)?,
         Signal::Unknown => {}
     }
     Ok(())
@@ -184,11 +186,12 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
         return None;
     }
     Some(match fields.kind? {
-        kind::OFFER => Signal::Offer { sdp: fields.text(1, Signal::MAX_SDP)? },
-        kind::ANSWER => Signal::Answer { sdp: fields.text(1, Signal::MAX_SDP)? },
+        kind::OFFER => Signal::Offer { sdp: fields.text(1, Signal::MAX_SDP)?, number: fields.number_or_0(2)? },
+        kind::ANSWER => Signal::Answer { sdp: fields.text(1, Signal::MAX_SDP)?, number: fields.number_or_0(2)? },
         kind::CANDIDATE => Signal::Candidate {
             candidate: fields.text(1, Signal::MAX_CANDIDATE)?,
             mid: fields.text(2, Signal::MAX_MID)?,
+            number: fields.number_or_0(3)?,
         },
         kind::MEDIA_KEY => Signal::MediaKey(MediaKey {
             generation: fields.number(1).filter(|&generation| generation <= KeyId::MAX_GENERATION)?,
@@ -249,6 +252,7 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
             },
         },
         kind::KEPT => Signal::Kept,
+        kind::RECONNECT => Signal::Reconnect,
         _ => Signal::Unknown,
     })
 }
@@ -316,6 +320,11 @@ impl<'a> Fields<'a> {
 
     fn number(&self, key: usize) -> Option<u64> {
         self.at(key)?.u64().ok()
+    }
+
+    /// A number that need not be there.
+    fn number_or_0(&self, key: usize) -> Option<u64> {
+        self.at(key).map_or(Some(0), |mut field| field.u64().ok())
     }
 
     fn bytes<const LEN: usize>(&self, key: usize) -> Option<[u8; LEN]> {

@@ -18,11 +18,15 @@ pub enum Signal {
     Offer {
         /// Session description, at most [`Signal::MAX_SDP`] bytes.
         sdp: String,
+        /// Which of the sender's negotiations with the receiver this begins, counted up from 1; 0: it does not count them.
+        number: u64,
     },
     /// The WebRTC answer to an offer.
     Answer {
         /// Session description, at most [`Signal::MAX_SDP`] bytes.
         sdp: String,
+        /// The offer's.
+        number: u64,
     },
     /// One ICE candidate.
     Candidate {
@@ -30,6 +34,8 @@ pub enum Signal {
         candidate: String,
         /// The media section it belongs to, at most [`Signal::MAX_MID`] bytes.
         mid: String,
+        /// The negotiation's.
+        number: u64,
     },
     /// A sender key, to hear its sender with.
     MediaKey(MediaKey),
@@ -100,6 +106,8 @@ pub enum Signal {
     },
     /// The sender's identity is a kept one: whoever keeps contacts may remember it.
     Kept,
+    /// The sender hears nothing of the receiver, or has another address: the one of the two who offers is to offer anew.
+    Reconnect,
     /// Of a kind that this version does not know: to be counted and otherwise ignored. Cannot be written.
     Unknown,
 }

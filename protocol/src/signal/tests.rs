@@ -3,13 +3,17 @@
 use super::*;
 use crate::authority::Statement;
 use crate::handshake::MAX_NAME;
-use crate::peer::Transport;
+use crate::peer::{Listener, Transport};
 use minicbor::Encoder;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 fn entry(seed: u8, addresses: usize) -> RosterEntry {
-    let address =
-        |port| Address { ip: [0x20, 1, 0xd, 0xb8, 0, 0, 0, seed.into()].into(), port, transport: Transport::Quic };
+    let address = |port| Address {
+        ip: [0x20, 1, 0xd, 0xb8, 0, 0, 0, seed.into()].into(),
+        port,
+        transport: Transport::Quic,
+        listener: Listener::Peer,
+    };
     RosterEntry {
         transport: TransportId::from_bytes([seed; 32]),
         identity: IdentityPublic::from_bytes([seed ^ 0xFF; 32]),
@@ -40,9 +44,9 @@ fn knock(name: usize) -> Signal {
 /// One of each kind, at its bounds where it has some.
 fn every_kind() -> Vec<Signal> {
     vec![
-        Signal::Offer { sdp: "v=0\r\n".repeat(3_000) },
-        Signal::Answer { sdp: String::new() },
-        Signal::Candidate { candidate: "c".repeat(Signal::MAX_CANDIDATE), mid: "m".repeat(Signal::MAX_MID) },
+        Signal::Offer { sdp: "v=0\r\n".repeat(3_000), number: u64::MAX },
+        Signal::Answer { sdp: String::new(), number: 0 },
+        Signal::Candidate { candidate: "c".repeat(Signal::MAX_CANDIDATE), mid: "m".repeat(Signal::MAX_MID), number: 7 },
         media_key((1 << 60) - 1, 15),
         Signal::MediaKeyAck { generation: 7 },
         Signal::Roster(Vec::new()),
@@ -65,6 +69,7 @@ fn every_kind() -> Vec<Signal> {
         Signal::Admit { identity: IdentityPublic::from_bytes([5; 32]), verdict: Verdict::Admitted },
         Signal::Admit { identity: IdentityPublic::from_bytes([5; 32]), verdict: Verdict::Gone },
         Signal::Kept,
+        Signal::Reconnect,
     ]
 }
 
@@ -99,10 +104,10 @@ fn the_bytes_are_those_of_the_specification() {
 #[test]
 fn what_is_out_of_bounds_is_not_written() {
     let too_much = [
-        Signal::Offer { sdp: "x".repeat(Signal::MAX_SDP + 1) },
-        Signal::Answer { sdp: "x".repeat(100_000) },
-        Signal::Candidate { candidate: "x".repeat(Signal::MAX_CANDIDATE + 1), mid: String::new() },
-        Signal::Candidate { candidate: String::new(), mid: "x".repeat(Signal::MAX_MID + 1) },
+        Signal::Offer { sdp: "x".repeat(Signal::MAX_SDP + 1), number: 1 },
+        Signal::Answer { sdp: "x".repeat(100_000), number: 1 },
+        Signal::Candidate { candidate: "x".repeat(Signal::MAX_CANDIDATE + 1), mid: String::new(), number: 1 },
+        Signal::Candidate { candidate: String::new(), mid: "x".repeat(Signal::MAX_MID + 1), number: 1 },
         media_key(1 << 60, 0),
         media_key(0, 16),
         Signal::Roster((0..9).map(|seed| entry(seed, 0)).collect()),
@@ -154,6 +159,9 @@ fn what_is_out_of_bounds_is_not_read_either() {
 fn what_later_versions_add_is_ignored() {
     let ping_with_more = [0xA4, 0, 10, 1, 7, 5, 0x82, 1, 0xA1, 2, 0xF6, 0x18, 200, 0x61, b'x'];
     assert_eq!(Signal::parse(&padded(&ping_with_more)), Ok(Signal::Ping { id: 7 }));
+    let offer = Signal::Offer { sdp: "x".into(), number: 0 };
+    assert_eq!(Signal::parse(&padded(&[0xA2, 0, 1, 1, 0x61, b'x'])), Ok(offer), "who does not count negotiations");
+    assert_eq!(Signal::parse(&padded(&[0xA3, 0, 1, 1, 0x61, b'x', 2, 0x61, b'x'])), Err(Unreadable));
     assert_eq!(Signal::parse(&padded(&[0xA2, 1, 7, 0, 10])), Ok(Signal::Ping { id: 7 }), "the kind may come last");
     assert_eq!(Signal::parse(&padded(&[0xA1, 0, 0x18, 99])), Ok(Signal::Unknown));
     assert_eq!(Signal::parse(&padded(&[0xA1, 0, 0x1B, 1, 0, 0, 0, 0, 0, 0, 0x0A])), Ok(Signal::Unknown), "2⁵⁶ + 10");
@@ -164,7 +172,10 @@ fn what_later_versions_add_is_ignored() {
     roster.map(3).unwrap().u8(1).unwrap().bytes(&[1; 32]).unwrap().u8(2).unwrap().bytes(&[2; 32]).unwrap();
     roster.u8(3).unwrap().array(2).unwrap().bytes(&[0x80, 1, 2]).unwrap().bytes(&[0, 10, 0, 0, 1, 0, 80]).unwrap();
     let Ok(Signal::Roster(entries)) = Signal::parse(&padded(roster.writer())) else { panic!("a roster") };
-    assert_eq!(entries[0].addresses, [Address { ip: [10, 0, 0, 1].into(), port: 80, transport: Transport::Tcp }]);
+    assert_eq!(
+        entries[0].addresses,
+        [Address { ip: [10, 0, 0, 1].into(), port: 80, transport: Transport::Tcp, listener: Listener::Peer }]
+    );
 }
 
 #[test]

@@ -43,12 +43,16 @@ def head(major, number):
 
 
 def cbor(value):
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
     if isinstance(value, int):
         return head(0, value)
     if isinstance(value, bytes):
         return head(2, len(value)) + value
     if isinstance(value, str):
         return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor, value))
     if isinstance(value, dict):
         return head(5, len(value)) + b"".join(cbor(key) + cbor(item) for key, item in value.items())
     raise TypeError(value)

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 PLAIN, KEY, CIPHERTEXT = 0, 1, 2
+HEADER = 45
 PART_LENGTHS = {PLAIN: 0, KEY: 1184, CIPHERTEXT: 1088}
 
 
@@ -20,6 +21,14 @@ def kdf_ck(ck):
     return expand(ck, b"resonance/v1/ratchet/chain", 32), expand(ck, b"resonance/v1/ratchet/message", 32)
 
 
+def kdf_second(key):
+    return expand(key, b"resonance/v1/ratchet/second", 32)
+
+
+def encrypt_key(second_key, key):
+    return expand(extract(second_key, key), b"resonance/v1/ratchet/seal", 32)
+
+
 def dh(private, public):
     return private.exchange(X25519PublicKey.from_public_bytes(public))
 
@@ -30,6 +39,7 @@ class Side:
         self.cks = self.ckr = None
         self.ns = self.nr = self.pn = 0
         self.skipped = {}
+        self.seconds = [kdf_second(root)]
         self.part = bytes([PLAIN]), b""
         self.seed = self.asked = None
 
@@ -57,12 +67,18 @@ class Side:
         self.pn, self.ns, self.dhs = self.ns, 0, private
         self.rk, self.cks = kdf_rk(self.rk, dh(private, self.dhr), ss)
 
-    def seal(self, signal):
+    def second_key(self, second):
+        while len(self.seconds) <= second:
+            self.seconds.append(kdf_second(self.seconds[-1]))
+        return self.seconds[second]
+
+    def seal(self, second, signal):
         kind, part = self.part
-        header = kind + raw(self.dhs.public_key()) + struct.pack(">II", self.pn, self.ns) + part
+        header = kind + raw(self.dhs.public_key()) + struct.pack(">III", self.pn, self.ns, second) + part
         self.cks, key = kdf_ck(self.cks)
         self.ns += 1
         text = padded(cbor(signal), 256, 1024, 4096, 16384)
+        key = encrypt_key(self.second_key(second), key)
         return b"\4" + header + ChaCha20Poly1305(key).encrypt(bytes(12), text, self.context + header)
 
     def skip_to(self, number):
@@ -71,9 +87,10 @@ class Side:
             self.nr += 1
 
     def open(self, message):
-        length = 41 + PART_LENGTHS[message[1]]
+        length = HEADER + PART_LENGTHS[message[1]]
         header, sealed = message[1:1 + length], message[1 + length:]
-        kind, public, (pn, number), part = header[0], header[1:33], struct.unpack(">II", header[33:41]), header[41:]
+        kind, public, part = header[0], header[1:33], header[HEADER:]
+        pn, number, second = struct.unpack(">III", header[33:HEADER])
         if (public, number) not in self.skipped:
             if public != self.dhr:
                 if self.dhr:
@@ -83,5 +100,5 @@ class Side:
                 self.rk, self.ckr = kdf_rk(self.rk, dh(self.dhs, public), ss)
                 self.dhr, self.nr = public, 0
             self.skip_to(number + 1)
-        key = self.skipped.pop((public, number))
+        key = encrypt_key(self.second_key(second), self.skipped.pop((public, number)))
         return ChaCha20Poly1305(key).decrypt(bytes(12), sealed, self.context + header)

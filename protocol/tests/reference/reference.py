@@ -63,8 +63,8 @@ def conversation(context, root, initiator_key, responder_key, media_key):
     bo = ratchet.Side.initiator(context, root, initiator_key, raw(responder_key.public_key()))
     al = ratchet.Side.responder(context, root, responder_key, raw(initiator_key.public_key()))
 
-    def say(name, sender, receiver, signal, arrives=True):
-        message = sender.seal(signal)
+    def say(name, sender, receiver, signal, second=0, arrives=True):
+        message = sender.seal(second, signal)
         show(name, message)
         if arrives:
             receiver.open(message)
@@ -87,15 +87,15 @@ def conversation(context, root, initiator_key, responder_key, media_key):
     al.begins(x25519(bytes_from(0x23, 32)))
     say("channel_5_of_responder", al, bo, pong(1))
     bo.begins(x25519(bytes_from(0x33, 32)), kem_seed=bytes_from(0x43, 64))
-    say("channel_6_of_initiator_after_600_s", bo, al, ping(2), arrives=False)
-    say("channel_7_of_initiator", bo, al, ping(3))
+    say("channel_6_of_initiator_after_600_s", bo, al, ping(2), second=600, arrives=False)
+    say("channel_7_of_initiator", bo, al, ping(3), second=600)
     al.begins(x25519(bytes_from(0x53, 32)), kem_message=bytes_from(0x63, 32))
-    say("channel_8_of_responder", al, bo, pong(2), arrives=False)
-    say("channel_9_of_responder", al, bo, pong(3))
+    say("channel_8_of_responder", al, bo, pong(2), second=600, arrives=False)
+    say("channel_9_of_responder", al, bo, pong(3), second=600)
     bo.begins(x25519(bytes_from(0x73, 32)))
-    say("channel_10_of_initiator", bo, al, ping(4))
+    say("channel_10_of_initiator", bo, al, ping(4), second=601)
     al.begins(x25519(bytes_from(0x83, 32)))
-    say("channel_11_of_responder", al, bo, pong(4))
+    say("channel_11_of_responder", al, bo, pong(4), second=601)
 
 
 def main():
@@ -144,7 +144,7 @@ def main():
         show(name, value)
     numbers = "".join(sorted([half(al_key, b"resonance/v1/safety-number"), half(bo_key, b"resonance/v1/safety-number")]))
     show("safety_number", " ".join(numbers[i:i + 5] for i in range(0, 60, 5)))
-    people.compose(show)
+    people.compose(show, session, authority)
 
 
 main()

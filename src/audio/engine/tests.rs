@@ -16,6 +16,17 @@ use std::time::Duration;
 
 const PEER: TransportId = TransportId::from_bytes([9; 32]);
 
+/// Ends without streams.
+fn ends(outbound: Producer<SealedPacket>, inbound: Consumer<InboundPacket>) -> MediaEnds {
+    MediaEnds {
+        outbound,
+        outbound_thread: std::thread::current(),
+        outbound_streamed: rings::outbound_streamed().0,
+        inbound,
+        inbound_streamed: rings::inbound().1,
+    }
+}
+
 /// An engine that hears itself: what it sends comes back from a peer.
 struct Echo {
     engine: Engine,
@@ -28,7 +39,7 @@ impl Echo {
     fn start(input: InputChoice, output: OutputChoice) -> Self {
         let (to_network, outbound) = rings::outbound();
         let (inbound, from_network) = rings::inbound();
-        let media = MediaEnds { outbound: to_network, outbound_thread: std::thread::current(), inbound: from_network };
+        let media = ends(to_network, from_network);
         let config = Config { input, output, voice: VoiceMode::Auto };
         let mut engine = Engine::start(config, media).expect("starts");
         let mut rng = StdRng::seed_from_u64(4);
@@ -128,7 +139,7 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
 
     let (outbound, _keep) = rings::outbound();
     let (_keep, inbound) = rings::inbound();
-    let media = MediaEnds { outbound, outbound_thread: std::thread::current(), inbound };
+    let media = ends(outbound, inbound);
     let config = Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto };
     assert!(matches!(Engine::start(config, media), Err(StartError::File(_))));
 }

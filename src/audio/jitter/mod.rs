@@ -322,7 +322,7 @@ impl JitterBuffer {
         Pull::Frame(packet)
     }
 
-    /// Begins to play once the oldest packet has waited long enough.
+    /// Begins to play once enough is there: the oldest packet has waited long enough, or came in a crowd that is as long, as after an interruption.
     fn begin(&mut self, now: Instant) -> bool {
         let (Some((oldest, arrived)), Some(wanted_ms)) = (self.store.oldest(), self.wanted_ms(now)) else {
             return false;

@@ -9,9 +9,9 @@ const LOOK: Duration = Duration::from_millis(1_500);
 /// The first datagram that comes to `socket` once a node has tried for a while to reach it, as the only candidate of its peer.
 async fn knocks(node: &mut Node, peer: &mut Node, socket: &UdpSocket) -> Option<usize> {
     node.connect(peer).await;
-    node.handle.command(Command::OpenMedia { peer: peer.id });
+    node.handle.command(Command::OpenMedia { peer: peer.id, number: 1 });
     let sdp = node.description(DescriptionKind::Offer).await;
-    peer.handle.command(Command::AcceptOffer { peer: node.id, sdp });
+    peer.handle.command(Command::AcceptOffer { peer: node.id, sdp, number: 1 });
     let answer = peer.description(DescriptionKind::Answer).await;
     let mut led_here: String =
         answer.lines().filter(|line| !line.starts_with("a=candidate")).map(|line| format!("{line}\r\n")).collect();
@@ -36,6 +36,7 @@ async fn in_relayed_mode_no_description_has_an_address_and_no_packet_leaves() {
         url: format!("turn:{}?transport=udp", turn.local_addr().unwrap()),
         username: "somebody".into(),
         credential: Zeroizing::new("secret".into()),
+        way: Way::Relayed,
     };
     let mut peer = Node::start(3).await;
     let mut discreet = Node::discreet(4, peer.addresses.clone(), vec![relay]);
@@ -43,12 +44,11 @@ async fn in_relayed_mode_no_description_has_an_address_and_no_packet_leaves() {
     let mut asked = [0; 2_048];
     assert!(turn.try_recv(&mut asked).is_ok(), "the relay was asked instead");
 
-    discreet.handle.command(Command::OpenMedia { peer: peer.id });
+    discreet.handle.command(Command::OpenMedia { peer: peer.id, number: 1 });
     let offer = discreet.description(DescriptionKind::Offer).await;
-    open.handle.command(Command::OpenMedia { peer: discreet.id });
-    discreet
-        .handle
-        .command(Command::AcceptOffer { peer: open.id, sdp: open.description(DescriptionKind::Offer).await });
+    open.handle.command(Command::OpenMedia { peer: discreet.id, number: 1 });
+    let sdp = open.description(DescriptionKind::Offer).await;
+    discreet.handle.command(Command::AcceptOffer { peer: open.id, sdp, number: 2 });
     let answer = discreet.description(DescriptionKind::Answer).await;
     for sdp in [offer, answer] {
         assert!(!sdp.contains("a=candidate:"), "no relay answers, so nothing is gathered:\n{sdp}");
@@ -62,8 +62,12 @@ async fn in_relayed_mode_only_named_places_are_dialled_and_nothing_listens() {
     let mut helper = Node::start(5).await;
     let stranger = Node::start(6).await;
     let watched = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let introduced =
-        Address { ip: [127, 0, 0, 1].into(), port: watched.local_addr().unwrap().port(), transport: Transport::Tcp };
+    let introduced = Address {
+        ip: [127, 0, 0, 1].into(),
+        port: watched.local_addr().unwrap().port(),
+        transport: Transport::Tcp,
+        listener: Listener::Peer,
+    };
     let mut discreet = Node::discreet(7, vec![helper.addresses[0]], Vec::new());
 
     discreet.handle.command(Command::Dial { peer: Some(stranger.id), addresses: vec![introduced] });
@@ -75,7 +79,7 @@ async fn in_relayed_mode_only_named_places_are_dialled_and_nothing_listens() {
     let unreachable = |event| matches!(event, Event::Undelivered { id: 1, why, .. } if why == Undelivered::Unreachable);
     discreet.until(|event| unreachable(event).then_some(())).await;
 
-    discreet.handle.command(Command::OpenMedia { peer: stranger.id });
+    discreet.handle.command(Command::OpenMedia { peer: stranger.id, number: 1 });
     let down = |event| matches!(event, Event::MediaDown { .. }).then_some(());
     discreet.until(down).await;
 

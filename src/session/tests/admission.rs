@@ -431,7 +431,7 @@ fn an_expired_link_takes_nobody_new_in_but_keeps_who_is_in() {
     assert_eq!(members(&world, ada), 1);
     world.heal();
     let (now, found) = (Duration::ZERO, world.people[ada].id);
-    world.happen(bo, now, Event::Discovered(found));
+    world.happen(bo, now, Event::Discovered { peer: found, via: "mdns" });
     world.run(3 * SECOND);
     assert!(knows(&world, ada, bo) && knows(&world, bo, ada));
     assert_eq!(world.people[ada].session.view(world.now).admission.expires_in, Some(Duration::ZERO));
@@ -442,7 +442,7 @@ fn a_room_without_a_link_is_open_and_says_so() {
     let mut world = World::new();
     let (ada, bo) = (world.lan("Ada", "den"), world.lan("Bo", "den"));
     let found = world.people[bo].id;
-    world.happen(ada, Duration::ZERO, Event::Discovered(found));
+    world.happen(ada, Duration::ZERO, Event::Discovered { peer: found, via: "mdns" });
     world.run(2 * SECOND);
     let commands: [fn(String) -> Command; 6] =
         [|_| Command::Lock, |_| Command::Unlock, Command::Admit, Command::Refuse, Command::Kick, Command::Handover];

@@ -1,7 +1,7 @@
 //! Ears that open packets: one for each person who is heard.
 
 use crate::session::event::LaneReport;
-use resonance_protocol::media::{HeldPackets, InboundPacket, Opener, OpeningKey, Refused};
+use resonance_protocol::media::{HeldPackets, HopOpener, InboundPacket, Opener, OpeningKey, Refused, SealedPacket};
 use resonance_protocol::peer::TransportId;
 use std::time::Instant;
 
@@ -12,13 +12,33 @@ pub struct Ear {
     pub opened: u64,
     pub refused: u64,
     pub last_opened: Option<Instant>,
+    pub hops: Vec<HopOpener>,
+    pub bytes: u64,
+    pub streamed_bytes: u64,
 }
 
 /// As the audio room's lanes do it.
 impl Ear {
-    pub fn hear(&mut self, now: Instant, inbound: &InboundPacket) {
+    pub fn receive(&mut self, now: Instant, inbound: &InboundPacket) {
+        self.bytes += inbound.packet.as_slice().len() as u64;
+        self.hear(now, inbound);
+    }
+
+    pub fn receive_streamed(&mut self, now: Instant, inbound: &InboundPacket) {
+        self.bytes += inbound.packet.as_slice().len() as u64;
+        self.streamed_bytes += inbound.packet.as_slice().len() as u64;
+        let mut packet = SealedPacket::empty();
+        match self.hops.iter_mut().any(|hop| hop.open(&inbound.packet, &mut packet).is_ok()) {
+            true => self.hear(now, &InboundPacket { packet, ..*inbound }),
+            false => self.refused += 1,
+        }
+    }
+
+    fn hear(&mut self, now: Instant, inbound: &InboundPacket) {
         match self.opener.open(now, &inbound.packet, &mut [0; 64]) {
             Ok(_) => (self.opened, self.last_opened) = (self.opened + 1, Some(now)),
+            // The other way was faster.
+            Err(Refused::Replayed) => {}
             Err(Refused::KeyToCome) if self.held.hold(now, inbound) => {}
             Err(_) => self.refused += 1,
         }
@@ -52,7 +72,8 @@ pub fn lane_report(peer: TransportId, ear: &Ear) -> LaneReport {
         jitter_ms: 0.0,
         buffer_ms: 20.0,
         queue_ms: 0.0,
-        bytes: 0,
+        bytes: ear.bytes,
+        streamed_bytes: ear.streamed_bytes,
         last_opened: ear.last_opened,
     }
 }

@@ -7,7 +7,7 @@ use rand::RngExt;
 use resonance_protocol::handshake::{Initiator, LocalPeer};
 use resonance_protocol::identity::IdentityKey;
 use resonance_protocol::link::SessionKeys;
-use resonance_protocol::peer::{Address, Transport, TransportId};
+use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -127,7 +127,8 @@ impl Besieged {
     /// Somebody connects from an address.
     fn stranger(&mut self, address: Option<[u8; 4]>) -> TransportId {
         let id = TransportId::from_bytes(self.rng.random());
-        let remote = address.map(|ip| Address { ip: ip.into(), port: 1, transport: Transport::Quic });
+        let remote =
+            address.map(|ip| Address { ip: ip.into(), port: 1, transport: Transport::Quic, listener: Listener::Peer });
         self.session.handle_event(self.now, Event::Connected { peer: id, remote });
         id
     }

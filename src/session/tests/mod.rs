@@ -4,6 +4,7 @@ mod admission;
 mod ear;
 mod handshakes;
 mod interleavings;
+mod paths;
 mod people;
 mod secrecy;
 mod thief;
@@ -126,7 +127,7 @@ fn both_find_each_other_at_once_and_one_handshake_is_enough() {
     let other = world.lan("Eve", "another room");
     for (finder, found) in [(ada, bo), (bo, ada), (ada, other), (other, ada)] {
         let found = world.people[found].id;
-        world.happen(finder, Duration::ZERO, Event::Discovered(found));
+        world.happen(finder, Duration::ZERO, Event::Discovered { peer: found, via: "mdns" });
     }
     world.run(2 * SECOND);
     assert_eq!((members(&world, ada), members(&world, bo), members(&world, other)), (1, 1, 0));

@@ -1,14 +1,14 @@
 //! A thief takes all that one person holds at one moment, and has recorded every signal and every packet of everybody, from the first
 //! to the last: what does it open?
 //!
-//! A history is played twice from one seed. The second time it ends at the moment of the theft, and what the victim is made of then is
-//! taken apart, with its true channels, handshakes, openers and keys: no copy of a secret has to be possible for that.
+//! A history is played from one seed to its end, and twice to the moment of the theft. What the victim is made of then is taken apart, with
+//! its true channels, handshakes, openers and keys: no copy of a secret has to be possible for that.
 
 use super::admission::{knows, link_of};
 use super::secrecy::{CHANNEL_HEALED, HEALED, LEAVER, LOST, PAST};
 use super::world::World;
 use super::*;
-use crate::session::peer::{Attempt, Stage};
+use crate::session::peer::Stage;
 use rand::RngExt;
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::handshake::{LocalPeer, Responder};
@@ -18,8 +18,8 @@ use resonance_protocol::signal::Signal;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// A message that was lost can be opened from a stolen state until so long after the next one of its sender has come.
-const OVERTAKEN: Duration = Duration::from_millis(8_200);
+/// Sessions look at the time this often: what expired since then is still there to be stolen.
+const TICK: Duration = Duration::from_millis(100);
 
 /// All that travelled.
 #[derive(Default)]
@@ -81,7 +81,17 @@ struct Leave {
     missed: Vec<usize>,
 }
 
-/// A call in which everything happens at random: joins, leaves, kicks, partitions, lost packets and lost signals.
+impl Leave {
+    /// When the last came of what it had sent to somebody.
+    fn silent_since(&self, history: &History, to: usize) -> Instant {
+        let id = history.world.people[to].id;
+        let signals = &history.world.tape.as_ref().unwrap().signals;
+        let heard = signals.iter().filter(|signal| signal.from == self.who && signal.to == id);
+        heard.filter_map(|signal| signal.arrived).max().unwrap_or(self.at).max(self.at)
+    }
+}
+
+/// A call in which everything happens at random: joins, leaves, kicks, partitions, lost packets, lost and late signals.
 struct History {
     world: World,
     rng: StdRng,
@@ -115,7 +125,7 @@ impl History {
         let alive = self.alive();
         let (one, other) = (alive[self.rng.random_range(0..alive.len())], alive[self.rng.random_range(0..alive.len())]);
         let many = alive.len() > 2;
-        match self.rng.random_range(0..14) {
+        match self.rng.random_range(0..15) {
             0..=3 if alive.len() < 4 => {
                 let link = link_of(&self.world, alive[0]);
                 self.world.join("P", &link, &alive);
@@ -139,6 +149,7 @@ impl History {
             9..=10 => self.heal(),
             11 => self.world.loss = [0.0, 0.05, 0.3, 0.9][self.rng.random_range(0..4)],
             12 => self.spoil(),
+            13 => self.world.late = [0.0, 0.05, 0.5][self.rng.random_range(0..3)],
             _ => {}
         }
         self.world.run(Duration::from_millis(self.rng.random_range(100..3_000)));
@@ -146,7 +157,7 @@ impl History {
     }
 
     fn leave(&mut self, who: usize, told: impl Fn(&World, usize) -> bool) {
-        self.world.middle = None;
+        (self.world.middle, self.world.late) = (None, 0.0);
         let others = self.alive().into_iter().filter(|other| *other != who && knows(&self.world, *other, who));
         let (told, missed) = others.partition(|other| told(&self.world, *other));
         self.leaves.push(Leave { step: self.steps, who, at: self.world.now, told, missed });
@@ -184,7 +195,7 @@ impl History {
         }));
     }
 
-    /// When the channel between two has healed from a theft: both were there, and nothing got lost, for two pings and a round trip.
+    /// When the channel between two has healed from a theft: both were there, and nothing got lost or came late, for two pings and a round trip.
     /// And when no key is handed over any more that a thief could read: not later, and not after one of them was missed.
     fn healed(&self, since: Instant, one: usize, other: usize) -> (Instant, Instant) {
         let gone = self.leaves.iter().filter(|leave| [one, other].contains(&leave.who)).map(|leave| leave.at).min();
@@ -193,11 +204,13 @@ impl History {
         let between = |signal: &&Signalled| {
             (signal.from == one && signal.to == ids[1]) || (signal.from == other && signal.to == ids[0])
         };
-        let lost = tape.signals.iter().filter(between).filter(|signal| signal.arrived.is_none());
+        let between = tape.signals.iter().filter(between);
+        let missed = between.filter(|signal| signal.arrived.is_none_or(|at| at > signal.at + TICK));
+        let missed = missed.map(|signal| (signal.at, signal.arrived.unwrap_or(signal.at)));
         let pair = |a: usize, b: usize| [a, b] == [one, other] || [b, a] == [one, other];
         let outages = self.outages.iter().filter(|(a, b, ..)| pair(*a, *b));
         let outages = outages.map(|(.., from, until)| (*from, until.unwrap_or(self.world.now)));
-        let mut interruptions: Vec<_> = lost.map(|signal| (signal.at, signal.at)).chain(outages).collect();
+        let mut interruptions: Vec<_> = missed.chain(outages).collect();
         interruptions.sort();
         let mut calm = since;
         for (from, until) in interruptions {
@@ -217,42 +230,49 @@ impl History {
 /// A channel that was stolen, or the handshake that becomes it.
 struct Line {
     other: TransportId,
+    /// Opens what comes.
     channel: Option<SecureChannel>,
     handshake: Option<Responder>,
-    /// What the victim's next messages are sealed with, if it goes on in the chain it was in: by their headers.
-    sending: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The same channel once more: goes on in the victim's sending chain as the victim does.
+    mirror: Option<SecureChannel>,
+    /// How the headers of that chain begin.
+    chain: Vec<u8>,
 }
 
 impl Line {
     /// Bytes of the smallest signals, with which media keys travel.
     const TEXT: usize = 256;
     const TAG: usize = 16;
+    /// Kind of the part, DHs, PN.
+    const CHAIN: usize = 1 + 32 + 4;
 
     fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
         message.split_at_checked(message.len().checked_sub(Self::TEXT + Self::TAG)?)
     }
 
-    /// The message key is made from the chain alone: who has the chain seals under the keys that the victim will use.
-    fn new(now: Instant, other: TransportId, channel: Option<SecureChannel>, handshake: Option<Responder>) -> Self {
-        let mut line = Self { other, channel, handshake, sending: BTreeMap::new() };
-        let (mut rng, known) = (StdRng::seed_from_u64(6), Signal::Ping { id: 0 });
-        let text = known.write().unwrap();
-        for _ in 0..200 {
-            let Some(sealed) = line.channel.as_mut().and_then(|channel| channel.seal(now, &known, &mut rng).ok())
-            else {
-                break;
-            };
-            let (header, sealed) = Self::split(&sealed).unwrap();
-            let stream = sealed.iter().zip(text.iter()).map(|(sealed, text)| sealed ^ text).collect();
-            line.sending.insert(header.to_vec(), stream);
-        }
-        line
+    fn seal(channel: &mut SecureChannel, now: Instant) -> Option<Vec<u8>> {
+        channel.seal(now, &Signal::Ping { id: 0 }, &mut StdRng::seed_from_u64(6)).ok()
     }
 
-    /// What the victim has sent.
-    fn overhears(&self, message: &[u8]) -> Option<Signal> {
-        let (header, sealed) = Self::split(message)?;
-        let text: Vec<u8> = sealed.iter().zip(self.sending.get(header)?).map(|(sealed, key)| sealed ^ key).collect();
+    fn new(now: Instant, other: TransportId, mut channel: SecureChannel, mirror: SecureChannel) -> Self {
+        let chain = Self::seal(&mut channel, now).map_or(Vec::new(), |sealed| sealed[1..=Self::CHAIN].to_vec());
+        Self { other, channel: Some(channel), handshake: None, mirror: Some(mirror), chain }
+    }
+
+    fn responding(other: TransportId, handshake: Responder) -> Self {
+        Self { other, channel: None, handshake: Some(handshake), mirror: None, chain: Vec::new() }
+    }
+
+    /// What the victim sends: its key is made from the chain and the time alone, so who has the chain seals under the same one.
+    fn overhears(&mut self, now: Instant, message: &[u8]) -> Option<Signal> {
+        let mirror = self.mirror.as_mut().filter(|_| message[1..].starts_with(&self.chain))?;
+        let known = Signal::Ping { id: 0 }.write().unwrap();
+        let mine = Self::seal(mirror, now)?;
+        let ((mine, sealed), (theirs, secret)) = (Self::split(&mine)?, Self::split(message)?);
+        if mine != theirs {
+            return None;
+        }
+        let text: Vec<u8> = secret.iter().zip(sealed).zip(known.iter()).map(|((a, b), c)| a ^ b ^ c).collect();
         Signal::parse(&text).ok()
     }
 
@@ -261,16 +281,10 @@ impl Line {
         if message[0] == 3
             && let Some(responder) = self.handshake.take()
         {
-            self.channel = responder.finish(local, message).ok().map(|established| established.channel);
+            self.channel = responder.finish(now, local, message).ok().map(|established| established.channel);
         }
         self.channel.as_mut()?.open(now, message).ok()
     }
-}
-
-/// A key that a thief has read, with the time from which a true one would be too old for it, if the signal was lost.
-struct Read {
-    opener: Opener,
-    signal: usize,
 }
 
 /// All that one person held, and what was made of it since.
@@ -280,7 +294,8 @@ struct Thief {
     /// As it was at the moment of the theft.
     stolen: World,
     lines: Vec<Line>,
-    keys: BTreeMap<usize, Vec<Read>>,
+    /// By the keys in the signals that it could read.
+    openers: BTreeMap<usize, Vec<Opener>>,
 }
 
 /// Counts, to see that there was something to open.
@@ -290,7 +305,6 @@ struct Counts {
     signals: u64,
     packets: u64,
     opened: u64,
-    excused: u64,
     latest: Duration,
     oldest: Duration,
     wrong: Vec<String>,
@@ -305,69 +319,66 @@ impl Counts {
 }
 
 impl Thief {
-    fn steal(mut stolen: World, victim: usize) -> Self {
+    /// `again` is another copy of the same moment.
+    fn steal([mut stolen, mut again]: [World; 2], victim: usize) -> Self {
         let (at, mut lines) = (stolen.now, Vec::new());
-        for (other, peer) in std::mem::take(&mut stolen.people[victim].session.peers) {
-            let channels = [peer.member.map(|member| member.channel), peer.door.map(|door| door.channel)];
-            lines.extend(channels.into_iter().flatten().map(|channel| Line::new(at, other, Some(channel), None)));
-            match peer.attempt {
-                Some(Attempt { stage: Stage::Confirming { established, .. }, .. }) => {
-                    lines.push(Line::new(at, other, Some(established.channel), None));
+        let peers = std::mem::take(&mut stolen.people[victim].session.peers);
+        for (other, peer) in peers {
+            let same = again.people[victim].session.peers.remove(&other).unwrap();
+            let members = peer.member.zip(same.member).map(|(one, two)| (one.channel, two.channel));
+            let doors = peer.door.zip(same.door).map(|(one, two)| (one.channel, two.channel));
+            for (channel, mirror) in members.into_iter().chain(doors) {
+                lines.push(Line::new(at, other, channel, mirror));
+            }
+            match peer.attempt.zip(same.attempt).map(|(one, two)| (one.stage, two.stage)) {
+                Some((Stage::Confirming { established, .. }, Stage::Confirming { established: same, .. })) => {
+                    lines.push(Line::new(at, other, established.channel, same.channel));
                 }
-                Some(Attempt { stage: Stage::Responding(responder), .. }) => {
-                    lines.push(Line::new(at, other, None, Some(responder)));
-                }
+                Some((Stage::Responding(responder), _)) => lines.push(Line::responding(other, responder)),
                 _ => {}
             }
         }
-        Self { at, victim, stolen, lines, keys: BTreeMap::new() }
+        Self { at, victim, stolen, lines, openers: BTreeMap::new() }
     }
 
     /// Opens all signals that can be; gives their numbers on the tape.
     fn read(&mut self, all: &World, tape: &Tape) -> Vec<usize> {
         let (mut opened, mut keys) = (Vec::new(), Vec::new());
+        let sent_before = self.stolen.tape.as_ref().unwrap().signals.len();
         let session = &self.stolen.people[self.victim].session;
         let (me, session_id) = (session.me, session.keys.session_id);
         let local = LocalPeer { identity: &session.identity, transport: me, name: &session.name };
         for (number, signal) in tape.signals.iter().enumerate() {
             let sent = signal.from == self.victim;
+            // A thief forgets nothing of what was there.
+            let now = if number < sent_before { self.at - TICK } else { signal.at };
             let other = if sent { signal.to } else { all.people[signal.from].id };
             let mut lines = self.lines.iter_mut().filter(|line| line.other == other && (sent || signal.to == me));
             let read = lines.find_map(|line| match sent {
-                true => line.overhears(&signal.bytes),
-                false => line.opens(self.at, &local, &signal.bytes),
+                true => line.overhears(now, &signal.bytes),
+                false => line.opens(now, &local, &signal.bytes),
             });
             let Some(read) = read else { continue };
             opened.push(number);
             if let Signal::MediaKey(key) = read {
-                keys.push((number, signal.from, key));
+                keys.push((signal.from, key));
             }
         }
-        for (signal, from, key) in keys {
+        for (from, key) in keys {
             let sender = all.people[from].session.identity.public().fingerprint();
             let mut opener = Opener::new();
             opener.install(self.at, &SenderKey::from_signal(&key).opening_key(&session_id, &sender));
-            self.keys.entry(from).or_default().push(Read { opener, signal });
+            self.openers.entry(from).or_default().push(opener);
         }
         opened
     }
 
-    /// Whether a packet can be opened: with what was held (`Some(None)`), or by the key in a signal that could be opened.
-    fn opens(&mut self, packet: &Packet) -> Option<Option<usize>> {
-        if packet.from < self.stolen.people.len() && self.stolen.could_open(self.victim, packet.from, packet.id) {
-            return Some(None);
-        }
-        let (at, mut keys) = (self.at, self.keys.get_mut(&packet.from)?.iter_mut());
-        keys.find_map(|key| key.opener.open(at, &packet.packet, &mut [0; 64]).ok().map(|_| Some(key.signal)))
-    }
-
-    /// Whether the victim may still have been able to open a signal long after it was sent: it was lost, and nothing came after it
-    /// until just now.
-    fn awaited(&self, tape: &Tape, number: usize) -> bool {
-        let lost = &tape.signals[number];
-        let came = |signal: &Signalled| signal.arrived.is_some_and(|at| at + OVERTAKEN <= self.at);
-        let later = tape.signals[number..].iter().filter(|signal| signal.from == lost.from && signal.to == lost.to);
-        lost.arrived.is_none_or(|at| at > self.at) && !later.into_iter().any(came)
+    /// Whether a packet can be opened: with what was held, or by the key in a signal that could be opened.
+    fn opens(&mut self, packet: &Packet) -> bool {
+        let known = packet.from < self.stolen.people.len();
+        let (at, openers) = (self.at, self.openers.get_mut(&packet.from));
+        known && self.stolen.could_open(self.victim, packet.from, packet.id)
+            || openers.into_iter().flatten().any(|opener| opener.open(at, &packet.packet, &mut [0; 64]).is_ok())
     }
 
     fn judge(mut self, history: &History, seed: u64, leave: Option<&Leave>, counts: &mut Counts) {
@@ -385,8 +396,7 @@ impl Thief {
             counts.signals += 1;
             if signal.at < at {
                 let age = at - signal.at;
-                let awaited = self.awaited(tape, number);
-                counts.claim(age <= PAST || awaited, || format!("{}: a signal {age:?} old", who(signal.from)));
+                counts.claim(age <= PAST, || format!("{}: a signal {age:?} old", who(signal.from)));
             } else {
                 let other = history.world.people.iter().position(|person| person.id == signal.to).unwrap();
                 let other = if signal.from == victim { other } else { signal.from };
@@ -398,15 +408,15 @@ impl Thief {
         }
         for packet in &tape.packets {
             counts.packets += 1;
-            let Some(by) = self.opens(packet) else { continue };
+            if !self.opens(packet) {
+                continue;
+            }
             counts.opened += 1;
             let (from, id) = (packet.from, packet.id);
             counts.claim(packet.at >= joined, || format!("{}: {id} is from before it came", who(from)));
             if packet.at <= at {
                 let age = at - packet.at;
-                let awaited = by.is_some_and(|signal| self.awaited(tape, signal));
-                counts.claim(age <= PAST || awaited, || format!("{}: {id} is {age:?} old", who(from)));
-                counts.excused += u64::from(age > PAST);
+                counts.claim(age <= PAST, || format!("{}: {id} is {age:?} old", who(from)));
                 counts.oldest = counts.oldest.max(age);
                 continue;
             }
@@ -421,7 +431,7 @@ impl Thief {
                     (_, true) => LOST + LEAVER,
                     _ => continue,
                 };
-                let left = packet.at - leave.at;
+                let left = packet.at.saturating_duration_since(leave.silent_since(history, from));
                 counts.claim(left <= bound, || format!("{}: {id} {left:?} after it left", who(from)));
             }
         }
@@ -433,28 +443,27 @@ fn histories(seeds: std::ops::Range<u64>) {
     let (mut counts, began) = (Counts::default(), Instant::now());
     for seed in seeds {
         let history = History::play(began, seed, STEPS);
+        let until = |steps| [(); 2].map(|()| History::play(began, seed, steps).world);
         let mut rng = StdRng::seed_from_u64(!seed);
-        let stolen = History::play(began, seed, rng.random_range(4..STEPS - 25));
-        let alive = stolen.alive();
+        let stolen = until(rng.random_range(4..STEPS - 25));
+        let alive: Vec<_> = (0..stolen[0].people.len()).filter(|index| stolen[0].people[*index].alive).collect();
         let victim = alive[rng.random_range(0..alive.len())];
-        Thief::steal(stolen.world, victim).judge(&history, seed, None, &mut counts);
+        Thief::steal(stolen, victim).judge(&history, seed, None, &mut counts);
         if !history.leaves.is_empty() {
             let leave = &history.leaves[rng.random_range(0..history.leaves.len())];
-            let stolen = History::play(began, seed, leave.step);
-            Thief::steal(stolen.world, leave.who).judge(&history, seed, Some(leave), &mut counts);
+            Thief::steal(until(leave.step), leave.who).judge(&history, seed, Some(leave), &mut counts);
         }
     }
     #[allow(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
     {
         println!(
-            "{} thefts, {} claims broken: {} signals and {} of {} packets open; {:?} the oldest ({} beyond 10 s: their key was in a lost signal), {:?} the latest",
+            "{} thefts, {} claims broken: {} signals and {} of {} packets open; {:?} the oldest, {:?} the latest",
             counts.thefts,
             counts.wrong.len(),
             counts.signals,
             counts.opened,
             counts.packets,
             counts.oldest,
-            counts.excused,
             counts.latest
         );
     }
@@ -468,7 +477,7 @@ fn a_whole_stolen_state_and_a_recording_of_everything_open_what_is_claimed_and_n
 }
 
 #[test]
-#[ignore = "2,000 histories, each played up to three times; make deep runs it"]
+#[ignore = "2,000 histories, each played up to five times; make deep runs it"]
 fn a_whole_stolen_state_opens_no_more_than_is_claimed_in_thousands_of_histories() {
     histories(10_000..12_000);
 }

@@ -1,25 +1,31 @@
 //! Sessions in one virtual-time world: a network that carries their messages in order of time, and ears that open packets.
 
-use super::ear::{Ear, lane_report};
+mod sound;
+
+use super::ear::Ear;
 use super::thief::Tape;
 use crate::command::Command;
-use crate::session::effect::{AudioEffect, Effect, Ending};
-use crate::session::event::{AudioReport, Description, Event, Undelivered};
+use crate::session::effect::{Effect, Ending};
+use crate::session::event::{Description, Event, Undelivered};
 use crate::session::notice::Notice;
+use crate::session::path::{Route, Way};
 use crate::session::{Config, Entry, Session};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
-use resonance_protocol::media::{InboundPacket, KeyId, SealedPacket, Sealer};
-use resonance_protocol::peer::{Address, Transport, TransportId};
-use std::collections::BTreeMap;
+use resonance_protocol::media::{HopSealer, KeyId, Sealer};
+use resonance_protocol::peer::{Address, Listener, Transport, TransportId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 /// One way through the virtual network.
 const DELAY: Duration = Duration::from_millis(5);
+
+/// A channel takes messages that are not later than this.
+pub const LATE: Duration = Duration::from_millis(6_500);
 
 /// Seconds since 1970 when the world begins.
 pub const UNIX_TIME: u64 = 1_800_000_000;
@@ -36,6 +42,9 @@ pub struct Person {
     sealer: Option<Box<Sealer>>,
     ears: BTreeMap<TransportId, Ear>,
     media: BTreeMap<TransportId, bool>,
+    hops: BTreeMap<TransportId, HopSealer>,
+    /// To whom streams are open, and to whom is sent by them.
+    streams: [BTreeSet<TransportId>; 2],
 }
 
 pub type Middle = Box<dyn FnMut(usize, usize, &mut Vec<u8>)>;
@@ -56,8 +65,12 @@ pub struct World {
     pub middle: Option<Middle>,
     /// Everyone seals a packet this often.
     pub frame: Duration,
+    /// Whether connections for media can be had; without, there are streams only.
+    pub udp: bool,
     /// Share of packets that are lost.
     pub loss: f64,
+    /// Share of sealed signals that come up to [`LATE`] later.
+    pub late: f64,
     /// Who sealed with which key, first and last when.
     pub sealed: BTreeMap<(usize, KeyId), (Instant, Instant)>,
     /// Every key that was handed over: when, by whom, to whom.
@@ -89,7 +102,9 @@ impl World {
             tape: None,
             middle: None,
             frame: Duration::from_millis(20),
+            udp: true,
             loss: 0.0,
+            late: 0.0,
             sealed: BTreeMap::new(),
             handed_over: Vec::new(),
             chance: StdRng::seed_from_u64(4),
@@ -104,7 +119,12 @@ impl World {
 
     /// Where person number `index` can be dialled.
     pub fn address(index: usize) -> Address {
-        Address { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1_000 + index as u16, transport: Transport::Tcp }
+        Address {
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 1_000 + index as u16,
+            transport: Transport::Tcp,
+            listener: Listener::Peer,
+        }
     }
 
     fn rng(&self) -> StdRng {
@@ -152,6 +172,8 @@ impl World {
             sealer: None,
             ears: BTreeMap::new(),
             media: BTreeMap::new(),
+            hops: BTreeMap::new(),
+            streams: [BTreeSet::new(), BTreeSet::new()],
         });
         if self.listens {
             self.happen(index, Duration::ZERO, Event::Listening(Self::address(index)));
@@ -273,41 +295,6 @@ impl World {
         }
     }
 
-    /// Everyone seals a packet for everyone with whom media is up; all ears try to open what reaches them.
-    fn speak(&mut self) {
-        for from in 0..self.people.len() {
-            let mut packet = SealedPacket::empty();
-            let speaker = &mut self.people[from];
-            let sealed = speaker.sealer.as_mut().is_some_and(|sealer| sealer.seal(b"sound", &mut packet).is_ok());
-            let (id, reached) = (speaker.id, speaker.media.clone());
-            if !sealed || !speaker.alive {
-                continue;
-            }
-            if let Some(id) = speaker.sealer.as_ref().map(|sealer| sealer.id()) {
-                self.sealed.entry((from, id)).or_insert((self.now, self.now)).1 = self.now;
-                self.tape.iter_mut().for_each(|tape| tape.packet(self.now, from, id, &packet));
-            }
-            for to in 0..self.people.len() {
-                if reached.get(&self.people[to].id) != Some(&true) || self.is_cut(from, to) || !self.people[to].alive {
-                    continue;
-                }
-                if self.loss > 0.0 && self.chance.random_bool(self.loss) {
-                    continue;
-                }
-                let now = self.now;
-                let Some(ear) = self.people[to].ears.get_mut(&id) else { continue };
-                ear.hear(now, &InboundPacket { from: id, arrived: now, packet });
-            }
-        }
-        for index in 0..self.people.len() {
-            let now = self.now;
-            self.people[index].ears.values_mut().for_each(|ear| ear.advance(now));
-            let lanes = self.people[index].ears.iter().map(|(peer, ear)| lane_report(*peer, ear)).collect();
-            let report = AudioReport { lanes, ..AudioReport::default() };
-            self.happen(index, Duration::ZERO, Event::Audio(report));
-        }
-    }
-
     /// Whether a thief, who has stolen all that `victim` holds at this moment, could open what `from` seals with that key.
     pub fn could_open(&self, victim: usize, from: usize, id: KeyId) -> bool {
         let person = &self.people[victim];
@@ -371,7 +358,9 @@ impl World {
                         self.serial += 1;
                         let receipt = self.serial;
                         self.receipts.insert(receipt, (index, target, id));
-                        self.happen(target, DELAY, Event::Message { from: me, bytes, receipt });
+                        let late = bytes[0] == 4 && self.late > 0.0 && self.chance.random_bool(self.late);
+                        let delay = if late { self.chance.random_range(DELAY..LATE) } else { DELAY };
+                        self.happen(target, delay, Event::Message { from: me, bytes, receipt });
                     }
                     None => self.happen(index, DELAY, Event::Undelivered { to, id, why: Undelivered::Unreachable }),
                 }
@@ -389,25 +378,41 @@ impl World {
                     self.happen(sender, DELAY, Event::Undelivered { to, id, why: Undelivered::Refused });
                 }
             }
-            Effect::OpenMedia(peer) => self.happen(
+            Effect::OpenMedia { peer, number } => self.happen(
                 index,
                 DELAY,
-                Event::Description { peer, kind: Description::Offer, sdp: "fingerprint of the offer".into() },
+                Event::Description { peer, kind: Description::Offer, sdp: "fingerprint of the offer".into(), number },
             ),
-            Effect::AcceptOffer { peer, sdp } => {
+            Effect::AcceptOffer { peer, sdp, number } => {
                 assert_eq!(sdp, "fingerprint of the offer");
                 let sdp = "fingerprint of the answer".into();
-                self.happen(index, DELAY, Event::Description { peer, kind: Description::Answer, sdp });
+                self.happen(index, DELAY, Event::Description { peer, kind: Description::Answer, sdp, number });
             }
             Effect::AcceptAnswer { peer, sdp } => {
                 assert_eq!(sdp, "fingerprint of the answer");
-                if let Some(other) = self.find(peer).filter(|other| !self.is_cut(index, *other)) {
+                if let Some(other) = self.find(peer).filter(|other| self.udp && !self.is_cut(index, *other)) {
                     self.connect_media(index, other);
                     self.connect_media(other, index);
                 }
             }
             Effect::CloseMedia(peer) => {
                 self.people[index].media.remove(&peer);
+                self.people[index].streams[0].remove(&peer);
+            }
+            Effect::Stream { peer, on: true } => {
+                self.people[index].streams[0].insert(peer);
+                let route = Route { way: Way::Direct, local: "stream", remote: "stream" };
+                self.happen(index, DELAY, Event::StreamUp { peer, route });
+            }
+            Effect::Stream { peer, on: false } => {
+                self.people[index].streams[0].remove(&peer);
+                self.happen(index, DELAY, Event::StreamDown(peer));
+            }
+            Effect::Renew { peer, .. } => {
+                if let Some(other) = self.find(peer).filter(|other| !self.is_cut(index, *other)) {
+                    self.happen(index, DELAY, Event::Renewed(peer));
+                    self.happen(other, DELAY, Event::Renewed(me));
+                }
             }
             Effect::Audio(effect) => self.hear(index, effect),
             Effect::KeepContacts(contacts) => self.people[index].contacts = Some(*contacts),
@@ -417,42 +422,7 @@ impl World {
                 person.ended = person.ended.take().or(Some(ending));
                 person.alive = false;
             }
-            Effect::AddCandidate { .. } | Effect::Disconnect(_) => {}
-        }
-    }
-
-    fn connect_media(&mut self, index: usize, other: usize) {
-        let peer = self.people[other].id;
-        self.people[index].media.insert(peer, true);
-        self.happen(index, DELAY, Event::MediaUp { peer, local: "host", remote: "host", setup_ms: 10 });
-    }
-
-    fn hear(&mut self, index: usize, effect: AudioEffect) {
-        if let AudioEffect::OpeningKey { peer, key } = &effect
-            && let Some(from) = self.people.iter().position(|person| person.id == *peer)
-        {
-            self.handed_over.push((self.now, from, index, key.id()));
-        }
-        let (now, person) = (self.now, &mut self.people[index]);
-        match effect {
-            AudioEffect::SenderKey(sealer) => person.sealer = Some(sealer),
-            AudioEffect::Step(id) => {
-                if let Some(sealer) = &mut person.sealer {
-                    sealer.advance_to(id);
-                }
-            }
-            AudioEffect::AddLane(peer) => {
-                person.ears.insert(peer, Ear::default());
-            }
-            AudioEffect::OpeningKey { peer, key } => {
-                if let Some(ear) = person.ears.get_mut(&peer) {
-                    ear.install(now, &key);
-                }
-            }
-            AudioEffect::RemoveLane(peer) => {
-                person.ears.remove(&peer);
-            }
-            _ => {}
+            Effect::AddCandidate { .. } | Effect::Disconnect(_) | Effect::Meet { .. } => {}
         }
     }
 }

@@ -59,7 +59,7 @@ fn trust(theme: Theme, trust: Trust) -> Style {
 
 fn connection(theme: Theme, peer: &PeerView) -> Style {
     match peer.connection {
-        Connection::Direct => Style::new(),
+        Connection::Direct | Connection::Relayed | Connection::Member => Style::new(),
         Connection::Connecting => theme.faint(),
         Connection::Reconnecting { .. } => theme.warning(),
     }
@@ -127,11 +127,13 @@ fn row(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize) -> Line<'st
     };
     let loss = peer.loss_up.max(peer.loss_down);
     let (words, style) = match &peer.connection {
-        Connection::Direct if peer.deafened || peer.muted => (state(theme, peer).content.into_owned(), theme.warning()),
-        Connection::Direct if loss >= BAD_LOSS => (format!("{} lost", words::percent(loss)), theme.warning()),
-        Connection::Direct => {
+        stands if stands.stands() && (peer.deafened || peer.muted) => {
+            (state(theme, peer).content.into_owned(), theme.warning())
+        }
+        stands if stands.stands() && loss >= BAD_LOSS => (format!("{} lost", words::percent(loss)), theme.warning()),
+        stands if stands.stands() => {
             let round_trip = words::round_trip(peer).unwrap_or_default();
-            (format!("{}direct {round_trip}", host(peer)), Style::new())
+            (format!("{}{} {round_trip}", host(peer), words::path(stands)), Style::new())
         }
         other => (words::path(other), connection(theme, peer)),
     };

@@ -18,16 +18,15 @@ pub(super) fn path(connection: &Connection) -> String {
     match connection {
         Connection::Connecting => "connecting…".into(),
         Connection::Direct => "direct".into(),
+        Connection::Relayed => "by helper".into(),
+        Connection::Member => "by member".into(),
         Connection::Reconnecting { silent_for } => format!("reconnecting… {} s", silent_for.as_secs()),
     }
 }
 
 /// The round trip, as far as it is known and of interest.
 pub(super) fn round_trip(peer: &PeerView) -> Option<String> {
-    match (&peer.connection, peer.rtt_ms) {
-        (Connection::Direct, Some(rtt_ms)) => Some(format!("{rtt_ms:.0} ms")),
-        _ => None,
-    }
+    peer.rtt_ms.filter(|_| peer.connection.stands()).map(|rtt_ms| format!("{rtt_ms:.0} ms"))
 }
 
 /// A span in its largest unit, rounded up: `2 h`.

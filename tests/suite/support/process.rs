@@ -148,6 +148,10 @@ impl Launch {
             .arg(&self.output)
             .arg("--data-dir")
             .arg(self.data.as_deref().unwrap_or(data.path()));
+        if self.host.is_none() && !self.arguments.iter().any(|argument| argument == "--bootstrap") {
+            // Outside of a namespace the public network would be asked.
+            command.env("RESONANCE_NO_DHT", "1");
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let started = Instant::now();
         let mut child = command
@@ -450,6 +454,7 @@ pub fn run(arguments: &[&str], patience: Duration) -> Outcome {
         .env("HOME", data.path())
         .env("XDG_DATA_HOME", data.path())
         .env("XDG_CONFIG_HOME", data.path())
+        .env("RESONANCE_NO_DHT", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -33,7 +33,7 @@ impl Terminals {
     /// One more terminal, with a shell in it.
     pub fn open(&self, name: &str) -> Terminal<'_> {
         let (columns, rows) = (self.columns.to_string(), self.rows.to_string());
-        let shell = format!("exec env PS1='{PROMPT} ' ENV= LANG=C.UTF-8 LC_ALL=C.UTF-8 sh");
+        let shell = format!("exec env PS1='{PROMPT} ' ENV= RESONANCE_NO_DHT=1 LANG=C.UTF-8 LC_ALL=C.UTF-8 sh");
         self.tmux(&["new-session", "-d", "-x", &columns, "-y", &rows, "-s", name, &shell]);
         let terminal = Terminal { server: self, name: name.to_owned() };
         terminal.wait_for("the shell's prompt", Duration::from_secs(5), |screen| screen.contains(PROMPT).then_some(()));

@@ -79,7 +79,33 @@ fn a_proof_made_for_one_is_worth_nothing_to_another() {
             ratchet: of_al.ratchet,
         };
         let three = pending.write(MessageKind::Handshake3, &payload.write().unwrap()).unwrap();
-        assert_eq!(of_bo.finish(&bo.local(), &three).err(), Some(HandshakeError::Refused));
+        assert_eq!(of_bo.finish(*NOW, &bo.local(), &three).err(), Some(HandshakeError::Refused));
+    }
+}
+
+/// Any one of the parts would do against the attack above, and each is there: role, session, hash, Noise static, transport identity.
+#[test]
+fn a_signature_covers_all_that_the_specification_says() {
+    let (keys, mut al, mut bo) = (session(1), Person::new("Al", 1), Person::new("Bo", 2));
+    for altered in [None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5)] {
+        let (Initiator { mut pending, .. }, one) = al.start(&keys, bo.transport);
+        let (responder, two) = bo.answer(&keys, al.transport, &one).unwrap();
+        pending.read_payload::<{ kem::CIPHERTEXT_LEN }>(MessageKind::Handshake2, &two).unwrap();
+        let mut parts = [
+            b"resonance/v1/identity".to_vec(),
+            vec![0],
+            keys.session_id.as_bytes().to_vec(),
+            pending.noise.get_handshake_hash().to_vec(),
+            pending.static_public.to_vec(),
+            al.transport.peer_id_bytes().to_vec(),
+        ];
+        if let Some(part) = altered {
+            *parts[part].last_mut().unwrap() ^= 1;
+        }
+        let signature = al.identity.sign(&parts.concat());
+        let payload = Payload { signature, ..presented(&pending, Side::Initiator, &al) };
+        let three = pending.write(MessageKind::Handshake3, &payload.write().unwrap()).unwrap();
+        assert_eq!(responder.finish(*NOW, &bo.local(), &three).is_ok(), altered.is_none(), "part {altered:?}");
     }
 }
 
@@ -90,16 +116,16 @@ fn a_replayed_handshake_leads_nowhere() {
     let (initiator, one) = al.start(&keys, bo.transport);
     let (responder, two) = bo.answer(&keys, al.transport, &one).unwrap();
     let (three, mut at_al) = al.finish(initiator, &two).unwrap();
-    responder.finish(&bo.local(), &three).unwrap();
-    let said = at_al.channel.seal(Instant::now(), &Signal::Ping { id: 1 }, &mut StdRng::seed_from_u64(1)).unwrap();
+    responder.finish(*NOW, &bo.local(), &three).unwrap();
+    let said = at_al.channel.seal(*NOW, &Signal::Ping { id: 1 }, &mut StdRng::seed_from_u64(1)).unwrap();
 
     let (responder, answer) = bo.answer(&keys, al.transport, &one).unwrap();
     assert_ne!(answer, two);
-    assert_eq!(responder.finish(&bo.local(), &three).err(), Some(HandshakeError::Refused));
+    assert_eq!(responder.finish(*NOW, &bo.local(), &three).err(), Some(HandshakeError::Refused));
     let (initiator, _) = al.start(&keys, bo.transport);
     assert_eq!(al.finish(initiator, &two).err(), Some(HandshakeError::Refused));
     let (_, mut new) = handshake(&keys, &mut al, &mut bo);
-    assert_eq!(new.channel.open(Instant::now(), &said), Err(ChannelError::Refused));
+    assert_eq!(new.channel.open(*NOW, &said), Err(ChannelError::Refused));
 }
 
 #[test]
@@ -135,7 +161,7 @@ fn a_ratchet_key_of_small_order_is_refused_on_either_side() {
         pending.read_payload::<{ kem::CIPHERTEXT_LEN }>(MessageKind::Handshake2, &two).unwrap();
         let payload = Payload { ratchet: point, ..presented(&pending, Side::Initiator, &al) };
         let three = pending.write(MessageKind::Handshake3, &payload.write().unwrap()).unwrap();
-        assert_eq!(responder.finish(&bo.local(), &three).err(), Some(HandshakeError::Refused));
+        assert_eq!(responder.finish(*NOW, &bo.local(), &three).err(), Some(HandshakeError::Refused));
     }
 }
 
@@ -147,7 +173,7 @@ fn a_wrong_ml_kem_secret_shows_at_the_first_message_through_the_channel() {
     let (mut responder, two) = bo.answer(&keys, al.transport, &one).unwrap();
     responder.hybrid[0] ^= 1;
     let (three, mut at_al) = al.finish(initiator, &two).unwrap();
-    let mut at_bo = responder.finish(&bo.local(), &three).unwrap();
+    let mut at_bo = responder.finish(*NOW, &bo.local(), &three).unwrap();
     let ping = Signal::Ping { id: 1 };
     assert_eq!(pass(&mut at_al.channel, &mut at_bo.channel, &ping), Err(ChannelError::Refused));
     assert_eq!(pass(&mut at_bo.channel, &mut at_al.channel, &ping), Err(ChannelError::Refused));

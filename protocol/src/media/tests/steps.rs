@@ -337,3 +337,32 @@ fn a_key_that_is_handed_over_again_after_a_silence_brings_nothing_back() {
     opener.install(end, &first);
     assert!(!opener.holds(speaker.key.id()), "a generation that was replaced does not come back either");
 }
+
+/// The signal that hands it over says when it was sealed, so a key that was long on its way is as old here as its sender takes it to be.
+#[test]
+fn a_key_that_comes_late_is_erased_no_later_for_that() {
+    let late = Duration::from_secs(6);
+    let (mut before, mut key) = (Speaker::new(30, 1), Speaker::new(31, 2));
+    let mut opener = Opener::new();
+    opener.install(at_ms(0), &before.opening(RekeyReason::Join));
+    assert!(open_at(&mut opener, at_ms(5_900), &before.say()).is_ok());
+    opener.install(at_ms(6_000), &key.opening(RekeyReason::Timer).sent(late));
+    for (ms, held) in [(6_000, true), (8_999, true), (9_000, false)] {
+        opener.advance(at_ms(ms));
+        assert_eq!(opener.holds(KeyId::new(2, 0)), held, "{ms} ms");
+        assert!(!opener.holds(KeyId::new(1, 0)), "it has been in use for four seconds");
+    }
+    // A step that was reached long ago ends the steps before it as long ago.
+    assert!(
+        open_at(&mut opener, at_ms(9_100), &{
+            key.step();
+            key.say()
+        })
+        .is_ok()
+    );
+    key.step();
+    key.step();
+    opener.install(at_ms(9_200), &key.opening(RekeyReason::Join).sent(late));
+    opener.advance(at_ms(9_201));
+    assert!(opener.holds(KeyId::new(2, 3)) && !opener.holds(KeyId::new(2, 2)) && !opener.holds(KeyId::new(2, 1)));
+}

@@ -1,0 +1,97 @@
+//! Scenarios of the simulated Internet, run around the program. `netsim/README.md` explains what may stand in one.
+
+use super::process::BINARY;
+use super::{root, say, skip};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program that simulates; `cargo test --workspace` builds it beside ours.
+///
+/// # Panics
+/// When it is not there.
+pub fn netsim() -> PathBuf {
+    let program = Path::new(BINARY).with_file_name("resonance-netsim");
+    assert!(program.is_file(), "{}: build it with `cargo build --release -p resonance-netsim`", program.display());
+    program
+}
+
+/// True if it can run here; otherwise the test is left out.
+pub fn can_run(test: &str) -> bool {
+    let check = Command::new(netsim()).arg("check").output().expect("netsim starts");
+    if !check.status.success() {
+        skip(test, String::from_utf8_lossy(&check.stderr).trim());
+    }
+    check.status.success()
+}
+
+/// A scenario of the collection.
+pub fn scenario(name: &str) -> PathBuf {
+    root().join("netsim/scenarios").join(format!("{name}.toml"))
+}
+
+/// Runs scenarios and gives the report for people, or what was wrong.
+///
+/// # Errors
+/// The report, with what did not come about as expected.
+pub fn run(files: &[PathBuf], more: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(netsim());
+    command.args(["run", "--quiet", "--binary", BINARY]).args(more).args(files);
+    let output = command.output().expect("netsim starts");
+    let text = said(&output);
+    if output.status.success() { Ok(text) } else { Err(text) }
+}
+
+/// Runs a scenario that was written just now and gives its report.
+///
+/// # Errors
+/// The report for people, with what did not come about as expected.
+pub fn play(name: &str, text: &str, more: &[&str]) -> Result<Report, String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [file, json] = ["toml", "json"].map(|kind| folder.path().join(format!("{name}.{kind}")));
+    std::fs::write(&file, text).expect("a writable folder");
+    let shown = json.display().to_string();
+    let outcome = run(&[file], &[more, &["--json", &shown]].concat())?;
+    say_known_failures(&outcome);
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).expect("a report")).expect("JSON");
+    Ok(Report(report[0].clone()))
+}
+
+/// What is known to fail is seen also when the test passes.
+fn say_known_failures(outcome: &str) {
+    outcome.lines().filter(|line| line.contains("fails as known")).for_each(|line| say(line.trim()));
+}
+
+/// What a run came to.
+pub struct Report(pub Value);
+
+impl Report {
+    /// A figure of each pair that has it.
+    pub fn figures(&self, pointer: &str) -> Vec<f64> {
+        self.pairs().iter().filter_map(|pair| pair.pointer(pointer)?.as_f64()).collect()
+    }
+
+    /// What each program took at its peak.
+    pub fn memory(&self) -> String {
+        let programs = self.0["programs"].as_array().into_iter().flatten();
+        let shown = programs.filter_map(|program| {
+            Some(format!("{} {:.0} MB", program["name"].as_str()?, program["memory_mb"].as_f64()?))
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    /// All pairs, in both directions.
+    pub fn pairs(&self) -> &[Value] {
+        self.0["pairs"].as_array().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The middle one.
+pub fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
