@@ -26,7 +26,7 @@ fn starts(clean: &Path, place: &str) {
     assert_eq!(inside(clean, "command -v resonance").trim(), place);
     let version = inside(clean, "resonance --version");
     assert_eq!(version.trim(), format!("resonance {}", env!("CARGO_PKG_VERSION")));
-    let line = "resonance create --headless --name Ada --input silence --output null --no-mdns --duration 2";
+    let line = "resonance create --headless --name Ada --input silence --output null --no-mdns --no-dht --duration 2";
     let events = inside(clean, line);
     for event in ["session_created", "bye"] {
         assert!(events.contains(&format!("\"event\":\"{event}\"")), "{events}");
