@@ -18,6 +18,9 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// Handshakes under way at once: each costs three Diffie–Hellman operations and some kilobytes.
 const MAX_ATTEMPTS: usize = 16;
 
+/// Messages of one handshake that are sent again because their connection broke.
+const MAX_REPEATS: u32 = 4;
+
 /// First messages that may go unanswered before a peer is taken to be of another session.
 const MAX_REFUSALS: u32 = 2;
 
@@ -160,8 +163,27 @@ impl<R: CryptoRng> Session<R> {
 
     fn set_attempt(&mut self, now: Instant, id: TransportId, stage: Stage) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.attempt = Some(Attempt { deadline: now + HANDSHAKE_PATIENCE, stage });
+            peer.attempt =
+                Some(Attempt { deadline: now + HANDSHAKE_PATIENCE, under_way: Vec::new(), repeats: 0, stage });
         }
+    }
+
+    /// Sends a message of a handshake, and again while the handshake lasts should its connection break: of several that are dialled at
+    /// once all but one are given up, and what was on its way by those is gone.
+    fn post_until_delivered(&mut self, to: TransportId, bytes: Vec<u8>) {
+        let id = self.post(to, bytes.clone());
+        if let Some(attempt) = self.peers.get_mut(&to).and_then(|peer| peer.attempt.as_mut()) {
+            attempt.under_way.push((id, bytes));
+        }
+    }
+
+    /// A message was not delivered: gives it to be sent again, if it belongs to a handshake under way and was not repeated too often.
+    fn lost_on_the_way(&mut self, to: TransportId, id: u64) -> Option<Vec<u8>> {
+        let attempt = self.peers.get_mut(&to)?.attempt.as_mut()?;
+        let at = attempt.under_way.iter().position(|(under_way, _)| *under_way == id)?;
+        let (_, bytes) = attempt.under_way.swap_remove(at);
+        attempt.repeats += 1;
+        (attempt.repeats <= MAX_REPEATS).then_some(bytes)
     }
 
     /// A signalling message came in: it is acknowledged if it was what it should be, else it gets no answer.
@@ -195,8 +217,8 @@ impl<R: CryptoRng> Session<R> {
         }
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: &self.name };
         let (responder, message2) = Responder::answer(&self.keys, &local, from, message, &mut self.rng).ok()?;
-        self.post(from, message2);
         self.set_attempt(now, from, Stage::Responding(responder));
+        self.post_until_delivered(from, message2);
         if let Some(peer) = self.peers.get_mut(&from) {
             // It belongs here: what it refused before was one of two attempts that crossed.
             peer.refusals = 0;
@@ -260,7 +282,7 @@ impl<R: CryptoRng> Session<R> {
             peer.wanted = false;
             self.tell_of_turning_away(id, &name, reason);
         }
-        self.post(id, sealed);
+        self.post_until_delivered(id, sealed);
     }
 
     /// A channel message: proves a new channel, or belongs to a member's.
@@ -312,7 +334,9 @@ impl<R: CryptoRng> Session<R> {
             other => (*greeting, *answered) = (Some(other), true),
         }
         let first = greeting.take_if(|_| *answered);
-        answer.map(|answer| self.post(from, answer));
+        if let Some(answer) = answer {
+            self.post_until_delivered(from, answer);
+        }
         if let Some(first) = first {
             self.confirmed(now, from, first);
         }
@@ -378,6 +402,11 @@ impl<R: CryptoRng> Session<R> {
         if !ours {
             if let Some(member) = peer.member.as_deref_mut() {
                 member.resend_at = Some(now + Duration::from_secs(1));
+            }
+            if why == Undelivered::Unreachable
+                && let Some(bytes) = self.lost_on_the_way(to, id)
+            {
+                return self.post_until_delivered(to, bytes);
             }
             self.media_undelivered(now, to, id);
             return;

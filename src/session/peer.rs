@@ -89,6 +89,10 @@ impl Peer {
 pub struct Attempt {
     /// Given up when it passes.
     pub deadline: Instant,
+    /// Messages of ours that nobody would ask for again if they were lost, with the numbers of the `Send`s that carry them.
+    pub under_way: Vec<(u64, Vec<u8>)>,
+    /// Times that one of them was sent again.
+    pub repeats: u32,
     /// How far it has come.
     pub stage: Stage,
 }
