@@ -4,7 +4,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench fuzz mutants deep
+.PHONY: help setup run test check bench fuzz mutants deep dist
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ fuzz: ## fuzz what is read from others, ten minutes a target (FOR=SECONDS for le
 
 mutants: setup ## change the protocol in a thousand small ways and see that its tests notice: hours
 	@bash scripts/mutants.sh
+
+dist: ## a tarball of the program with its man page and completions, under target/dist
+	@bash scripts/setup.sh build
+	@bash scripts/dist.sh
 
 deep: setup ## the tests, the long ones too, then fuzzing and mutants
 	$(CARGO) test --release --workspace --locked --no-fail-fast -- --include-ignored

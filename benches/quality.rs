@@ -47,6 +47,7 @@ fn main() {
     let judge = Judge { python, folder };
     judge.write("reference", &speech);
 
+    latency(&speech);
     say("speech over a lossy network          PESQ-WB (STOI), 10 ms frames");
     say("loss                          as in a call     concealment    LBRR and DRED, 128 kb/s");
     for (name, loss) in [
@@ -95,6 +96,37 @@ fn main() {
         kilobits / seconds,
         100.0 * lost / seconds
     ));
+}
+
+/// From a sample at the microphone to the same sample at the ear without a network, whatever the phase between the two cards.
+fn latency(speech: &[f32]) {
+    let (mut lags, mut buffered) = (Vec::new(), 0.0);
+    for phase in 0..10 {
+        let mut call = Call::new(Impairment::default(), 1);
+        call.phase = Duration::from_micros(1_000 * phase + 500);
+        buffered += f64::from(call.delay_after(speech, 4)) / 10.0;
+        // The frame's last sample is there when it is sent; its first one is a frame older.
+        let waited = FRAME_TIME.as_secs_f64() * 1_000.0 + call.phase.as_secs_f64() * 1_000.0;
+        lags.push(lag_ms(&speech[2 * 48_000..3 * 48_000], &call.left_ear[2 * 48_000..]) + waited);
+    }
+    lags.sort_by(f64::total_cmp);
+    let codec =
+        Encoder::new(1).and_then(|mut encoder| encoder.lookahead()).map_or(0.0, |samples| f64::from(samples) / 48.0);
+    let mean = lags.iter().sum::<f64>() / lags.len() as f64;
+    say(&format!(
+        "microphone to ear without a network and without cards: {mean:.1} ms ({:.1} to {:.1}): frame 10.0, codec {codec:.1}, jitter buffer \
+         {buffered:.1}, ears {:.1}",
+        lags[0],
+        lags[lags.len() - 1],
+        mean - 10.0 - codec - buffered
+    ));
+}
+
+/// How much later than the reference this sounds, in ms: where it is most like it.
+fn lag_ms(reference: &[f32], heard: &[f32]) -> f64 {
+    let likeness = |lag: usize| reference.iter().zip(&heard[lag..]).map(|(a, b)| a * b).sum::<f32>();
+    let best = (0..4_800).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap_or(0);
+    best as f64 / 48.0
 }
 
 fn target() -> PathBuf {
@@ -180,12 +212,15 @@ struct Call {
     link: Link,
     answer: Answer,
     began: Instant,
+    /// From the end of a frame at the microphone to the speaker's next wish.
+    phase: Duration,
     frame: u32,
     under_way: Vec<InboundPacket>,
     /// Bytes on the wire.
     sent: u64,
     last: Figures,
     buffer_ms: f32,
+    left_ear: Vec<f32>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -212,11 +247,13 @@ impl Call {
             link: Link::new(impairment, seed),
             answer: Answer::default(),
             began,
+            phase: Duration::from_millis(4),
             frame: 0,
             under_way: Vec::new(),
             sent: 0,
             last: Figures::default(),
             buffer_ms: 0.0,
+            left_ear: Vec::new(),
         }
     }
 
@@ -235,17 +272,19 @@ impl Call {
                 self.under_way.push(InboundPacket { from: SPEAKER, arrived, packet });
             }
         }
-        let wanted = now + Duration::from_millis(4);
+        let wanted = now + self.phase;
         for packet in self.under_way.extract_if(.., |packet| packet.arrived <= wanted) {
             self.listener.deliver(packet);
         }
         let mut ears = [[0.0; 2]; FRAME];
         self.listener.hear(wanted, &mut ears);
+        self.left_ear.extend(ears.iter().map(|[left, _]| left));
         let mut voice = [0.0; FRAME];
         while self.listener.voice(SPEAKER, &mut voice) {
             heard.extend(voice);
         }
-        (self.speaker.tidy(), self.listener.tidy());
+        self.speaker.tidy();
+        self.listener.tidy();
         self.frame += 1;
         if self.frame.is_multiple_of(100) {
             self.report(now, mode);

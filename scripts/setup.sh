@@ -20,6 +20,10 @@ libasound2-dev|microphones and speakers (ALSA)|pkg-config --exists alsa
 # shellcheck disable=SC2016 # the checks are evaluated later
 TEST_PACKAGES='
 tmux|a terminal that a test can read|command -v tmux
+mandoc|judges the man page|command -v mandoc
+zsh|reads its completions|command -v zsh
+fish|reads its completions|command -v fish
+debootstrap|a clean system to install the packages in (make deep)|PATH=$PATH:/usr/sbin:/sbin command -v debootstrap
 iproute2|network namespaces: several machines in one|PATH=$PATH:/usr/sbin:/sbin command -v ip
 util-linux|namespaces for those who are not root|command -v unshare
 miniupnpc|asks a simulated home router for a port|command -v upnpc

@@ -77,6 +77,21 @@ pub enum Action {
     Doctor(DoctorOptions),
     /// List microphones and speakers
     Devices,
+    /// Ask a session that is running: any command of it (mute, say hello, volume Bo -6 …), `ptt on|off|toggle`, or `state`
+    Ctl(Ctl),
+    /// Look at the settings, or write a file of them to begin with
+    Config {
+        /// What to do with them.
+        #[command(subcommand)]
+        what: ConfigAction,
+    },
+    /// Print what makes a shell complete the command line: `resonance completions bash > ~/.local/share/bash-completion/completions/resonance`
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page: `resonance man | man -l -`
+    Man,
     /// Look at links
     Link {
         /// What to do with it.
@@ -200,6 +215,48 @@ pub struct Kept {
     pub data_dir: Option<PathBuf>,
 }
 
+/// What to ask a running session.
+#[derive(Args, Clone)]
+pub struct Ctl {
+    /// Its process id, where several are running
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Folder that it keeps things in, if it was started with one
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A command, `ptt on`, `ptt off`, `ptt toggle`, or `state`
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub words: Vec<String>,
+}
+
+/// What to do with the settings.
+#[derive(Subcommand)]
+pub enum ConfigAction {
+    /// Write a file with every setting as it comes, each explained; a file that is there already is left as it is
+    Init {
+        /// Which file.
+        #[command(flatten)]
+        place: ConfigPlace,
+    },
+    /// Tell what is set, where that is kept, and what is wrong there
+    Show {
+        /// Which file.
+        #[command(flatten)]
+        place: ConfigPlace,
+    },
+}
+
+/// Which file of settings is meant.
+#[derive(Args, Clone)]
+pub struct ConfigPlace {
+    /// File with the settings [default: config.toml in --data-dir, else in ~/.config/resonance]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder for what is kept between sessions
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
 /// What to do with a link.
 #[derive(Subcommand)]
 pub enum LinkAction {
@@ -220,15 +277,18 @@ pub struct Common {
     /// No screen: events as JSON lines on standard output, commands as lines on standard input
     #[arg(long)]
     pub headless: bool,
-    /// Microphone: default, a device, wav:FILE, wav-loop:FILE, tone:HZ, silence
-    #[arg(long, value_name = "SRC", default_value = "default")]
-    pub input: InputChoice,
-    /// Speaker: default, a device, wav:FILE, wav-per-peer:DIR, null
-    #[arg(long, value_name = "DST", default_value = "default")]
-    pub output: OutputChoice,
-    /// Echo cancelling, noise suppression and gain: on, off, or auto (on for devices, off for files)
-    #[arg(long, value_name = "MODE", default_value = "auto")]
-    pub voice: VoiceMode,
+    /// No drawing: sentences a line each, commands as lines; for screen readers and terminals that cannot draw (TERM=dumb does the same)
+    #[arg(long, conflicts_with = "headless")]
+    pub plain: bool,
+    /// Microphone: default, a device, wav:FILE, wav-loop:FILE, tone:HZ, silence [default: as set, else default]
+    #[arg(long, value_name = "SRC")]
+    pub input: Option<InputChoice>,
+    /// Speaker: default, a device, wav:FILE, wav-per-peer:DIR, null [default: as set, else default]
+    #[arg(long, value_name = "DST")]
+    pub output: Option<OutputChoice>,
+    /// Echo cancelling, noise suppression and gain: on, off, or auto (on for devices, off for files) [default: as set, else auto]
+    #[arg(long, value_name = "MODE")]
+    pub voice: Option<VoiceMode>,
     /// Address to listen at, as a multiaddr such as /ip4/0.0.0.0/udp/4001/quic-v1; repeatable [default: all, any port]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
@@ -256,7 +316,10 @@ pub struct Common {
     /// File whose first line opens the kept identity [default: the passphrase is asked for]
     #[arg(long, value_name = "FILE", conflicts_with = "ephemeral")]
     pub passphrase_file: Option<PathBuf>,
-    /// Folder for what is kept between sessions (your name, and your identity if you keep one)
+    /// File with the settings [default: config.toml in --data-dir, else in ~/.config/resonance]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder for what is kept between sessions (your settings, and your identity if you keep one)
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Leave by itself after this many seconds
@@ -305,8 +368,10 @@ mod tests {
             "helper",
             "doctor",
             "devices",
+            "config",
             "link",
             "--headless",
+            "--plain",
             "--input",
             "--ephemeral",
             "--no-direct",

@@ -38,67 +38,66 @@ impl Headless {
 
     /// Something to tell.
     pub fn notice(&self, notice: &Notice) {
-        let (event, fields) = self.fields(notice);
+        let (event, mut fields) = fields(notice);
+        if matches!(notice, Notice::Created { .. } | Notice::Joined { .. }) {
+            (fields["me"], fields["name"]) = (json!(self.me), json!(self.name));
+        }
         self.print(event, fields);
     }
 
     fn print(&self, event: &str, fields: Value) {
         print_event(self.started, event, fields);
     }
+}
 
-    fn fields(&self, notice: &Notice) -> (&'static str, Value) {
-        match notice {
-            Notice::Created { link, room } => {
-                ("session_created", json!({ "link": link, "room": room, "me": self.me, "name": self.name }))
-            }
-            Notice::Joined { link } => ("session_joined", json!({ "link": link, "me": self.me, "name": self.name })),
-            Notice::PeerFound { peer, via } => ("peer_found", json!({ "peer": peer, "via": via })),
-            Notice::PeerJoined { peer, name, identity, safety_number } => (
-                "peer_joined",
-                json!({ "peer": peer, "name": name, "identity": identity, "safety_number": safety_number }),
-            ),
-            Notice::MediaConnected { peer, path, local, remote, setup_ms } => (
-                "media_connected",
-                json!({ "peer": peer, "path": path, "local": local, "remote": remote, "setup_ms": setup_ms }),
-            ),
-            Notice::MediaLost { peer, reason, after_ms } => {
-                ("media_lost", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))
-            }
-            Notice::MediaRestored { peer, reason, after_ms } => {
-                ("media_restored", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))
-            }
-            Notice::Rekeyed { peer, reason } => ("rekeyed", json!({ "peer": peer, "reason": reason })),
-            Notice::Speaking { peer, on } => ("speaking", json!({ "peer": peer, "on": on })),
-            Notice::Text { peer, body } => ("text", json!({ "peer": peer, "body": body })),
-            Notice::SafetyNumber { peer, number, verified } => {
-                ("safety_number", json!({ "peer": peer, "safety_number": number, "verified": verified }))
-            }
-            Notice::SessionSafetyNumber { number, members, incomplete } => {
-                ("session_safety_number", json!({ "number": number, "members": members, "incomplete": incomplete }))
-            }
-            Notice::Link { link } => ("link", json!({ "link": link })),
-            Notice::Knock { peer, name } => ("knock", json!({ "peer": peer, "name": name })),
-            Notice::Admitted { peer, name } => ("admitted", json!({ "peer": peer, "name": name })),
-            Notice::Refused { peer, name } => ("refused", json!({ "peer": peer, "name": name })),
-            Notice::Kicked { peer, name } => ("kicked", json!({ "peer": peer, "name": name })),
-            Notice::Locked { peer, name, on } => ("locked", json!({ "peer": peer, "name": name, "on": on })),
-            Notice::Stats(stats) => ("stats", stats_fields(stats)),
-            Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (
-                "audio",
-                json!({
-                    "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
-                    "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
-                    "voice_engine": voice_engine, "spatial_engine": spatial_engine,
-                }),
-            ),
-            Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),
-            Notice::Warning { code, message, hint } => {
-                ("warning", json!({ "code": code, "message": message, "hint": hint }))
-            }
-            Notice::Error { code, message, hint } => {
-                ("error", json!({ "code": code, "message": message, "hint": hint }))
-            }
+/// A notice as an event: its name and its fields.
+pub fn fields(notice: &Notice) -> (&'static str, Value) {
+    match notice {
+        Notice::Created { link, room } => ("session_created", json!({ "link": link, "room": room })),
+        Notice::Joined { link } => ("session_joined", json!({ "link": link })),
+        Notice::PeerFound { peer, via } => ("peer_found", json!({ "peer": peer, "via": via })),
+        Notice::PeerJoined { peer, name, identity, safety_number } => {
+            ("peer_joined", json!({ "peer": peer, "name": name, "identity": identity, "safety_number": safety_number }))
         }
+        Notice::MediaConnected { peer, path, local, remote, setup_ms } => (
+            "media_connected",
+            json!({ "peer": peer, "path": path, "local": local, "remote": remote, "setup_ms": setup_ms }),
+        ),
+        Notice::MediaLost { peer, reason, after_ms } => {
+            ("media_lost", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))
+        }
+        Notice::MediaRestored { peer, reason, after_ms } => {
+            ("media_restored", json!({ "peer": peer, "reason": reason, "after_ms": after_ms }))
+        }
+        Notice::Rekeyed { peer, reason } => ("rekeyed", json!({ "peer": peer, "reason": reason })),
+        Notice::Speaking { peer, on } => ("speaking", json!({ "peer": peer, "on": on })),
+        Notice::Text { peer, body } => ("text", json!({ "peer": peer, "body": body })),
+        Notice::SafetyNumber { peer, number, verified } => {
+            ("safety_number", json!({ "peer": peer, "safety_number": number, "verified": verified }))
+        }
+        Notice::SessionSafetyNumber { number, members, incomplete } => {
+            ("session_safety_number", json!({ "number": number, "members": members, "incomplete": incomplete }))
+        }
+        Notice::Link { link } => ("link", json!({ "link": link })),
+        Notice::Knock { peer, name } => ("knock", json!({ "peer": peer, "name": name })),
+        Notice::Admitted { peer, name } => ("admitted", json!({ "peer": peer, "name": name })),
+        Notice::Refused { peer, name } => ("refused", json!({ "peer": peer, "name": name })),
+        Notice::Kicked { peer, name } => ("kicked", json!({ "peer": peer, "name": name })),
+        Notice::Locked { peer, name, on } => ("locked", json!({ "peer": peer, "name": name, "on": on })),
+        Notice::Stats(stats) => ("stats", stats_fields(stats)),
+        Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (
+            "audio",
+            json!({
+                "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
+                "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
+                "voice_engine": voice_engine, "spatial_engine": spatial_engine,
+            }),
+        ),
+        Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),
+        Notice::Warning { code, message, hint } => {
+            ("warning", json!({ "code": code, "message": message, "hint": hint }))
+        }
+        Notice::Error { code, message, hint } => ("error", json!({ "code": code, "message": message, "hint": hint })),
     }
 }
 

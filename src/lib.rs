@@ -2,7 +2,7 @@
 //!
 //! Rooms: [`session`] (the call as a pure machine) · [`network`] (libp2p and WebRTC, carrying sealed bytes) ·
 //! [`identities`] (a kept identity on the disk) ·
-//! [`helper`] (a relay that anyone may run) · [`audio`] (from the microphone to the ears) · [`ui`] and [`headless`] (the faces). Only [`app`] knows them all.
+//! [`helper`] (a relay that anyone may run) · [`audio`] (from the microphone to the ears) · [`ui`], [`plain`] and [`headless`] (the faces). Only [`app`] knows them all.
 
 pub mod app;
 pub mod audio;
@@ -13,6 +13,7 @@ pub mod helper;
 pub mod identities;
 pub mod logging;
 pub mod network;
+pub mod plain;
 pub mod session;
 pub mod settings;
 mod token_bucket;

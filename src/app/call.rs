@@ -1,6 +1,6 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
-use super::{Failure, discretion, translate, unix_now};
+use super::{Failure, control, discretion, requests, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -63,6 +63,8 @@ pub struct Call {
     pub me: TransportId,
     listening: VecDeque<String>,
     notices: VecDeque<Notice>,
+    /// Where other programs of this person may ask; `None` where there is no place for it.
+    control: Option<control::Server>,
     /// What has to be kept in mind with `--no-direct`; `None` without it.
     reminder: Option<&'static str>,
     ended: Option<Ending>,
@@ -120,8 +122,7 @@ impl Call {
         let mut network = network::start(config, media)
             .map_err(|error| Failure::Usage(format!("The network does not start: {error}.")))?;
 
-        let audio_config =
-            audio::Config { input: common.input.clone(), output: common.output.clone(), voice: common.voice };
+        let audio_config = super::config::audio(common);
         let ends = audio::MediaEnds {
             outbound,
             outbound_thread: network.outbound_thread(),
@@ -176,9 +177,14 @@ impl Call {
             me,
             listening: VecDeque::new(),
             notices: VecDeque::new(),
+            control: None,
             reminder,
             ended: None,
         };
+        match control::Server::start(common.data_dir.as_deref()) {
+            Ok(server) => call.control = Some(server),
+            Err(error) => tracing::warn!(%error, "there is no control socket"),
+        }
         for event in early {
             call.network_event(event);
         }
@@ -219,10 +225,27 @@ impl Call {
         self.ended.as_ref()
     }
 
+    /// What was told since `before` notices waited: they stay to be told to the person.
+    pub(super) fn told_since(&self, before: usize) -> impl Iterator<Item = &Notice> {
+        self.notices.iter().skip(before)
+    }
+
+    /// Notices that wait to be told.
+    pub(super) fn waiting(&self) -> usize {
+        self.notices.len()
+    }
+
     /// Does what the person asks for.
     pub fn command(&mut self, command: command::Command) {
         self.session.handle_event(Instant::now(), Event::Command(command));
         self.settle();
+    }
+
+    /// Processes the voice otherwise.
+    pub fn set_voice(&mut self, voice: audio::VoiceMode) {
+        if let Err(error) = self.engine.set_voice(voice) {
+            self.device_stays(error.to_string());
+        }
     }
 
     /// Waits for the next thing to happen and carries it to where it belongs. Safe to cancel.
@@ -230,6 +253,11 @@ impl Call {
         let soonest = self.session.poll_timeout().min(Instant::now() + Duration::from_millis(50));
         let event = tokio::select! {
             event = self.network.next_event() => event,
+            Some(request) = requests::next(&mut self.control) => {
+                let answer = requests::answer(self, request.method);
+                let _ = request.answer.send(answer);
+                None
+            }
             () = tokio::time::sleep_until(soonest.into()) => None,
         };
         if let Some(event) = event {
@@ -304,9 +332,13 @@ impl Call {
             Err(_) => Ok(()),
         };
         if let Err(message) = changed {
-            let hint = "What was in use before stays in use. `resonance devices` lists what there is.".to_owned();
-            self.notices.push_back(Notice::Error { code: "device", message, hint });
+            self.device_stays(message);
         }
+    }
+
+    fn device_stays(&mut self, message: String) {
+        let hint = "What was in use before stays in use. `resonance devices` lists what there is.".to_owned();
+        self.notices.push_back(Notice::Error { code: "device", message, hint });
     }
 
     /// Ends the rooms in good order and says how it went.
@@ -410,7 +442,7 @@ fn own_addresses(events: &[network::Event]) -> Vec<Address> {
 }
 
 /// Lines of standard input, read by a thread of their own: a terminal's input cannot be waited for otherwise.
-fn standard_input() -> mpsc::Receiver<String> {
+pub(super) fn standard_input() -> mpsc::Receiver<String> {
     /// Longer lines are cut: no command is.
     const MAX_LINE: u64 = 4_096;
     let (sender, receiver) = mpsc::channel(16);

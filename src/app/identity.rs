@@ -35,7 +35,7 @@ pub fn run(what: &IdentityAction) -> Result<(), Failure> {
     let file = |kept: &Kept| kept.passphrase_file.clone();
     match what {
         IdentityAction::Create { name, kept } => {
-            let name = Settings::load(kept.data_dir.as_deref()).name_or_default(name.as_deref());
+            let name = Settings::load(None, kept.data_dir.as_deref()).name_or_default(name.as_deref());
             let name = text::name(&name, "someone");
             Ok(manage::create(&store(kept)?, &name, file(kept).as_deref())?)
         }

@@ -1,13 +1,19 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `screen` and `crate::headless` are the faces.
+//! `call` runs one session · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
 
 mod call;
+mod config;
+mod control;
 mod discretion;
 mod doctor;
 mod helper;
 mod identity;
 mod inspect;
+mod manual;
+mod plain;
+mod rehearsal;
+mod requests;
 mod screen;
 mod translate;
 
@@ -68,7 +74,8 @@ pub fn run(cli: Cli) -> u8 {
             common.headless
         }
         Some(Action::Helper(options)) => helper::speaks_json(options),
-        Some(Action::Devices | Action::Doctor(_) | Action::Identity { .. } | Action::Link { .. }) => false,
+        // Everything else talks to people only.
+        Some(_) => false,
         None => cli.common.headless,
     };
     match act(cli, started) {
@@ -98,6 +105,13 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
         Some(Action::Devices) => return inspect::devices(),
         Some(Action::Doctor(options)) => return doctor::run(&options),
         Some(Action::Helper(options)) => return helper::run(&options, started),
+        Some(Action::Man) => return manual::print(),
+        Some(Action::Completions { shell }) => {
+            manual::completions(shell);
+            return Ok(());
+        }
+        Some(Action::Ctl(what)) => return control::client::run(&what),
+        Some(Action::Config { what }) => return config::run(&what),
         Some(Action::Identity { what }) => return identity::run(&what),
         Some(Action::Link { what: LinkAction::Inspect { link } }) => return inspect::link(&read_link(&link)?),
         Some(Action::Create { no_hints, expires, common }) => {
@@ -115,14 +129,16 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
         None => (cli.common, None),
     };
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if !common.headless && !terminal {
+    let plain = common.plain || !common.headless && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if !common.headless && !plain && !terminal {
         return Err(Failure::Usage(
-            "The screen needs a terminal. Without one, use --headless with create, join LINK or lan.".to_owned(),
+            "The screen needs a terminal. Without one, use --plain, or --headless with create, join LINK or lan."
+                .to_owned(),
         ));
     }
     discretion::check(&common)?;
     start_log(&common)?;
-    let settings = Settings::load(common.data_dir.as_deref());
+    let settings = Settings::load(common.config.as_deref(), common.data_dir.as_deref());
     let keeper = identity::for_session(&common)?;
     let asked = common.name.as_deref().or(keeper.as_deref().map(Keeper::name));
     let name = settings.name_or_default(asked);
@@ -134,7 +150,11 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         if common.headless {
             let goal = goal.ok_or_else(|| Failure::Usage("--headless needs a command.".to_owned()))?;
+            let common = config::completed(common, &settings)?;
             Call::start(&common, goal, &name, started, keeper.clone()).await?.run_headless().await
+        } else if plain {
+            let common = config::completed(common, &settings)?;
+            plain::run(&common, goal, &name, started, keeper.clone()).await
         } else {
             screen::run(common, goal, settings, &name, started, keeper.clone()).await
         }

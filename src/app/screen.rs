@@ -1,13 +1,15 @@
 //! The face with a screen: draws what the session is, carries what the person does, from the start screen to the goodbye.
 
 use super::call::{Call, Goal, StopSignals};
-use super::{Failure, unix_now};
+use super::rehearsal::Stage;
+use super::{Failure, config, unix_now};
+use crate::audio::device::card::{self, Direction};
 use crate::cli::Common;
 use crate::command::Command;
 use crate::identities::Keeper;
 use crate::session::effect::Ending;
 use crate::session::notice::Notice;
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 use crate::ui::terminal::{Terminal, spawn_input};
 use crate::ui::{self, Action, Model, Msg, StartChoice, Theme};
 use resonance_protocol::link::Link;
@@ -17,8 +19,15 @@ use tokio::sync::mpsc;
 
 /// Time between two pictures: quick enough for meters, slow enough for SSH.
 const PICTURE: Duration = Duration::from_millis(50);
+/// The same while nothing stirs: clocks and waiting messages need no more.
+const IDLE_PICTURE: Duration = Duration::from_millis(250);
+/// How often the file of settings is looked at.
+const LOOK_AT_SETTINGS: Duration = Duration::from_secs(1);
 
 struct Screen {
+    /// What was said on the command line.
+    asked: Common,
+    /// The same, completed with what is set.
     common: Common,
     settings: Settings,
     /// The kept identity, if there is one and it is used.
@@ -27,6 +36,11 @@ struct Screen {
     terminal: Terminal,
     model: Model,
     call: Option<Call>,
+    stage: Stage,
+    /// Devices are being looked for.
+    looking: Option<tokio::task::JoinHandle<(Vec<String>, Vec<String>)>>,
+    settings_seen: Instant,
+    drawn: Instant,
     /// Why the last session could not be: the exit code, if it was the last thing that happened.
     failure: Option<Failure>,
     quit: bool,
@@ -44,15 +58,36 @@ pub async fn run(
     started: Instant,
     keeper: Option<Arc<Keeper>>,
 ) -> Result<(), Failure> {
+    let asked = common;
+    let common = config::completed(asked.clone(), &settings)?;
     let theme = Theme::detect(|name| std::env::var(name).ok());
+    let newcomer = asked.name.is_none() && keeper.is_none() && !settings.values().is_set(Setting::NAME);
     let model = match &goal {
+        None if newcomer => Model::first_run(theme, name),
         None => Model::at_start(theme, name),
         Some(goal) => Model::opening(theme, name, &doing(goal)),
     };
     let terminal =
         Terminal::enter().map_err(|error| Failure::Other(format!("The terminal cannot be used: {error}.")))?;
-    let mut screen =
-        Screen { common, settings, keeper, started, terminal, model, call: None, failure: None, quit: false };
+    let mut screen = Screen {
+        asked,
+        common,
+        settings,
+        keeper,
+        started,
+        terminal,
+        model,
+        call: None,
+        stage: Stage::default(),
+        looking: None,
+        settings_seen: started,
+        drawn: started,
+        failure: None,
+        quit: false,
+    };
+    screen.model.releases_keys = screen.terminal.releases_keys();
+    screen.tell_settings().await;
+    screen.tell_problems().await;
     screen.run(goal, name).await
 }
 
@@ -83,13 +118,15 @@ impl Screen {
                     while let Ok(msg) = messages.try_recv() {
                         self.take(msg).await;
                     }
+                    // Whoever presses a key wants to see it now, not with the next picture.
+                    self.draw_or_leave();
                 }
                 _ = pictures.tick() => {
-                    self.show();
-                    if let Err(failure) = self.draw() {
-                        // The terminal is gone, but the others are not: they get a goodbye.
-                        self.failure = Some(failure);
-                        self.leave();
+                    self.show().await;
+                    self.look_at_settings().await;
+                    self.rehearse().await;
+                    if self.model.is_lively() || self.drawn.elapsed() >= IDLE_PICTURE {
+                        self.draw_or_leave();
                     }
                 }
                 () = stop.recv() => self.leave(),
@@ -100,15 +137,24 @@ impl Screen {
         }
     }
 
+    fn draw_or_leave(&mut self) {
+        if let Err(failure) = self.draw() {
+            // The terminal is gone, but the others are not: they get a goodbye.
+            self.failure = Some(failure);
+            self.leave();
+        }
+    }
+
     fn draw(&mut self) -> Result<(), Failure> {
+        self.drawn = Instant::now();
         self.terminal.draw(&self.model).map_err(|error| Failure::Other(format!("The terminal is gone: {error}.")))
     }
 
     /// Hands the newest moment of the session to the model.
-    fn show(&mut self) {
+    async fn show(&mut self) {
         ui::update(&mut self.model, Msg::Tick(Instant::now()));
-        if let Some(call) = self.call.as_ref().filter(|call| call.joined()) {
-            ui::update(&mut self.model, Msg::View(Box::new(call.view())));
+        if let Some(view) = self.call.as_ref().filter(|call| call.joined()).map(Call::view) {
+            self.take(Msg::View(Box::new(view))).await;
         } else if self.call.as_ref().is_some_and(Call::waits) {
             ui::update(&mut self.model, Msg::Knocking);
         }
@@ -116,10 +162,97 @@ impl Screen {
 
     async fn open(&mut self, goal: Goal, name: &str) {
         self.failure = None;
+        self.stage.clear().await;
         match Call::start(&self.common, goal, name, self.started, self.keeper.clone()).await {
             Ok(call) => self.call = Some(call),
             Err(failure) => self.fail(failure),
         }
+    }
+
+    /// Sets something for now and for always. What was said about it on the command line counts no more.
+    async fn keep(&mut self, setting: &'static Setting, value: &str) {
+        if let Err(error) = self.settings.keep(setting, value) {
+            let hint = "It holds for this time.".to_owned();
+            ui::update(&mut self.model, Msg::Warning { message: error.to_string(), hint });
+        }
+        let asked = &mut self.asked;
+        match setting {
+            _ if setting == Setting::NAME => asked.name = None,
+            _ if setting == Setting::INPUT => asked.input = None,
+            _ if setting == Setting::OUTPUT => asked.output = None,
+            _ if setting == Setting::VOICE => asked.voice = None,
+            _ => {}
+        }
+        self.apply_settings().await;
+    }
+
+    /// Takes in what was written to the file by other means.
+    async fn look_at_settings(&mut self) {
+        if self.settings_seen.elapsed() < LOOK_AT_SETTINGS {
+            return;
+        }
+        self.settings_seen = Instant::now();
+        if self.settings.reload() {
+            self.apply_settings().await;
+            self.tell_problems().await;
+        }
+    }
+
+    async fn tell_problems(&mut self) {
+        if let Some((first, more)) = config::problems(&self.settings).split_first() {
+            let hint = match more.len() {
+                0 => String::new(),
+                more => format!("({more} more: resonance config show)"),
+            };
+            self.take_quietly(Msg::Warning { message: first.clone(), hint });
+        }
+    }
+
+    fn take_quietly(&mut self, msg: Msg) {
+        ui::update(&mut self.model, msg);
+    }
+
+    /// Lets the rooms know what is set now.
+    async fn apply_settings(&mut self) {
+        let before = config::audio(&self.common);
+        match config::completed(self.asked.clone(), &self.settings) {
+            Ok(common) => self.common = common,
+            // It is among the problems that are told.
+            Err(_) => return,
+        }
+        let now = config::audio(&self.common);
+        let mut failed = Vec::new();
+        if let Some(call) = &mut self.call {
+            if before.input != now.input {
+                call.command(Command::Input(now.input.to_string()));
+            }
+            if before.output != now.output {
+                call.command(Command::Output(now.output.to_string()));
+            }
+            if before.voice != now.voice {
+                call.set_voice(now.voice);
+            }
+        } else if let Some(rehearsal) = self.stage.open() {
+            if before.voice != now.voice {
+                failed.extend(rehearsal.set_voice(now.voice).err());
+            }
+            if before.input != now.input {
+                failed.extend(rehearsal.set_input(now.input).err());
+            }
+            if before.output != now.output {
+                failed.extend(rehearsal.set_output(now.output).err());
+            }
+        }
+        for message in failed {
+            self.take_quietly(Msg::Warning { message, hint: String::new() });
+        }
+        self.tell_settings().await;
+    }
+
+    async fn tell_settings(&mut self) {
+        let values = Box::new(config::shown(&self.asked, &self.settings));
+        let kept_in = self.settings.file().map_or_else(String::new, |file| file.display().to_string());
+        Box::pin(self.take(Msg::Settings { values, kept_in })).await;
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -151,14 +284,24 @@ impl Screen {
                     // A terminal that is gone shows itself at the next picture.
                     let _ = self.terminal.copy(&text);
                 }
+                Action::Suspend => {
+                    // A terminal that is gone shows itself at the next picture.
+                    let _ = self.terminal.suspend();
+                }
+                Action::Notify { text, bell, desktop } => {
+                    let _ = self.terminal.notify(&text, bell, desktop);
+                }
                 Action::Start { name, choice } => self.start(&name, choice).await,
+                Action::Keep { setting, value } => self.keep(setting, &value).await,
             }
         }
         self.after_step().await;
     }
 
     async fn start(&mut self, name: &str, choice: StartChoice) {
-        self.settings.keep_name(name);
+        if self.asked.name.is_none() && self.settings.values().get(Setting::NAME) != name {
+            self.keep(Setting::NAME, name).await;
+        }
         let goal = match choice {
             StartChoice::Create => Goal::Create { hints: true, expires_in: None },
             StartChoice::Lan(room) => Goal::Lan(room),
@@ -173,6 +316,33 @@ impl Screen {
         // The picture says what is waited for while sockets and devices open.
         let _ = self.draw();
         self.open(goal, name).await;
+    }
+
+    /// Opens the devices while somebody looks at their meters, and closes them after.
+    async fn rehearse(&mut self) {
+        self.look_for_devices().await;
+        let wanted = self.model.rehearsal().filter(|_| self.call.is_none() && !self.quit);
+        let hear = wanted.map(|wanted| wanted == ui::Rehearsal::Hear);
+        let told = self.stage.poll(hear, &config::audio(&self.common)).await;
+        for (message, hint) in told.warnings {
+            self.take_quietly(Msg::Warning { message, hint });
+        }
+        if let Some(report) = told.report {
+            let (input_db, output_db) = (report.input_level_db, report.output_level_db);
+            self.take_quietly(Msg::Rehearsal { input_db, output_db });
+        }
+    }
+
+    async fn look_for_devices(&mut self) {
+        match &mut self.looking {
+            None if self.model.wants_devices() => self.looking = Some(tokio::task::spawn_blocking(devices)),
+            Some(looking) if looking.is_finished() => {
+                let (inputs, outputs) = looking.await.unwrap_or_default();
+                self.looking = None;
+                self.take_quietly(Msg::Devices { inputs, outputs });
+            }
+            _ => {}
+        }
     }
 
     /// Leaves the session, if there is one, and then the program.
@@ -205,6 +375,21 @@ impl Screen {
             Err(failure) => self.fail(failure),
         }
     }
+}
+
+/// Names of microphones and speakers.
+fn devices() -> (Vec<String>, Vec<String>) {
+    let mut names = (Vec::new(), Vec::new());
+    for device in card::list() {
+        let list = match device.direction {
+            Direction::Input => &mut names.0,
+            Direction::Output => &mut names.1,
+        };
+        if !list.contains(&device.name) {
+            list.push(device.name);
+        }
+    }
+    names
 }
 
 /// Waits for the session's next step; for ever when there is none.

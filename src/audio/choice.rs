@@ -175,6 +175,16 @@ impl fmt::Display for OutputChoice {
     }
 }
 
+impl fmt::Display for VoiceMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Auto => "auto",
+        })
+    }
+}
+
 impl FromStr for VoiceMode {
     type Err = ChoiceError;
 
@@ -231,6 +241,9 @@ mod tests {
         for text in ["", "wav:", "wav-per-peer:"] {
             let error = text.parse::<OutputChoice>().expect_err(text).to_string();
             assert!(error.contains("wav-per-peer:DIR") && error.contains("null"), "{text}: {error}");
+        }
+        for mode in [VoiceMode::On, VoiceMode::Off, VoiceMode::Auto] {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
         }
         assert!("loud".parse::<VoiceMode>().expect_err("no mode").to_string().contains("auto"));
     }

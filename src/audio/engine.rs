@@ -29,6 +29,8 @@ pub struct Engine {
     speakers: Producer<SpeakerWriter>,
     desk: Desk,
     voice: VoiceMode,
+    /// What was last opened, to be opened again when the voice is to be processed otherwise.
+    chosen: InputChoice,
     /// Interruptions reported by cards that are no longer open.
     past_xruns: u64,
     events: VecDeque<Event>,
@@ -63,6 +65,7 @@ impl Engine {
             speakers,
             desk,
             voice: config.voice,
+            chosen: config.input.clone(),
             past_xruns: 0,
             events: VecDeque::new(),
         };
@@ -92,6 +95,19 @@ impl Engine {
         self.open_input(&choice, source)?;
         self.tell_devices();
         Ok(())
+    }
+
+    /// Processes the voice otherwise: the input is opened anew.
+    ///
+    /// # Errors
+    /// See [`SwitchError`]; the input stays as it was.
+    pub fn set_voice(&mut self, voice: VoiceMode) -> Result<(), SwitchError> {
+        let before = std::mem::replace(&mut self.voice, voice);
+        let outcome = self.set_input(self.chosen.clone());
+        if outcome.is_err() {
+            self.voice = before;
+        }
+        outcome
     }
 
     /// Brings sound somewhere else.
@@ -150,6 +166,7 @@ impl Engine {
         // The card before the stage that it wrote into.
         self.past_xruns += self.input.replace(card).map_or(0, |old| old.xruns());
         self.stage = stage;
+        self.chosen = choice.clone();
         Ok(())
     }
 

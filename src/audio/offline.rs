@@ -132,6 +132,4 @@ impl Party {
 }
 
 #[cfg(test)]
-mod streamed;
-#[cfg(test)]
 mod tests;

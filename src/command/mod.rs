@@ -26,6 +26,8 @@ pub enum Command {
         /// Degrees above the ears.
         elevation_deg: Option<f32>,
     },
+    /// Put everybody's voice where an arrangement of the room wants it.
+    Arrange(Arrangement),
     /// Turn one's own head: degrees clockwise.
     Face(f32),
     /// Change how loud somebody is, in dB.
@@ -65,6 +67,22 @@ pub enum Command {
     Handover(String),
     /// Leave.
     Quit,
+}
+
+/// Where people sit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// On an arc in front: as they come.
+    Arc,
+    /// Around a table, at which one sits oneself.
+    Table,
+    /// Beside each other, some metres ahead.
+    Stage,
+}
+
+impl Arrangement {
+    /// All of them, with the words for them.
+    pub const ALL: [(Self, &str); 3] = [(Self::Arc, "arc"), (Self::Table, "table"), (Self::Stage, "stage")];
 }
 
 /// A row of the table.
@@ -128,6 +146,12 @@ pub const VERBS: &[Verb] = &[
         arguments: "PEER AZIMUTH_DEG [DISTANCE_M [ELEVATION_DEG]]",
         help: "put a voice elsewhere: 0 is ahead, 90 right",
         parse: move_peer,
+    },
+    Verb {
+        name: "arrange",
+        arguments: "arc|table|stage",
+        help: "seat everybody: on an arc, round a table, on a stage",
+        parse: arrange,
     },
     Verb { name: "face", arguments: "DEG", help: "turn your head, clockwise", parse: face },
     Verb { name: "volume", arguments: "PEER DB", help: "how loud somebody is, -60 to 12 dB", parse: volume },
@@ -252,6 +276,13 @@ fn safety(arguments: &str) -> Result<Command, CommandError> {
     Ok(Command::Safety((!arguments.is_empty()).then(|| arguments.to_owned())))
 }
 
+fn arrange(arguments: &str) -> Result<Command, CommandError> {
+    let wanted = Arrangement::ALL.iter().find(|(_, word)| *word == arguments);
+    wanted
+        .map(|(arrangement, _)| Command::Arrange(*arrangement))
+        .ok_or(CommandError::Usage("arrange", "arc|table|stage"))
+}
+
 fn face(arguments: &str) -> Result<Command, CommandError> {
     if arguments.is_empty() {
         return Err(CommandError::Usage("face", "DEG"));
@@ -309,6 +340,8 @@ mod tests {
             Ok(Command::Move { peer: "Bo".into(), azimuth_deg: 90.0, distance_m: Some(2.0), elevation_deg: None })
         );
         assert_eq!(parse("lock"), Ok(Command::Lock));
+        assert_eq!(parse("arrange table"), Ok(Command::Arrange(Arrangement::Table)));
+        assert!(matches!(parse("arrange heap"), Err(CommandError::Usage("arrange", _))));
         assert_eq!(parse("kick Bo Smith"), Ok(Command::Kick("Bo Smith".into())));
         assert!(matches!(parse("admit"), Err(CommandError::Usage("admit", "PEER"))));
         assert_eq!(parse("safety"), Ok(Command::Safety(None)));

@@ -4,6 +4,7 @@ mod dialling;
 mod meeting;
 mod servers;
 mod sound;
+mod table;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -3,8 +3,8 @@
 use super::effect::AudioEffect;
 use super::notice::Notice;
 use super::view::Trust;
-use super::{Entry, Session, text};
-use crate::command::{Command, MAX_TEXT_BYTES};
+use super::{Entry, Session, pose, text};
+use crate::command::{Arrangement, Command, MAX_TEXT_BYTES};
 use rand::CryptoRng;
 use resonance_protocol::link::Link;
 use resonance_protocol::peer::TransportId;
@@ -32,6 +32,7 @@ impl<R: CryptoRng> Session<R> {
                 member.position = position;
                 self.audio(AudioEffect::Place { peer: id, position });
             }
+            Command::Arrange(arrangement) => self.arrange(arrangement),
             Command::Face(deg) => {
                 self.facing_deg = deg.rem_euclid(360.0);
                 self.audio(AudioEffect::Face(self.facing_deg));
@@ -75,6 +76,23 @@ impl<R: CryptoRng> Session<R> {
         match &self.entry {
             Entry::Create { link, .. } | Entry::Join(link) => Some(link),
             Entry::Lan(_) => None,
+        }
+    }
+
+    fn arrange(&mut self, arrangement: Arrangement) {
+        let mut sitting: Vec<_> = self.members().map(|(id, member)| (member.seat, id)).collect();
+        sitting.sort_unstable();
+        let count = sitting.len();
+        for (place, (seat, id)) in sitting.into_iter().enumerate() {
+            let position = match arrangement {
+                Arrangement::Arc => pose::seat_position(seat),
+                Arrangement::Table => pose::at_table(place, count),
+                Arrangement::Stage => pose::on_stage(place, count),
+            };
+            if let Some(member) = self.member_mut(id) {
+                member.position = position;
+            }
+            self.audio(AudioEffect::Place { peer: id, position });
         }
     }
 

@@ -129,6 +129,16 @@ pub struct PeerView {
     pub safety_number: String,
 }
 
+impl PeerView {
+    /// Loudness from which on nothing is heard of it here, in dB: the lowest that can be asked for.
+    const SILENT_DB: f32 = -60.0;
+
+    /// Whether it is turned down to silence here.
+    pub fn is_silenced(&self) -> bool {
+        self.volume_db <= Self::SILENT_DB
+    }
+}
+
 /// The safety number of all who are in the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionNumber {

@@ -1,10 +1,14 @@
-//! Every key, declared once: what is pressed, what it does, and the words for it on the bottom line and the help page.
+//! Every key, declared once: what is pressed, what it does, and the words for it on the bottom line and the help page. A person may give
+//! deeds other keys in the settings; [`Keymap`] is what holds then.
 
+use super::theme::Glyphs;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::collections::BTreeMap;
 
 /// What a key does in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
+    Talk,
     Mute,
     Deafen,
     Verify,
@@ -14,7 +18,9 @@ pub(super) enum Deed {
     Help,
     Copy,
     Invite,
+    Code,
     Stats,
+    Settings,
     Previous,
     Next,
     Left,
@@ -23,6 +29,8 @@ pub(super) enum Deed {
     Back,
     Louder,
     Quieter,
+    Silence,
+    Arrange,
     TurnLeft,
     TurnRight,
     ScrollUp,
@@ -35,11 +43,15 @@ pub(super) enum Deed {
 /// Keys that do one thing.
 pub(super) struct Binding {
     pub deed: Deed,
+    /// What the settings call it.
+    pub name: &'static str,
     pub keys: &'static [KeyCode],
-    /// The keys in words: in Unicode, in ASCII.
-    pub shown: (&'static str, &'static str),
     /// A line of help.
     pub help: &'static str,
+}
+
+const fn row(deed: Deed, name: &'static str, keys: &'static [KeyCode], help: &'static str) -> Binding {
+    Binding { deed, name, keys, help }
 }
 
 const fn key(character: char) -> KeyCode {
@@ -48,113 +60,204 @@ const fn key(character: char) -> KeyCode {
 
 /// The keys of a session, in the order of the help page.
 pub(super) const CALL: &[Binding] = &[
-    Binding {
-        deed: Deed::Mute,
-        keys: &[key('m')],
-        shown: ("m", "m"),
-        help: "close your microphone, and open it again",
-    },
-    Binding { deed: Deed::Deafen, keys: &[key('d')], shown: ("d", "d"), help: "hear nobody, and everybody again" },
-    Binding {
-        deed: Deed::Verify,
-        keys: &[key('v')],
-        shown: ("v", "v"),
-        help: "compare the safety number with the chosen person",
-    },
-    Binding {
-        deed: Deed::Number,
-        keys: &[key('n')],
-        shown: ("n", "n"),
-        help: "compare the number of the whole session with everybody",
-    },
-    Binding { deed: Deed::Write, keys: &[KeyCode::Enter], shown: ("⏎", "Enter"), help: "write a line to everyone" },
-    Binding {
-        deed: Deed::Previous,
-        keys: &[KeyCode::Up, KeyCode::BackTab],
-        shown: ("↑", "Up"),
-        help: "choose the person above",
-    },
-    Binding {
-        deed: Deed::Next,
-        keys: &[KeyCode::Down, KeyCode::Tab],
-        shown: ("↓", "Down"),
-        help: "choose the person below",
-    },
-    Binding {
-        deed: Deed::Left,
-        keys: &[key('h'), KeyCode::Left],
-        shown: ("h ←", "h Left"),
-        help: "move the chosen person to the left",
-    },
-    Binding {
-        deed: Deed::Back,
-        keys: &[key('j')],
-        shown: ("j", "j"),
-        help: "move the chosen person back (also Shift with the arrow)",
-    },
-    Binding {
-        deed: Deed::Ahead,
-        keys: &[key('k')],
-        shown: ("k", "k"),
-        help: "move the chosen person ahead (also Shift with the arrow)",
-    },
-    Binding {
-        deed: Deed::Right,
-        keys: &[key('l'), KeyCode::Right],
-        shown: ("l →", "l Right"),
-        help: "move the chosen person to the right",
-    },
-    Binding {
-        deed: Deed::Louder,
-        keys: &[key('+'), key('=')],
-        shown: ("+", "+"),
-        help: "the chosen person louder by 3 dB",
-    },
-    Binding { deed: Deed::Quieter, keys: &[key('-')], shown: ("-", "-"), help: "the chosen person quieter by 3 dB" },
-    Binding { deed: Deed::TurnLeft, keys: &[key('[')], shown: ("[", "["), help: "turn your head to the left" },
-    Binding { deed: Deed::TurnRight, keys: &[key(']')], shown: ("]", "]"), help: "turn your head to the right" },
-    Binding { deed: Deed::Copy, keys: &[key('c')], shown: ("c", "c"), help: "copy the link" },
-    Binding { deed: Deed::Invite, keys: &[key('i')], shown: ("i", "i"), help: "show the link" },
-    Binding { deed: Deed::Stats, keys: &[key('s')], shown: ("s", "s"), help: "show measurements" },
-    Binding { deed: Deed::ScrollUp, keys: &[KeyCode::PageUp], shown: ("PgUp", "PgUp"), help: "older talk" },
-    Binding { deed: Deed::ScrollDown, keys: &[KeyCode::PageDown], shown: ("PgDn", "PgDn"), help: "newer talk" },
-    Binding { deed: Deed::Admit, keys: &[key('a')], shown: ("a", "a"), help: "let in who knocks" },
-    Binding { deed: Deed::Refuse, keys: &[key('x')], shown: ("x", "x"), help: "turn away who knocks" },
-    Binding {
-        deed: Deed::CommandLine,
-        keys: &[key(':'), key('/')],
-        shown: (":", ":"),
-        help: "run any command; Tab completes it",
-    },
-    Binding { deed: Deed::Help, keys: &[key('?'), KeyCode::F(1)], shown: ("?", "?"), help: "this page" },
-    Binding { deed: Deed::Quit, keys: &[key('q')], shown: ("q", "q"), help: "leave" },
+    row(Deed::Talk, "talk", &[key(' ')], "speak while you hold it, where the terminal tells; else as m"),
+    row(Deed::Mute, "mute", &[key('m')], "close your microphone, and open it again"),
+    row(Deed::Deafen, "deafen", &[key('d')], "hear nobody, and everybody again"),
+    row(Deed::Verify, "verify", &[key('v')], "compare the safety number with the chosen person"),
+    row(Deed::Number, "number", &[key('n')], "compare the number of the whole session with everybody"),
+    row(Deed::Write, "write", &[KeyCode::Enter], "write a line to everyone"),
+    row(Deed::Previous, "previous", &[KeyCode::Up, KeyCode::BackTab], "choose the person above"),
+    row(Deed::Next, "next", &[KeyCode::Down, KeyCode::Tab], "choose the person below"),
+    row(Deed::Left, "left", &[key('h'), KeyCode::Left], "move the chosen person to the left"),
+    row(Deed::Back, "back", &[key('j')], "move the chosen person back (also Shift with the arrow)"),
+    row(Deed::Ahead, "ahead", &[key('k')], "move the chosen person ahead (also Shift with the arrow)"),
+    row(Deed::Right, "right", &[key('l'), KeyCode::Right], "move the chosen person to the right"),
+    row(Deed::Louder, "louder", &[key('+'), key('=')], "the chosen person louder by 3 dB"),
+    row(Deed::Quieter, "quieter", &[key('-')], "the chosen person quieter by 3 dB"),
+    row(Deed::Silence, "silence", &[key('u')], "hear nothing of the chosen person, and hear it again"),
+    row(Deed::Arrange, "arrange", &[key('p')], "seat everybody: on an arc, round a table, on a stage"),
+    row(Deed::TurnLeft, "turn-left", &[key('[')], "turn your head to the left"),
+    row(Deed::TurnRight, "turn-right", &[key(']')], "turn your head to the right"),
+    row(Deed::Copy, "copy", &[key('c')], "copy the link"),
+    row(Deed::Invite, "invite", &[key('i')], "show the link"),
+    row(Deed::Code, "code", &[key('r')], "show the link as a code for a camera"),
+    row(Deed::Stats, "stats", &[key('s')], "show measurements"),
+    row(Deed::Settings, "settings", &[key(',')], "change settings: name, devices, colours, notifications"),
+    row(Deed::ScrollUp, "older", &[KeyCode::PageUp], "older talk"),
+    row(Deed::ScrollDown, "newer", &[KeyCode::PageDown], "newer talk"),
+    row(Deed::Admit, "admit", &[key('a')], "let in who knocks"),
+    row(Deed::Refuse, "refuse", &[key('x')], "turn away who knocks"),
+    row(Deed::CommandLine, "command", &[key(':'), key('/')], "run any command; Tab completes it"),
+    row(Deed::Help, "help", &[key('?'), KeyCode::F(1)], "this page"),
+    row(Deed::Quit, "quit", &[key('q')], "leave"),
 ];
 
 /// What is not a key of one view alone.
 pub(super) const EVERYWHERE: &[((&str, &str), &str)] = &[
     (("Esc", "Esc"), "go back"),
     (("Ctrl-C", "Ctrl-C"), "leave; a second time without asking"),
+    (("Ctrl-Z", "Ctrl-Z"), "stop, and go on with fg: nobody is heard meanwhile"),
     (("mouse", "mouse"), "choose people; drag a name on the map; roll through the talk"),
 ];
 
-/// What a key does in a session, if anything.
-pub(super) fn deed(event: KeyEvent) -> Option<Deed> {
-    if event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-        return None;
+/// Keys that have a name: in the settings, on the screen, on a screen of ASCII.
+const NAMED: [(KeyCode, &str, &str, &str); 14] = [
+    (KeyCode::Up, "Up", "↑", "Up"),
+    (KeyCode::Down, "Down", "↓", "Down"),
+    (KeyCode::Left, "Left", "←", "Left"),
+    (KeyCode::Right, "Right", "→", "Right"),
+    (KeyCode::Enter, "Enter", "⏎", "Enter"),
+    (KeyCode::Tab, "Tab", "Tab", "Tab"),
+    (KeyCode::BackTab, "Shift-Tab", "Shift-Tab", "Shift-Tab"),
+    (KeyCode::Char(' '), "Space", "Space", "Space"),
+    (KeyCode::PageUp, "PageUp", "PgUp", "PgUp"),
+    (KeyCode::PageDown, "PageDown", "PgDn", "PgDn"),
+    (KeyCode::Home, "Home", "Home", "Home"),
+    (KeyCode::End, "End", "End", "End"),
+    (KeyCode::Insert, "Insert", "Ins", "Ins"),
+    (KeyCode::Delete, "Delete", "Del", "Del"),
+];
+/// The last function key that terminals agree about.
+const LAST_FUNCTION_KEY: u8 = 12;
+
+/// Which keys do what: as declared above, or as a person wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Keymap {
+    /// As many as [`CALL`] has rows, in the same order.
+    keys: Vec<Vec<KeyCode>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self { keys: CALL.iter().map(|binding| binding.keys.to_vec()).collect() }
     }
-    if event.modifiers.contains(KeyModifiers::SHIFT) {
-        match event.code {
-            KeyCode::Up => return Some(Deed::Ahead),
-            KeyCode::Down => return Some(Deed::Back),
-            _ => {}
+}
+
+impl Keymap {
+    /// Gives deeds the keys that are wished for; a key that is given away does what it did before no more. What makes no sense is
+    /// left out and told.
+    pub(super) fn new(wishes: &BTreeMap<String, Vec<String>>) -> (Self, Vec<String>) {
+        let mut map = Self::default();
+        let (mut given, mut problems) = (Vec::new(), Vec::new());
+        for (name, keys) in wishes {
+            let Some(at) = CALL.iter().position(|binding| binding.name == name) else {
+                let names: Vec<&str> = CALL.iter().map(|binding| binding.name).collect();
+                problems.push(format!("`keys.{}` is nothing that a key can do: {}.", short(name), names.join(", ")));
+                continue;
+            };
+            let mut own = Vec::new();
+            for key in keys {
+                match parse(key) {
+                    Some(code) if given.contains(&code) => {
+                        problems.push(format!("`keys.{name}`: {} does something else already.", short(key)));
+                    }
+                    Some(code) => {
+                        given.push(code);
+                        own.push(code);
+                    }
+                    None => problems.push(format!(
+                        "`keys.{name}`: `{}` is no key: a character, or a name such as Up, Enter, Space, PageUp, F5.",
+                        short(key)
+                    )),
+                }
+            }
+            for others in &mut map.keys {
+                others.retain(|code| !own.contains(code));
+            }
+            map.keys[at] = own;
         }
+        (map, problems)
     }
-    CALL.iter().find(|binding| binding.keys.contains(&event.code)).map(|binding| binding.deed)
+
+    /// What a key does in a session, if anything.
+    pub(super) fn deed(&self, event: KeyEvent) -> Option<Deed> {
+        if event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+            return None;
+        }
+        if event.modifiers.contains(KeyModifiers::SHIFT) {
+            match event.code {
+                KeyCode::Up => return Some(Deed::Ahead),
+                KeyCode::Down => return Some(Deed::Back),
+                _ => {}
+            }
+        }
+        let at = self.keys.iter().position(|keys| keys.contains(&event.code))?;
+        CALL.get(at).map(|binding| binding.deed)
+    }
+
+    /// The first key of a deed in words; empty when it has none.
+    pub(super) fn first(&self, deed: Deed, glyphs: Glyphs) -> String {
+        self.of(deed).first().map_or_else(String::new, |code| shown(*code, glyphs))
+    }
+
+    /// All keys of a deed in words.
+    pub(super) fn all(&self, deed: Deed, glyphs: Glyphs) -> String {
+        self.of(deed).iter().map(|code| shown(*code, glyphs)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn of(&self, deed: Deed) -> &[KeyCode] {
+        let at = CALL.iter().position(|binding| binding.deed == deed);
+        at.and_then(|at| self.keys.get(at)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Deeds as the settings call them, the keys that they have as they come, and what they do.
+pub fn declared() -> impl Iterator<Item = (&'static str, Vec<String>, &'static str)> {
+    CALL.iter().map(|row| (row.name, row.keys.iter().map(|code| written(*code)).collect(), row.help))
+}
+
+/// What is wrong with keys that were wished for.
+pub fn problems(wishes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    Keymap::new(wishes).1
+}
+
+/// A key as the settings write it.
+fn written(code: KeyCode) -> String {
+    match (NAMED.iter().find(|row| row.0 == code), code) {
+        (Some(row), _) => row.1.to_owned(),
+        (None, KeyCode::F(number)) => format!("F{number}"),
+        (None, KeyCode::Char(character)) => character.to_string(),
+        (None, _) => String::new(),
+    }
+}
+
+fn shown(code: KeyCode, glyphs: Glyphs) -> String {
+    match (NAMED.iter().find(|row| row.0 == code), glyphs) {
+        (Some(row), Glyphs::Unicode) => row.2.to_owned(),
+        (Some(row), Glyphs::Ascii) => row.3.to_owned(),
+        (None, _) => written(code),
+    }
+}
+
+fn parse(text: &str) -> Option<KeyCode> {
+    let mut characters = text.chars();
+    if let (Some(only), None) = (characters.next(), characters.next()) {
+        return (!only.is_control() && !only.is_whitespace()).then_some(KeyCode::Char(only));
+    }
+    if let Some(row) = NAMED.iter().find(|row| row.1.eq_ignore_ascii_case(text)) {
+        return Some(row.0);
+    }
+    let number = text.strip_prefix(['F', 'f'])?.parse().ok()?;
+    (1..=LAST_FUNCTION_KEY).contains(&number).then_some(KeyCode::F(number))
+}
+
+/// A word of the settings, fit to be told.
+fn short(text: &str) -> String {
+    super::text::cut(text, 24)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn press(code: KeyCode, modifiers: KeyModifiers) -> Option<Deed> {
+        Keymap::default().deed(KeyEvent::new(code, modifiers))
+    }
+
+    fn wish(wishes: &[(&str, &[&str])]) -> (Keymap, Vec<String>) {
+        let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        Keymap::new(&wishes.iter().map(|(deed, keys)| ((*deed).to_owned(), owned(keys))).collect())
+    }
 
     #[test]
     fn no_key_does_two_things() {
@@ -166,16 +269,49 @@ mod tests {
 
     #[test]
     fn arrows_choose_and_shifted_arrows_move() {
-        assert_eq!(deed(KeyEvent::new(KeyCode::Up, KeyModifiers::NONE)), Some(Deed::Previous));
-        assert_eq!(deed(KeyEvent::new(KeyCode::Up, KeyModifiers::SHIFT)), Some(Deed::Ahead));
-        assert_eq!(deed(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT)), Some(Deed::Left));
-        assert_eq!(deed(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), None);
+        assert_eq!(press(KeyCode::Up, KeyModifiers::NONE), Some(Deed::Previous));
+        assert_eq!(press(KeyCode::Up, KeyModifiers::SHIFT), Some(Deed::Ahead));
+        assert_eq!(press(KeyCode::Left, KeyModifiers::SHIFT), Some(Deed::Left));
+        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), None);
         for binding in CALL {
-            assert!(
-                binding.shown.1.is_ascii() && binding.help.is_ascii() && binding.help.len() <= 60,
-                "{}",
-                binding.help
-            );
+            assert!(binding.help.is_ascii() && binding.help.len() <= 60, "{}", binding.help);
         }
+    }
+
+    #[test]
+    fn every_key_is_written_and_read_back() {
+        for (_, keys, _) in declared() {
+            for key in keys {
+                assert_eq!(parse(&key).map(written), Some(key));
+            }
+        }
+        assert_eq!(parse("f12"), Some(KeyCode::F(12)));
+        for nonsense in ["", "F0", "F13", "Ctrl-X", "Esc", "\u{1b}", "ab"] {
+            assert_eq!(parse(nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn a_deed_gets_the_keys_that_are_wished_for_and_others_lose_them() {
+        let (map, problems) = wish(&[("mute", &["v", "F5"]), ("number", &[])]);
+        assert_eq!(problems, [""; 0]);
+        let deed = |code| map.deed(KeyEvent::new(code, KeyModifiers::NONE));
+        assert_eq!(
+            [key('v'), KeyCode::F(5), key('m'), key('n')].map(deed),
+            [Some(Deed::Mute), Some(Deed::Mute), None, None]
+        );
+        assert_eq!(map.first(Deed::Mute, Glyphs::Unicode), "v");
+        assert_eq!(map.all(Deed::Mute, Glyphs::Ascii), "v F5");
+        assert_eq!(map.first(Deed::Verify, Glyphs::Unicode), "");
+    }
+
+    #[test]
+    fn wishes_that_make_no_sense_are_told() {
+        let (map, problems) = wish(&[("dance", &["z"]), ("deafen", &["z", "Ctrl-Z"]), ("mute", &["z"])]);
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(
+            problems[0].contains("`keys.dance`") && problems[1].contains("`Ctrl-Z`") && problems[2].contains("already")
+        );
+        assert_eq!(map.deed(KeyEvent::new(key('z'), KeyModifiers::NONE)), Some(Deed::Deafen));
     }
 }

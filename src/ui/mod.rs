@@ -22,8 +22,8 @@
 //!   m mute   v verify Bo   ⏎ write   ? help   q leave          view/status.rs  keys, or the line being typed
 //! ```
 //!
-//! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/verify.rs` (`v`), `view/number.rs` (`n`),
-//! `view/stats.rs` (`s`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
+//! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/code.rs` (`r`), `view/verify.rs` (`v`), `view/number.rs` (`n`),
+//! `view/stats.rs` (`s`), `view/settings.rs` (`,`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
 //! What keys mean is in `keymap.rs`; colours and ASCII in `theme.rs`; widths and the last look before the terminal in `text.rs`.
 
 pub mod model;
@@ -31,6 +31,7 @@ pub mod terminal;
 pub mod text;
 pub mod theme;
 
+mod history;
 mod keymap;
 mod layout;
 mod line;
@@ -41,7 +42,8 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Action, Failure, Model, Msg, StartChoice};
+pub use keymap::{declared as declared_keys, problems as key_problems};
+pub use model::{Action, Failure, Model, Msg, Rehearsal, StartChoice};
 pub use theme::Theme;
 pub use update::update;
 pub use view::view;

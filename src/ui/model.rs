@@ -1,12 +1,15 @@
 //! What the screen knows: the last snapshot of the session and everything that is the screen's own.
 
+use super::history::History;
+use super::keymap::{Deed, Keymap};
 use super::line::{Breaks, Line};
 use super::map::Projection;
 use super::theme::Theme;
 use crate::command::{Command, MAX_TEXT_BYTES};
 use crate::session::view::{Alarm, PeerView, View};
+use crate::settings::{Setting, Values};
 use crossterm::event::{KeyEvent, MouseEvent};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// The longest name, in bytes of UTF-8: what the handshake carries.
@@ -57,6 +60,31 @@ pub enum Msg {
     Failed(Failure),
     /// The terminal is gone: nothing can be typed any more.
     InputEnded,
+    /// The window is not looked at any more: a key that is held will not be seen to be let go.
+    FocusLost,
+    /// The window is looked at again.
+    FocusGained,
+    /// What is set now, with what the command line said; and where it is kept.
+    Settings {
+        /// What holds.
+        values: Box<Values>,
+        /// The file.
+        kept_in: String,
+    },
+    /// The microphones and speakers that there are, by name.
+    Devices {
+        /// Microphones.
+        inputs: Vec<String>,
+        /// Speakers.
+        outputs: Vec<String>,
+    },
+    /// How the rehearsal goes, about ten times a second.
+    Rehearsal {
+        /// Level of the microphone in dBFS.
+        input_db: f32,
+        /// Level of what is played in dBFS.
+        output_db: f32,
+    },
 }
 
 /// What the screen asks of the program.
@@ -73,8 +101,35 @@ pub enum Action {
         /// Which one.
         choice: StartChoice,
     },
+    /// Give the terminal back and stop, until the shell brings the program back.
+    Suspend,
+    /// Draw the person's attention to this, in the ways that are set.
+    Notify {
+        /// A few words.
+        text: String,
+        /// Ring the bell.
+        bell: bool,
+        /// Ask the terminal for a desktop notification.
+        desktop: bool,
+    },
+    /// Set this, now and for the next time. [`Msg::Settings`] is the answer.
+    Keep {
+        /// Which setting.
+        setting: &'static Setting,
+        /// Something that it takes.
+        value: String,
+    },
     /// Say goodbye to everybody, if there is a session, and end the program.
     Quit,
+}
+
+/// What is to be heard of oneself while there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// The microphone shows on the meter.
+    Meter,
+    /// One's own voice comes back, through all that a call would do to it.
+    Hear,
 }
 
 /// How a session begins.
@@ -104,6 +159,31 @@ pub struct Failure {
 pub struct Model {
     /// How it is painted.
     pub theme: Theme,
+    /// How it would be painted if nothing were set.
+    pub(super) detected: Theme,
+    pub(super) values: Values,
+    pub(super) kept_in: String,
+    pub(super) keymap: Keymap,
+    /// Names of microphones and of speakers; `None` until they were looked for.
+    pub(super) devices: Option<(Vec<String>, Vec<String>)>,
+    /// Levels of the microphone and of what is played, while there is no session.
+    pub(super) rehearsal: Option<(f32, f32)>,
+    /// The terminal tells when a key is let go.
+    pub releases_keys: bool,
+    /// The window is looked at, as far as the terminal tells.
+    pub(super) focused: bool,
+    /// Moments in a row in which somebody spoke into a closed microphone.
+    pub(super) unheard: u32,
+    /// How loud those were who are silenced here, by id, in dB.
+    pub(super) silenced: BTreeMap<String, f32>,
+    /// How the room was last arranged, as a place in the list of arrangements.
+    pub(super) arranged: usize,
+    /// How the connections of those here went in the last minute, by id.
+    pub(super) minutes: BTreeMap<String, History>,
+    /// Lines of talk by others that came while another page covered it.
+    pub(super) unread: usize,
+    /// The key to speak is held down, and closes the microphone when it is let go.
+    pub(super) holding: bool,
     pub(super) mode: Mode,
     pub(super) start: Start,
     pub(super) view: Option<Box<View>>,
@@ -129,12 +209,16 @@ pub struct Model {
 pub(super) enum Mode {
     /// Choosing how to begin.
     Start,
+    /// What can be set, or the first of it that a newcomer is asked for.
+    Settings(SettingsPage),
     /// Something was asked for and has not come yet: what.
     Opening(String),
     /// The session itself; alone in it, the link is shown.
     Call,
     /// The link again, while others are here.
     Invite,
+    /// The link as a code for a camera.
+    Code,
     /// Comparing the safety number with somebody.
     Verify(Verify),
     /// The safety number of the session.
@@ -205,6 +289,19 @@ impl CommandLine {
     }
 }
 
+/// The page of settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SettingsPage {
+    /// Line that is chosen, from above.
+    pub focus: usize,
+    /// A newcomer sees only what matters now, and a line to go on.
+    pub first_run: bool,
+    /// The name as it is typed.
+    pub name: Line,
+    /// One's own voice comes back.
+    pub hear: bool,
+}
+
 /// The start screen's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Start {
@@ -221,12 +318,13 @@ pub(super) enum StartField {
     Create,
     Join,
     Lan,
+    Settings,
     Quit,
 }
 
 impl StartField {
     /// From above.
-    pub(super) const ALL: [Self; 5] = [Self::Name, Self::Create, Self::Join, Self::Lan, Self::Quit];
+    pub(super) const ALL: [Self; 6] = [Self::Name, Self::Create, Self::Join, Self::Lan, Self::Settings, Self::Quit];
 }
 
 /// A short message above the bottom line.
@@ -253,6 +351,14 @@ pub(super) struct Drag {
     pub projection: Projection,
 }
 
+impl SettingsPage {
+    pub(super) fn new(first_run: bool, name: &str) -> Self {
+        let mut line = Line::new(MAX_NAME_BYTES, Breaks::Blank);
+        line.set(name);
+        Self { focus: 0, first_run, name: line, hear: false }
+    }
+}
+
 impl Model {
     /// The start screen, with a name to begin with (may be empty).
     pub fn at_start(theme: Theme, name: &str) -> Self {
@@ -269,6 +375,20 @@ impl Model {
         }
         Self {
             theme,
+            detected: theme,
+            values: Values::default(),
+            kept_in: String::new(),
+            keymap: Keymap::default(),
+            devices: None,
+            rehearsal: None,
+            releases_keys: false,
+            focused: false,
+            unheard: 0,
+            silenced: BTreeMap::new(),
+            arranged: 0,
+            minutes: BTreeMap::new(),
+            unread: 0,
+            holding: false,
             mode: Mode::Start,
             start,
             view: None,
@@ -282,6 +402,47 @@ impl Model {
             wave: VecDeque::with_capacity(WAVE),
             columns: 80,
             rows: 24,
+        }
+    }
+
+    /// The questions for somebody who has never been here: a name, a microphone, a speaker.
+    pub fn first_run(theme: Theme, name: &str) -> Self {
+        let mut model = Self::at_start(theme, name);
+        model.mode = Mode::Settings(SettingsPage::new(true, name));
+        model
+    }
+
+    /// What is to be heard of oneself now, if anything: only where no session has the devices.
+    pub fn rehearsal(&self) -> Option<Rehearsal> {
+        match &self.mode {
+            Mode::Settings(page) if self.view.is_none() => {
+                Some(if page.hear { Rehearsal::Hear } else { Rehearsal::Meter })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether something moves by itself now and is looked at: somebody speaks, or a meter shows that one does.
+    pub fn is_lively(&self) -> bool {
+        let speaks = |view: &View| view.me.speaking || view.peers.iter().any(|peer| peer.speaking);
+        self.rehearsal.is_some() || self.view.as_deref().is_some_and(speaks)
+    }
+
+    /// Whether somebody waits for [`Msg::Devices`].
+    pub fn wants_devices(&self) -> bool {
+        matches!(self.mode, Mode::Settings(_)) && self.devices.is_none()
+    }
+
+    /// The key of a deed in words; empty when it has none.
+    pub(super) fn key(&self, deed: Deed) -> String {
+        self.keymap.first(deed, self.theme.glyphs)
+    }
+
+    /// Words with the key of a deed behind them: `muted (m)`.
+    pub(super) fn with_key(&self, words: &str, deed: Deed) -> String {
+        match self.key(deed) {
+            key if key.is_empty() => words.to_owned(),
+            key => format!("{words} ({key})"),
         }
     }
 
@@ -299,7 +460,7 @@ impl Model {
     pub(super) fn standing_alarm(&self) -> Option<&Alarm> {
         let interruptible = matches!(
             self.mode,
-            Mode::Call | Mode::Invite | Mode::Number | Mode::Stats | Mode::Write | Mode::CommandLine(_)
+            Mode::Call | Mode::Invite | Mode::Code | Mode::Number | Mode::Stats | Mode::Write | Mode::CommandLine(_)
         );
         self.view.as_ref()?.alarms.first().filter(|_| interruptible)
     }

@@ -4,7 +4,9 @@ use super::model::{Model, Msg};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crossterm::event::{
-    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, MouseEventKind,
+    self, DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
+    EnableMouseCapture, Event, KeyboardEnhancementFlags, MouseEventKind, PopKeyboardEnhancementFlags,
+    PushKeyboardEnhancementFlags,
 };
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
@@ -18,6 +20,8 @@ use tokio::sync::mpsc;
 
 /// Whether the terminal is taken over now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether it was asked to tell when keys are let go.
+static RELEASES: AtomicBool = AtomicBool::new(false);
 static PANIC_HOOK: Once = Once::new();
 /// How soon the input thread notices that nobody listens any more.
 const POLL: Duration = Duration::from_millis(100);
@@ -47,6 +51,9 @@ impl Terminal {
                 previous(panic);
             }));
         });
+        // Asked before anything listens to keys: the answer comes the same way.
+        enable_raw_mode()?;
+        RELEASES.store(crossterm::terminal::supports_keyboard_enhancement().unwrap_or(false), Ordering::Release);
         take()?;
         match ratatui::Terminal::new(CrosstermBackend::new(io::stdout())) {
             Ok(inner) => Ok(Self { inner }),
@@ -55,6 +62,11 @@ impl Terminal {
                 Err(error)
             }
         }
+    }
+
+    /// Whether the terminal tells when a key is let go (the protocol of kitty, which others speak as well).
+    pub fn releases_keys(&self) -> bool {
+        RELEASES.load(Ordering::Acquire)
     }
 
     /// Draws the model; only what has changed is sent.
@@ -81,6 +93,34 @@ impl Terminal {
         out.write_all(clipboard_sequence(text, inside_tmux).as_bytes())?;
         out.flush()
     }
+
+    /// Gives the terminal back and stops the program, as Ctrl-Z does where no program takes keys; returns when the shell has
+    /// brought it back, with the terminal taken over again.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        // Without a shell that could bring it back the system ignores this.
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGTSTP)?;
+        take()?;
+        self.inner.clear()
+    }
+
+    /// Rings, or asks the terminal to show `text` outside of its window. It does not say whether it could.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn notify(&mut self, text: &str, bell: bool, desktop: bool) -> io::Result<()> {
+        let mut out = io::stdout();
+        if desktop {
+            out.write_all(notification_sequence(text).as_bytes())?;
+        }
+        if bell {
+            out.write_all(b"\x07")?;
+        }
+        out.flush()
+    }
 }
 
 impl Drop for Terminal {
@@ -92,7 +132,12 @@ impl Drop for Terminal {
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::Release);
-    let entered = execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste);
+    let mut out = io::stdout();
+    let mut entered = execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, EnableFocusChange);
+    if RELEASES.load(Ordering::Acquire) {
+        let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
+        entered = entered.and_then(|()| execute!(out, PushKeyboardEnhancementFlags(flags)));
+    }
     if entered.is_err() {
         restore();
     }
@@ -103,7 +148,12 @@ fn take() -> io::Result<()> {
 pub fn restore() {
     if TAKEN.swap(false, Ordering::AcqRel) {
         // What fails here fails because the terminal is gone; the rest is tried all the same.
-        let _ = execute!(io::stdout(), DisableBracketedPaste, DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+        let mut out = io::stdout();
+        if RELEASES.load(Ordering::Acquire) {
+            let _ = execute!(out, PopKeyboardEnhancementFlags);
+        }
+        let _ = execute!(out, DisableFocusChange, DisableBracketedPaste, DisableMouseCapture);
+        let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
         let _ = disable_raw_mode();
     }
 }
@@ -117,6 +167,13 @@ fn clipboard_sequence(text: &str, inside_tmux: bool) -> String {
     }
     let plain = format!("\x1b]52;c;{}\x07", STANDARD.encode(&text[..end]));
     if inside_tmux { format!("{plain}\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b")) } else { plain }
+}
+
+/// OSC 9 (iTerm2, WezTerm, foot and others) and OSC 777 (urxvt, VTE, Ghostty and others): each terminal knows one of them.
+fn notification_sequence(text: &str) -> String {
+    // A semicolon would end OSC 777's text, and a leading digit make ConEmu's progress of OSC 9.
+    let text = super::text::cut(&text.replace(';', ","), 120);
+    format!("\x1b]9;resonance: {text}\x1b\\\x1b]777;notify;resonance;{text}\x1b\\")
 }
 
 /// Listens to keys, mouse, pastes and changes of size on a thread of its own, and sends them on; the size comes first.
@@ -161,7 +218,8 @@ fn message(event: Event) -> Option<Msg> {
         Event::Mouse(mouse) => Some(Msg::Mouse(mouse)),
         Event::Paste(text) => Some(Msg::Paste(text)),
         Event::Resize(columns, rows) => Some(Msg::Resize { columns, rows }),
-        Event::FocusGained | Event::FocusLost => None,
+        Event::FocusLost => Some(Msg::FocusLost),
+        Event::FocusGained => Some(Msg::FocusGained),
     }
 }
 
@@ -187,6 +245,14 @@ mod tests {
     fn a_text_that_is_too_long_is_cut_between_characters() {
         let sequence = clipboard_sequence(&"日".repeat(20_000), false);
         assert!(sequence.len() < MAX_COPY_BYTES * 4 / 3 + 16);
+    }
+
+    #[test]
+    fn a_notification_carries_nothing_but_its_words() {
+        let sequence = notification_sequence("Eve\x1b\\\x07; rm\u{202e}\n writes");
+        assert_eq!(sequence.matches('\x1b').count(), 4, "two sequences, each with its end");
+        assert_eq!(sequence.matches(';').count(), 4, "{sequence:?}");
+        assert!(!sequence.contains(['\x07', '\n', '\u{202e}']));
     }
 
     #[test]

@@ -14,13 +14,17 @@ pub struct Theme {
     pub glyphs: Glyphs,
 }
 
-/// With colours or without.
+/// With colours or without. Colours are the terminal's own sixteen: whoever chose those chose how they look here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
     /// None at all: bold, dim and reversed alone.
     None,
-    /// The terminal's own sixteen.
-    Sixteen,
+    /// For a dark background.
+    Dark,
+    /// For a light background: no yellow and no cyan, which few light themes make readable.
+    Light,
+    /// Nothing pale: what matters less is as strong as the rest, warnings and alarms are reversed.
+    Contrast,
 }
 
 /// Which glyphs may be sent.
@@ -35,7 +39,7 @@ pub enum Glyphs {
 impl Theme {
     /// Reads the environment through `variable`.
     ///
-    /// `NO_COLOR` (not empty) takes the colours away. ASCII alone is used when `RESONANCE_ASCII` is `1`, or when the first of
+    /// `NO_COLOR` (not empty) takes the colours away; a `COLORFGBG` that ends in a light colour means a light background. ASCII alone is used when `RESONANCE_ASCII` is `1`, or when the first of
     /// `LC_ALL`, `LC_CTYPE`, `LANG` that is set does not name UTF-8 or none is set; `RESONANCE_ASCII=0` overrides the locale.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
         let value = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -47,26 +51,55 @@ impl Theme {
             Some(_) => true,
             None => !utf8,
         };
+        // The last number is the background; 7 and 15 are the light ones (rxvt's convention, which many follow).
+        let light = value("COLORFGBG").is_some_and(|value| matches!(value.rsplit(';').next(), Some("7" | "15")));
+        let colour = match (value("NO_COLOR"), light) {
+            (Some(_), _) => Colour::None,
+            (None, true) => Colour::Light,
+            (None, false) => Colour::Dark,
+        };
+        Self { colour, glyphs: if ascii { Glyphs::Ascii } else { Glyphs::Unicode } }
+    }
+
+    /// The same with what the settings say: words of `screen.theme` and `screen.glyphs`; `auto` leaves it as it is.
+    pub(super) fn wished(self, colour: &str, glyphs: &str) -> Self {
         Self {
-            colour: if value("NO_COLOR").is_some() { Colour::None } else { Colour::Sixteen },
-            glyphs: if ascii { Glyphs::Ascii } else { Glyphs::Unicode },
+            colour: match colour {
+                "dark" => Colour::Dark,
+                "light" => Colour::Light,
+                "contrast" => Colour::Contrast,
+                "none" => Colour::None,
+                _ => self.colour,
+            },
+            glyphs: match glyphs {
+                "unicode" => Glyphs::Unicode,
+                "ascii" => Glyphs::Ascii,
+                _ => self.glyphs,
+            },
         }
     }
 
-    fn paint(self, colour: Color) -> Style {
+    fn paint(self, dark: Color, light: Color) -> Style {
         match self.colour {
             Colour::None => Style::new(),
-            Colour::Sixteen => Style::new().fg(colour),
+            Colour::Dark | Colour::Contrast => Style::new().fg(dark),
+            Colour::Light => Style::new().fg(light),
         }
+    }
+
+    /// Something that must not be overlooked: in high contrast reversed, too.
+    fn urgent(self, dark: Color, light: Color) -> Style {
+        let reversed = if self.colour == Colour::Contrast { Modifier::REVERSED } else { Modifier::empty() };
+        self.paint(dark, light).add_modifier(Modifier::BOLD | reversed)
     }
 
     /// Frames, hints and what matters least.
     pub(super) fn faint(self) -> Style {
-        self.paint(Color::DarkGray).add_modifier(if self.colour == Colour::None {
-            Modifier::DIM
-        } else {
-            Modifier::empty()
-        })
+        match self.colour {
+            Colour::None => Style::new().add_modifier(Modifier::DIM),
+            Colour::Dark | Colour::Light => Style::new().fg(Color::DarkGray),
+            Colour::Contrast => Style::new(),
+        }
     }
 
     /// Headings and names.
@@ -76,40 +109,40 @@ impl Theme {
 
     /// The key in a hint.
     pub(super) fn key(self) -> Style {
-        self.paint(Color::Cyan).add_modifier(Modifier::BOLD)
+        self.paint(Color::Cyan, Color::Blue).add_modifier(Modifier::BOLD)
     }
 
     /// The link, a safety number: what the view is about.
     pub(super) fn hero(self) -> Style {
-        self.paint(Color::Cyan).add_modifier(Modifier::BOLD)
+        self.paint(Color::Cyan, Color::Blue).add_modifier(Modifier::BOLD)
     }
 
     /// A code for cameras: light on dark whatever the terminal's own colours are.
     pub(super) fn code(self) -> Style {
         match self.colour {
             Colour::None => Style::new(),
-            Colour::Sixteen => Style::new().fg(Color::White).bg(Color::Black),
+            Colour::Dark | Colour::Light | Colour::Contrast => Style::new().fg(Color::White).bg(Color::Black),
         }
     }
 
     /// All is well.
     pub(super) fn good(self) -> Style {
-        self.paint(Color::Green)
+        self.paint(Color::Green, Color::Green)
     }
 
     /// Whoever speaks.
     pub(super) fn speaking(self) -> Style {
-        self.paint(Color::Green).add_modifier(Modifier::BOLD)
+        self.paint(Color::Green, Color::Green).add_modifier(Modifier::BOLD)
     }
 
     /// Something to know about.
     pub(super) fn warning(self) -> Style {
-        self.paint(Color::Yellow).add_modifier(Modifier::BOLD)
+        self.urgent(Color::Yellow, Color::Magenta)
     }
 
     /// Something to act upon.
     pub(super) fn alarm(self) -> Style {
-        self.paint(Color::Red).add_modifier(Modifier::BOLD)
+        self.urgent(Color::Red, Color::Red)
     }
 
     /// The chosen line.
@@ -120,8 +153,8 @@ impl Theme {
     /// The cell of a meter, `step` of `of` counted from the left.
     pub(super) fn meter(self, step: usize, of: usize) -> Style {
         match step {
-            _ if step + 1 >= of => self.paint(Color::Red),
-            _ if step + 2 >= of => self.paint(Color::Yellow),
+            _ if step + 1 >= of => self.paint(Color::Red, Color::Red),
+            _ if step + 2 >= of => self.paint(Color::Yellow, Color::Magenta),
             _ => self.good(),
         }
     }
@@ -152,7 +185,7 @@ pub(super) fn ascii(glyph: char) -> char {
         '✓' => '+',
         '⚠' => '!',
         '▶' | '›' | '→' => '>',
-        '←' => '<',
+        '←' | '‹' => '<',
         '▲' | '↑' => '^',
         '↓' => 'v',
         '“' | '”' => '"',
@@ -172,13 +205,54 @@ mod tests {
 
     #[test]
     fn the_environment_decides() {
-        assert_eq!(from(&[("LANG", "de_DE.UTF-8")]), Theme { colour: Colour::Sixteen, glyphs: Glyphs::Unicode });
+        assert_eq!(from(&[("LANG", "de_DE.UTF-8")]), Theme { colour: Colour::Dark, glyphs: Glyphs::Unicode });
         assert_eq!(from(&[("LANG", "en_US.utf8"), ("NO_COLOR", "1")]).colour, Colour::None);
-        assert_eq!(from(&[("LANG", "en_US.utf8"), ("NO_COLOR", "")]).colour, Colour::Sixteen);
+        assert_eq!(from(&[("COLORFGBG", "0;15")]).colour, Colour::Light);
+        assert_eq!(from(&[("COLORFGBG", "15;0")]).colour, Colour::Dark);
+        assert_eq!(from(&[("COLORFGBG", "0;15"), ("NO_COLOR", "1")]).colour, Colour::None);
+        assert_eq!(from(&[("LANG", "en_US.utf8"), ("NO_COLOR", "")]).colour, Colour::Dark);
         assert_eq!(from(&[]).glyphs, Glyphs::Ascii, "no locale at all is the C locale");
         assert_eq!(from(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]).glyphs, Glyphs::Ascii);
         assert_eq!(from(&[("LANG", "en_US.UTF-8"), ("RESONANCE_ASCII", "1")]).glyphs, Glyphs::Ascii);
         assert_eq!(from(&[("RESONANCE_ASCII", "0")]).glyphs, Glyphs::Unicode);
+    }
+
+    #[test]
+    fn the_settings_decide_before_the_environment() {
+        let theme = from(&[("NO_COLOR", "1")]);
+        assert_eq!(theme.wished("auto", "auto"), theme);
+        assert_eq!(theme.wished("light", "unicode"), Theme { colour: Colour::Light, glyphs: Glyphs::Unicode });
+        assert_eq!(from(&[("LANG", "en_US.utf8")]).wished("none", "ascii"), theme);
+    }
+
+    /// Yellow and cyan are what light backgrounds swallow, grey what weak eyes lose.
+    #[test]
+    fn each_theme_keeps_off_the_colours_that_its_readers_cannot_see() {
+        let styles = |colour| {
+            let theme = Theme { colour, glyphs: Glyphs::Unicode };
+            let fixed = [
+                theme.faint(),
+                theme.key(),
+                theme.hero(),
+                theme.good(),
+                theme.speaking(),
+                theme.warning(),
+                theme.alarm(),
+            ];
+            fixed.into_iter().chain((0..8).map(move |step| theme.meter(step, 8))).collect::<Vec<_>>()
+        };
+        let pale = [Color::Yellow, Color::Cyan, Color::White].map(Some);
+        assert!(styles(Colour::Light).iter().all(|style| !pale.contains(&style.fg)));
+        let contrast = styles(Colour::Contrast);
+        assert!(
+            contrast
+                .iter()
+                .all(|style| style.fg != Some(Color::DarkGray) && !style.add_modifier.contains(Modifier::DIM))
+        );
+        assert!(
+            contrast[5].add_modifier.contains(Modifier::REVERSED)
+                && contrast[6].add_modifier.contains(Modifier::REVERSED)
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn two_people_meet(test: &str, columns: usize, rows: usize) {
 }
 
 /// The link, which goes over several lines.
-fn link_on(screen: &str) -> Option<String> {
+pub fn link_on(screen: &str) -> Option<String> {
     let mut lines = screen.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || "│|".contains(c)));
     let mut link = lines.find_map(|line| line.find("resonance:").map(|at| line[at..].to_owned()))?;
     for line in lines.take_while(|line| !line.is_empty()) {
@@ -168,7 +168,7 @@ fn the_start_screen_offers_the_three_ways_in() {
     let terminals = Terminals::of(80, 24);
     let ada = terminals.open("ada");
     ada.runs(&format!(
-        "'{BINARY}' --no-mdns --no-dht --input silence --output null --data-dir '{}'",
+        "'{BINARY}' --name Ada --no-mdns --no-dht --input silence --output null --data-dir '{}'",
         data.path().display()
     ));
     ada.wait_for("create, join and this network", PATIENCE, |screen| {

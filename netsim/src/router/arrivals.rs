@@ -32,7 +32,7 @@ impl Arrivals {
         self.bytes += length as u64;
     }
 
-    /// Each time between two arrivals that is longer than what is [`NOTED`], also the one after the last until `to`: the part of it that lies between
+    /// Each time between two arrivals that is longer than what is noted, also the one after the last until `to`: the part of it that lies between
     /// `from` and `to`, as its two ends.
     pub fn pauses(&self, from: Instant, to: Instant) -> impl Iterator<Item = (Instant, Instant)> {
         let ended = self.pauses.iter().map(|(begin, pause)| (*begin, *begin + *pause));

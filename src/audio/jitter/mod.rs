@@ -64,8 +64,10 @@ const REPAIRS_LAST: Duration = Duration::from_secs(3);
 const DRY_MS: f64 = 21.0;
 /// And then the sound is slowed down when less of the delay than this waits;
 const LOW_SHARE: f64 = 0.8;
-/// but not where the delay is shorter than this: there is nothing to gain.
+/// but not where the delay is shorter than this: there is nothing to gain;
 const SHORT_MS: f64 = 30.0;
+/// nor once it is longer than the network needs by this factor: where packets come in crowds, each pause would make it longer still.
+const SLOWED_BY: f64 = 2.25;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -437,9 +439,11 @@ impl JitterBuffer {
     fn runs_dry(&self, now: Instant) -> bool {
         let Some((last_arrived, _)) = self.last_arrival else { return false };
         let Some(pulled_ms) = self.pulled.value().filter(|_| self.copies_ms(now) == 0.0) else { return false };
+        let needed_ms = self.wanted_ms(now).unwrap_or_default() - self.delays.lowest_ms();
         let delay_ms = pulled_ms - self.delays.lowest_ms();
         let waiting_ms = self.store.len() as f64 * FRAME_MS;
-        signed_ms(now, last_arrived) > DRY_MS && delay_ms > SHORT_MS && waiting_ms < delay_ms * LOW_SHARE
+        let slowed = (SHORT_MS..needed_ms * SLOWED_BY).contains(&delay_ms);
+        signed_ms(now, last_arrived) > DRY_MS && slowed && waiting_ms < delay_ms * LOW_SHARE
     }
 
     /// The lane took `samples` out or put them in (at most what was asked for, at least one).

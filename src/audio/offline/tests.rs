@@ -340,11 +340,16 @@ fn samples_lost_at_the_microphone_cost_no_delay() {
 
 #[test]
 fn clocks_that_differ_are_followed_by_stretching_the_voice_without_a_click_or_a_gap() {
+    // By then it is known that the network is even, and the margin of the first moments is taken out.
+    const SETTLED: u32 = 500;
     // More than bad crystals do, so that a few frames come or go within half a minute.
     let listen = |ppm: f64, ticks: u32| {
         let mut call = Call::connected();
-        let mut spoken = 0_u32;
+        let (mut spoken, mut settled) = (0_u32, 0);
         for tick in 0..ticks {
+            if tick == SETTLED {
+                settled = call.report().lanes[0].corrections;
+            }
             let ms = f64::from(tick) * 10.0 * (1.0 + ppm * 1.0e-6);
             while f64::from(spoken) * 10.0 + 20.0 <= ms + 3.0 {
                 call.speak();
@@ -368,16 +373,17 @@ fn clocks_that_differ_are_followed_by_stretching_the_voice_without_a_click_or_a_
         assert_eq!((lane.concealed_frames, lane.lost, lane.late), (0, 0, 0), "{ppm} ppm: {lane:?}");
         assert!(lane.buffer_ms < 30.0, "{ppm} ppm: {lane:?}");
         let steepest = call.voice.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
-        (lane.corrections, steepest, loudness_db(call.voice[24_000..].iter().copied()))
+        (lane.corrections - settled, steepest, loudness_db(call.voice[24_000..].iter().copied()))
     };
     let (corrections, ordinary, level) = listen(0.0, 1_000);
     assert_eq!(corrections, 0);
     for ppm in [-600.0, 600.0] {
         let (corrections, steepest, stretched) = listen(ppm, 3_500);
-        assert!((1..=3).contains(&corrections), "{ppm} ppm: {corrections} for 21 ms");
+        assert!((1..=3).contains(&corrections), "{ppm} ppm: {corrections} for 18 ms");
         assert!(steepest < ordinary * 1.3, "{ppm} ppm: {steepest} against {ordinary}");
         assert!((stretched - level).abs() < 0.5, "{ppm} ppm: {stretched} against {level} dB");
     }
 }
 
 mod hours;
+mod streamed;

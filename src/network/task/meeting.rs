@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::core::ConnectedPoint;
 use libp2p::kad::{self, GetProvidersOk, QueryResult};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::ExternalAddrConfirmed;
@@ -14,12 +14,12 @@ use libp2p::{Multiaddr, PeerId, identify, relay};
 use resonance_protocol::peer::{Address, TransportId};
 
 use super::Task;
-use crate::network::limits::{MAX_AWAITED, MAX_UNPROVED, NODE_PATIENCE, PROOF_PATIENCE};
+use crate::network::limits::{MAX_AWAITED, NODE_PATIENCE, PROOF_PATIENCE};
 use crate::network::relays::{self, Class, Passage, Purpose, Relays};
-use crate::network::rendezvous::{Ask, Haste, Rendezvous};
+use crate::network::rendezvous::Rendezvous;
 use crate::network::swarm::{BehaviourEvent, KADEMLIA, RelayedPeers};
 use crate::network::turn::offer;
-use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Via, Way, address};
+use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Way, address};
 
 /// A peer at the other end of a connection, whoever it is.
 struct Node {
@@ -35,23 +35,23 @@ struct Node {
 
 /// What this side of the task remembers.
 pub(in crate::network) struct Meeting {
-    rendezvous: Rendezvous<kad::QueryId>,
-    relays: Relays,
+    pub(super) rendezvous: Rendezvous<kad::QueryId>,
+    pub(super) relays: Relays,
     /// Members, for whom we relay.
-    relayed: RelayedPeers,
+    pub(super) relayed: RelayedPeers,
     nodes: HashMap<PeerId, Node>,
     /// Found in the table, being dialled or connected since; nothing proved yet.
-    unproved: HashMap<PeerId, Instant>,
+    pub(super) unproved: HashMap<PeerId, Instant>,
     /// To be reached through a helper as soon as there is one.
-    awaited: HashMap<TransportId, Instant>,
+    pub(super) awaited: HashMap<TransportId, Instant>,
     /// The table has nodes to ask.
-    entered: bool,
+    pub(super) entered: bool,
     /// Others reach us at an address of ours.
-    reachable: bool,
+    pub(super) reachable: bool,
     /// The table is everybody's: addresses that mean nothing elsewhere have no place there.
-    public: bool,
+    pub(super) public: bool,
     /// Members may be between us and others.
-    by_members: bool,
+    pub(super) by_members: bool,
 }
 
 impl Meeting {
@@ -237,15 +237,6 @@ impl Task {
         }
     }
 
-    /// Where we are met, and where to look for others.
-    pub(super) fn meet(&mut self, own: [u8; 32], keys: Vec<[u8; 32]>, haste: Haste) {
-        let before = self.meeting.rendezvous.set_keys(Instant::now(), own, keys, haste);
-        if let (Some(before), Some(table)) = (before, self.swarm.behaviour_mut().kademlia.as_mut()) {
-            table.stop_providing(&record_key(&before));
-        }
-        self.tend_meeting(Instant::now());
-    }
-
     /// Takes the helpers out of the addresses of `peer`, who is then to be reached through them.
     pub(super) fn learn_helpers(&mut self, peer: Option<TransportId>, helpers: &[Address]) {
         let now = Instant::now();
@@ -316,22 +307,6 @@ impl Task {
         self.dial_awaited().await;
     }
 
-    /// `peer` is under a key of the session.
-    fn found(&mut self, now: Instant, peer: PeerId) {
-        let Some(name) = address::transport_id(&peer) else { return };
-        if peer == *self.swarm.local_peer_id() || self.peers.contains_key(&name) {
-            return;
-        }
-        let Some(table) = self.swarm.behaviour_mut().kademlia.as_mut() else { return };
-        // The table knows its addresses only as long as the query runs.
-        let known =
-            table.handle_pending_outbound_connection(ConnectionId::new_unchecked(0), Some(peer), &[], Endpoint::Dialer);
-        let public = self.meeting.public;
-        let mut addresses = known.unwrap_or_default();
-        addresses.retain(|at| !public || address::is_global(at));
-        self.meeting.rendezvous.found(now, peer, addresses);
-    }
-
     /// Does whatever is due: dials, reservations, questions to the table.
     pub(super) fn tend_meeting(&mut self, now: Instant) {
         let need = self.settings.dht && !self.meeting.entered;
@@ -369,38 +344,6 @@ impl Task {
                     tracing::debug!(%error, "no reservation");
                     self.meeting.relays.refuse(now, peer);
                 }
-            }
-        }
-    }
-
-    fn ask_table(&mut self, now: Instant) {
-        let reachable = self.swarm.external_addresses().next().is_some();
-        let in_company = self.peers.values().any(|peer| peer.member);
-        while let Some(ask) = self.meeting.rendezvous.poll(now, reachable, in_company) {
-            let Some(table) = self.swarm.behaviour_mut().kademlia.as_mut() else { return };
-            let query = match ask {
-                Ask::Publish(key) => table.start_providing(record_key(&key)).ok(),
-                Ask::LookUp(key) => Some(table.get_providers(record_key(&key))),
-            };
-            self.meeting.rendezvous.asked(ask, query);
-        }
-    }
-
-    fn dial_found(&mut self, now: Instant) {
-        let late = |since: &Instant| now.saturating_duration_since(*since) > PROOF_PATIENCE;
-        let late: Vec<PeerId> =
-            self.meeting.unproved.iter().filter(|(_, since)| late(since)).map(|(peer, _)| *peer).collect();
-        for peer in late {
-            self.meeting.unproved.remove(&peer);
-            // An error only says that it was not connected.
-            let _ = self.swarm.disconnect_peer_id(peer);
-        }
-        while self.meeting.unproved.len() < MAX_UNPROVED
-            && let Some((peer, addresses)) = self.meeting.rendezvous.next_found()
-        {
-            let options = DialOpts::peer_id(peer).condition(PeerCondition::Disconnected).addresses(addresses).build();
-            if self.swarm.dial(options).is_ok() {
-                self.meeting.unproved.insert(peer, now);
             }
         }
     }
@@ -493,19 +436,4 @@ impl Task {
             tracing::debug!("a reservation is gone");
         }
     }
-
-    /// Somebody found in the table turned out to speak resonance: the session is told.
-    pub(super) async fn tell_found(&mut self, peer: TransportId) {
-        self.emit(Event::Discovered { peer, via: Via::Dht }).await;
-    }
-
-    /// Somebody of the session is gone: others may know where it is now.
-    pub(super) fn look_again(&mut self) {
-        self.meeting.rendezvous.look_soon(Instant::now());
-    }
-}
-
-/// A key as the table wants it: the multihash of something hashed by SHA-256 (0x12), 32 bytes.
-fn record_key(key: &[u8; 32]) -> kad::RecordKey {
-    kad::RecordKey::new(&[&[0x12, 0x20], &key[..]].concat())
 }

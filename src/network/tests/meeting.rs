@@ -115,7 +115,7 @@ async fn those_who_show_their_address_to_nobody_but_a_helper_meet_through_it() {
     let reach = || Reach::Only { helpers: vec![helper.places[0].clone()], places: Vec::new(), relays: Vec::new() };
     let mut ann = Node::reaching(41, USUAL, reach());
     let at_helper = |event| match event {
-        Event::Listening { address, compact: Some(compact) } => Some((address, compact)),
+        Event::Reached { address, compact } => Some((address, compact)),
         _ => None,
     };
     let (circuit, compact) = ann.until(at_helper).await;

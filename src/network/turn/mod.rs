@@ -97,7 +97,7 @@ pub struct Figures {
 /// What a peer needs to use a server. Shown, it says nothing: it holds a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Where the server listens, for STUN and for TURN over UDP; at most [`MAX_SERVERS`].
+    /// Where the server listens, for STUN and for TURN over UDP; at most four.
     pub servers: Vec<SocketAddr>,
     /// Who the peer is there.
     pub username: String,

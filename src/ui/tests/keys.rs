@@ -32,6 +32,26 @@ fn a_new_session_in_one_key() {
     assert!(picture(&mut model, 80, 24).contains("Send this link"));
 }
 
+/// What a newcomer has to press, counted. (A paste is one key.)
+#[test]
+fn the_ways_that_matter_are_short() {
+    let mut model = Model::at_start(UNICODE, "Ada");
+    press(&mut model, &[KeyCode::Enter]);
+    show(&mut model, alone());
+    let copied = press(&mut model, &[KeyCode::Char('c')]);
+    assert_eq!(copied, [Action::CopyToClipboard(LINK.into())], "a session and its link in the clipboard: 2 keys");
+
+    let mut model = Model::at_start(UNICODE, "Bo");
+    update(&mut model, Msg::Paste(LINK.into()));
+    let joined = press(&mut model, &[KeyCode::Enter]);
+    let choice = StartChoice::Join(LINK.into());
+    assert_eq!(joined, [Action::Start { name: "Bo".into(), choice }], "in by a link from the clipboard: 2 keys");
+
+    let mut model = in_session(UNICODE, call());
+    let verified = press(&mut model, &[KeyCode::Down, KeyCode::Char('v'), KeyCode::Char('y')]);
+    assert_eq!(verified, command(Command::Verify("c1c1c1c1".into())), "somebody verified, chosen from several: 3 keys");
+}
+
 #[test]
 fn without_a_name_the_name_is_asked_for_first() {
     let mut model = Model::at_start(UNICODE, " ");
@@ -72,7 +92,7 @@ fn the_room_on_this_network_and_the_way_out() {
     let mut leaving = model.clone();
     let started = press(&mut model, &[KeyCode::Enter]);
     assert_eq!(started, [Action::Start { name: "Ada".into(), choice: StartChoice::Lan("lobby-2".into()) }]);
-    assert_eq!(press(&mut leaving, &[KeyCode::Down, KeyCode::Enter]), [Action::Quit]);
+    assert_eq!(press(&mut leaving, &[KeyCode::Down, KeyCode::Down, KeyCode::Enter]), [Action::Quit]);
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(update(&mut leaving, Msg::Key(control_c)), [Action::Quit]);
 }
@@ -414,4 +434,49 @@ fn who_knocks_is_let_in_or_refused_by_a_key_and_never_while_typing() {
     type_in(&mut model, ":admit f");
     press(&mut model, &[KeyCode::Tab]);
     assert_eq!(press(&mut model, &[KeyCode::Enter]), command(Command::Admit("Finn".into())), "Tab knows who knocks");
+}
+
+#[test]
+fn one_person_is_silenced_and_heard_again_as_loud_as_before() {
+    let mut model = in_session(UNICODE, call());
+    press(&mut model, &[KeyCode::Char('+')]);
+    let volume = |db: f32| command(Command::Volume { peer: "b0b0b0b0".into(), db });
+    assert_eq!(press(&mut model, &[KeyCode::Char('u')]), volume(-60.0));
+    assert!(picture(&mut model, 80, 24).contains("silenced"));
+    assert_eq!(press(&mut model, &[KeyCode::Char('u')]), volume(3.0));
+    assert!(!picture(&mut model, 80, 24).contains("silenced"));
+}
+
+#[test]
+fn the_room_is_arranged_in_turn() {
+    use crate::command::Arrangement;
+    let mut model = in_session(UNICODE, call());
+    let done = press(&mut model, &[KeyCode::Char('p'); 3]);
+    let expected =
+        [Arrangement::Table, Arrangement::Stage, Arrangement::Arc].map(Command::Arrange).map(Action::Command);
+    assert_eq!(done, expected);
+    assert_eq!(press(&mut in_session(UNICODE, alone()), &[KeyCode::Char('p')]), []);
+}
+
+#[test]
+fn what_is_written_while_another_page_is_open_is_counted() {
+    let said = |texts: &[(&str, &str)]| {
+        let mut view = call();
+        let line = |(from, text): &(&str, &str)| TalkLine {
+            at: Duration::from_secs(760),
+            from: Some((*from).to_owned()),
+            text: (*text).to_owned(),
+        };
+        view.talk.extend(texts.iter().map(line));
+        view
+    };
+    let mut model = in_session(UNICODE, call());
+    show(&mut model, said(&[("Bo", "one")]));
+    assert!(!picture(&mut model, 80, 24).contains("unread"), "it was seen");
+    press(&mut model, &[KeyCode::Char('s')]);
+    show(&mut model, said(&[("Bo", "one"), ("Bo", "two"), ("Ada", "mine"), ("Cy", "three")]));
+    assert!(picture(&mut model, 80, 24).contains("2 unread · 12:41"));
+    press(&mut model, &[KeyCode::Esc]);
+    show(&mut model, said(&[("Bo", "one"), ("Bo", "two"), ("Ada", "mine"), ("Cy", "three")]));
+    assert!(!picture(&mut model, 80, 24).contains("unread"));
 }

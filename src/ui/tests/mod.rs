@@ -4,6 +4,7 @@ mod keys;
 mod notices;
 mod pictures;
 mod random;
+mod settings;
 mod trust;
 
 use super::layout;
@@ -20,7 +21,7 @@ use ratatui::buffer::Buffer;
 use resonance_protocol::position::Position;
 use std::time::Duration;
 
-const UNICODE: Theme = Theme { colour: Colour::Sixteen, glyphs: Glyphs::Unicode };
+const UNICODE: Theme = Theme { colour: Colour::Dark, glyphs: Glyphs::Unicode };
 const LINK: &str =
     "resonance:3mQbGx7wVfK2p9ZtR5aYcE1hLqS8nUdJ4vXoTzBk6WgMyHrNiPeCjFsDuA7t2Lq9wXeVbYmKzRtUcPa5sHgJd3nFo8iB1kGhWv6";
 const SESSION_NUMBER: &str = "60415 28873 01964 77310 48826 13579 90042 66158 21849 07331 55120 93847";

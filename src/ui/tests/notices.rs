@@ -1,6 +1,7 @@
 //! What stands in the header and in the line above the keys, and what gives way to what.
 
 use super::*;
+use crate::settings::{Setting, Values};
 use crate::ui::model::Tone;
 
 #[test]
@@ -43,4 +44,59 @@ fn the_header_says_what_fits() {
     view.peers[2].name = "somebody with a long name".into();
     view.admission.locked = true;
     assert!(header(&view, 80).contains(" … · ⚠ 1 CHANGED "));
+}
+
+/// The view with one more line of talk.
+fn with_line(from: Option<&str>, text: &str) -> View {
+    let mut view = call();
+    view.talk.push(TalkLine { at: Duration::from_secs(800), from: from.map(str::to_owned), text: text.to_owned() });
+    view
+}
+
+fn notified(model: &mut Model, view: View) -> Option<String> {
+    update(model, Msg::View(Box::new(view))).into_iter().find_map(|action| match action {
+        Action::Notify { text, bell: true, desktop: false } => Some(text),
+        _ => None,
+    })
+}
+
+#[test]
+fn whoever_looks_elsewhere_is_called_when_that_is_set() {
+    let mut model = in_session(UNICODE, call());
+    assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), None, "nothing is set");
+    let mut values = Values::default();
+    values.set(Setting::BELL, "true").expect("a switch");
+    let values = Msg::Settings { values: Box::new(values), kept_in: String::new() };
+    update(&mut model, values);
+    show(&mut model, call());
+    assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), Some("Bo writes".into()));
+    assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), None, "once");
+    show(&mut model, call());
+    assert_eq!(notified(&mut model, with_line(Some("Ada"), "hello")), None, "one's own words are no news");
+    let mut more = call();
+    more.peers.push(peer("e5e5e5e5", "Eve", 60.0));
+    assert_eq!(notified(&mut model, more.clone()), Some("Eve joined".into()));
+    more.admission.knocks = vec![KnockView { id: "f6f6f6f6".into(), name: "Finn".into() }];
+    assert_eq!(notified(&mut model, more.clone()), Some("Finn wants to come in".into()));
+    more.alarms = vec![alarm()];
+    assert_eq!(notified(&mut model, more), Some(alarm().what));
+    show(&mut model, call());
+    update(&mut model, Msg::FocusGained);
+    assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), None, "who looks at it sees it");
+}
+
+#[test]
+fn whoever_speaks_into_a_closed_microphone_is_told() {
+    let muted = |level_db: f32| View { me: Me { muted: true, level_db, ..call().me }, ..call() };
+    let mut model = in_session(UNICODE, muted(-20.0));
+    for _ in 0..8 {
+        show(&mut model, muted(-20.0));
+    }
+    show(&mut model, muted(-70.0));
+    for _ in 0..11 {
+        show(&mut model, muted(-20.0));
+    }
+    assert!(!picture(&mut model, 80, 24).contains("you speak"), "a cough is not speech");
+    show(&mut model, muted(-20.0));
+    assert!(picture(&mut model, 80, 24).contains("you speak, but your microphone is closed (m)"));
 }

@@ -9,6 +9,18 @@ use ratatui::style::Color;
 fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     let mut views = vec![("start", Model::at_start(theme, "Ada"))];
 
+    let mut model = Model::first_run(theme, "Ada");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    update(&mut model, Msg::Devices { inputs: names(&["Headset"]), outputs: names(&["Headset"]) });
+    update(&mut model, Msg::Rehearsal { input_db: -20.0, output_db: -90.0 });
+    views.push(("first_run", model.clone()));
+    press(&mut model, &[KeyCode::Down, KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
+    update(&mut model, Msg::Rehearsal { input_db: -24.0, output_db: -28.0 });
+    views.push(("first_run_hearing_oneself", model));
+    let mut model = in_session(theme, call());
+    press(&mut model, &[KeyCode::Char(','), KeyCode::Down, KeyCode::Down]);
+    views.push(("settings", model));
+
     let mut model = Model::at_start(theme, "Ada");
     update(&mut model, Msg::Paste(format!("Hi Ada,\n come here: {LINK}\n")));
     views.push(("start_with_link", model.clone()));
@@ -43,6 +55,8 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("leave", model.clone()));
     press(&mut model, &[KeyCode::Esc, KeyCode::Char('i')]);
     views.push(("invite", model.clone()));
+    press(&mut model, &[KeyCode::Char('r')]);
+    views.push(("code", model.clone()));
     press(&mut model, &[KeyCode::Char('s')]);
     views.push(("stats", model.clone()));
     press(&mut model, &[KeyCode::Char('?')]);
@@ -115,8 +129,16 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
 fn every_view_at_both_sizes() {
     for (name, mut model) in views(UNICODE) {
         assert_snapshot!(format!("{name}_80x24"), picture(&mut model, 80, 24));
-        assert_snapshot!(format!("{name}_120x40"), picture(&mut model, 120, 40));
+        assert_snapshot!(format!("{name}_140x50"), picture(&mut model, 140, 50));
     }
+}
+
+/// The README shows what the program draws.
+#[test]
+fn the_picture_in_the_readme_is_a_true_one() {
+    let shown = picture(&mut in_session(UNICODE, call()), 80, 24);
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(&format!("```text\n{shown}```\n")), "put this into README.md, after ```text:\n{shown}");
 }
 
 #[test]
@@ -134,7 +156,7 @@ fn every_view_in_ascii() {
 fn without_colour_the_same_is_said() {
     let plain = Theme { colour: Colour::None, ..UNICODE };
     for ((name, mut coloured), (_, mut plain)) in views(UNICODE).into_iter().zip(views(plain)) {
-        for (columns, rows) in [(80, 24), (120, 40)] {
+        for (columns, rows) in [(80, 24), (140, 50)] {
             assert_eq!(picture(&mut coloured, columns, rows), picture(&mut plain, columns, rows), "{name}");
             for cell in &buffer(&mut plain, columns, rows).content {
                 assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{name}");
@@ -172,7 +194,7 @@ fn names_of_any_script_leave_the_frames_straight() {
         let mut view = call();
         view.peers.iter_mut().for_each(|peer| peer.name = name.into());
         let mut model = in_session(UNICODE, view);
-        for (columns, rows) in [(60, 16), (80, 24), (120, 40)] {
+        for (columns, rows) in [(60, 16), (80, 24), (120, 40), (140, 50)] {
             let shown = picture(&mut model, columns, rows);
             for line in shown.lines().filter(|line| line.starts_with('│')) {
                 assert!(line.ends_with('│') && text::width(line) == usize::from(columns), "{name}: {line}");
@@ -199,8 +221,8 @@ fn hostile_texts_are_harmless() {
     }
     let mut model = in_session(UNICODE, view.clone());
     update(&mut model, Msg::Warning { message: evil.into(), hint: evil.into() });
-    for key in ['i', 's', 'n', 'v', 'n'] {
-        for (columns, rows) in [(80, 24), (120, 40)] {
+    for key in ['i', 's', 'n', 'r', ',', 'v', 'n'] {
+        for (columns, rows) in [(80, 24), (140, 50)] {
             let cells = buffer(&mut model, columns, rows);
             let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             assert!(!cells.content.iter().any(|cell| cell.symbol().chars().any(bad)));
@@ -210,6 +232,33 @@ fn hostile_texts_are_harmless() {
     view.peers.clear();
     show(&mut model, view);
     assert!(picture(&mut model, 80, 24).contains("evil"));
+}
+
+/// Ten thousand bytes, accents without end, marks that turn lines round: nobody else's line is painted over, and each line has its width.
+#[test]
+fn floods_stay_within_their_lines() {
+    let floods = [
+        "x".repeat(10_000),
+        format!("Z{}", "\u{0301}".repeat(3_000)),
+        "\u{202e}\u{0489}".repeat(2_000),
+        "👩‍".repeat(900),
+    ];
+    for flood in floods {
+        let mut view = call();
+        view.peers[0].name = flood.clone();
+        view.talk.push(TalkLine { at: Duration::from_secs(1), from: Some(flood.clone()), text: flood.clone() });
+        view.talk.push(TalkLine { at: Duration::from_secs(2), from: Some("Cy".into()), text: "after all that".into() });
+        let mut model = in_session(UNICODE, view);
+        for (columns, rows) in [(60, 16), (80, 24), (140, 50)] {
+            let cells = buffer(&mut model, columns, rows);
+            assert!(cells.content.iter().all(|cell| cell.symbol().chars().count() <= 8), "no cell holds a tower");
+            let shown = picture(&mut model, columns, rows);
+            assert!(shown.contains("after all that") && shown.contains("Cy") && shown.contains("help"), "{shown}");
+            for line in shown.lines().filter(|line| line.starts_with('│')) {
+                assert!(line.ends_with('│') && text::width(line) == usize::from(columns), "{line}");
+            }
+        }
+    }
 }
 
 /// The ring on the map lies below the names: nothing of its paleness is left on them.

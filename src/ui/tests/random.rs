@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::command::{Command, MAX_TEXT_BYTES};
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crate::settings::{Kind, SETTINGS, Values};
+use crossterm::event::{KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -26,7 +27,7 @@ const CODES: [KeyCode; 16] = [
     KeyCode::F(1),
     KeyCode::Null,
 ];
-const CHARACTERS: &str = "mmdvvynuoqcish?:jjkkll+-[]/ 日e\u{301}\u{1b}9.0 mute move Bo";
+const CHARACTERS: &str = "mmdvvynuoqcishrup,?:jjkkll+-[]/ 日e\u{301}\u{1b}9.0 mute move Bo";
 
 fn random_view(random: &mut StdRng) -> View {
     let names = [
@@ -74,15 +75,41 @@ fn random_view(random: &mut StdRng) -> View {
     view
 }
 
+fn random_values(random: &mut StdRng) -> Values {
+    let mut values = Values::default();
+    for setting in SETTINGS {
+        let chosen = match setting.kind {
+            Kind::Choice(words) => words.choose(random).copied().unwrap_or(setting.default),
+            Kind::Switch => ["true", "false"].choose(random).copied().unwrap_or("true"),
+            Kind::Text(_) => "日本語",
+        };
+        values.set(setting, chosen).expect("something that it takes");
+    }
+    let key = ["z", "Space", "Up", "nonsense", "\u{1b}"].choose(random).copied().unwrap_or("z");
+    values.keys.insert(["mute", "talk", "dance"].choose(random).copied().unwrap_or("mute").into(), vec![key.into()]);
+    values
+}
+
 fn random_msg(random: &mut StdRng, start: Instant, model: &Model) -> Msg {
     let cell = |random: &mut StdRng| (random.random_range(0..140), random.random_range(0..50));
-    match random.random_range(0..24) {
+    match random.random_range(0..26) {
         0 => Msg::View(Box::new(random_view(random))),
         1 => Msg::Resize { columns: random.random_range(0..140), rows: random.random_range(0..50) },
         2 => Msg::Tick(start + Duration::from_millis(random.random_range(0..60_000))),
         3 => Msg::Paste(
             [LINK, "hello\nyou", "日本語", ""].choose(random).copied().unwrap_or("").repeat(random.random_range(0..40)),
         ),
+        24 => Msg::Settings { values: Box::new(random_values(random)), kept_in: CHARACTERS.into() },
+        25 => [
+            Msg::FocusLost,
+            Msg::FocusGained,
+            Msg::Devices { inputs: vec![CHARACTERS.into(); 3], outputs: Vec::new() },
+            Msg::Rehearsal { input_db: f32::NAN, output_db: f32::INFINITY },
+            Msg::Key(KeyEvent::new_with_kind(KeyCode::Char(' '), KeyModifiers::NONE, KeyEventKind::Release)),
+        ]
+        .choose(random)
+        .cloned()
+        .unwrap_or(Msg::FocusLost),
         4 => Msg::Warning { message: "something".into(), hint: CHARACTERS.repeat(9) },
         5 if random.random_range(0..20) == 0 => {
             Msg::Failed(Failure { what: CHARACTERS.into(), why: String::new(), hint: CHARACTERS.repeat(30) })
@@ -139,14 +166,21 @@ fn anything_may_happen_in_any_order_in_any_window() {
     for seed in 0..60 {
         let mut random = StdRng::seed_from_u64(seed);
         let theme = Theme { glyphs: if seed % 2 == 0 { Glyphs::Unicode } else { Glyphs::Ascii }, ..UNICODE };
-        let mut model = if seed % 3 == 0 { Model::at_start(theme, "Ada") } else { in_session(theme, call()) };
+        let mut model = match seed % 4 {
+            0 => Model::at_start(theme, "Ada"),
+            1 => Model::first_run(theme, ""),
+            _ => in_session(theme, call()),
+        };
         for step in 0..400 {
             let msg = random_msg(&mut random, start, &model);
-            for action in update(&mut model, msg) {
+            // What is drawn in follows the settings.
+            let actions = update(&mut model, msg);
+            let theme = model.theme;
+            for action in actions {
                 makes_sense(&action, &model);
             }
             if matches!(model.mode, Mode::Opening(_)) && random.random() {
-                show(&mut model, call());
+                update(&mut model, Msg::View(Box::new(call())));
             }
             if step % 8 == 0 {
                 let (columns, rows) = (random.random_range(1..150), random.random_range(1..60));
@@ -158,6 +192,36 @@ fn anything_may_happen_in_any_order_in_any_window() {
                 }
             }
         }
+        is_usable(&mut model);
+    }
+}
+
+/// Whatever happened before: what can be done is on the bottom line, and one gets out.
+fn is_usable(model: &mut Model) {
+    let shown = picture(model, 80, 24);
+    assert!(
+        !shown.contains("make the window larger") && shown.lines().last().is_some_and(|keys| !keys.trim().is_empty()),
+        "{shown}"
+    );
+    let control_c = || Msg::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+    let left = [update(model, control_c()), update(model, control_c())].concat();
+    assert!(left.contains(&Action::Quit), "two Ctrl-C lead out of everything");
+}
+
+/// A window that is dragged smaller and larger while people talk, down to where nothing fits.
+#[test]
+fn a_storm_of_sizes_leaves_the_screen_as_it_was() {
+    let mut random = StdRng::seed_from_u64(7);
+    for keys in ["", "i", "r", "s", "n", "v", "?", ",", ":mo", "q"] {
+        let mut model = in_session(UNICODE, call());
+        type_in(&mut model, keys);
+        let before = picture(&mut model, 80, 24);
+        for _ in 0..200 {
+            let (columns, rows) = (random.random_range(20..160), random.random_range(5..60));
+            buffer(&mut model, columns, rows);
+        }
+        assert!(picture(&mut model, 20, 5).contains("make the window"));
+        assert_eq!(picture(&mut model, 80, 24), before, "{keys}");
     }
 }
 

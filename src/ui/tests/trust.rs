@@ -84,15 +84,16 @@ fn the_session_number_is_a_key_away_with_its_state() {
 }
 
 /// What a camera sees, cell by cell: the upper and the lower half of each.
-fn read_code(model: &mut Model) -> Option<String> {
-    let shown = picture(model, 80, 24);
-    let side = 33;
-    let blocks = |line: &str| line.chars().filter(|c| matches!(c, '█' | '▀' | '▄')).count();
-    let rows: Vec<Vec<char>> = shown
-        .lines()
-        .filter(|line| blocks(line) > 8)
-        .map(|line| line.trim_end_matches('│').chars().rev().take(side).collect::<Vec<_>>().into_iter().rev().collect())
-        .collect();
+fn read_code(model: &mut Model, (columns, rows): (u16, u16)) -> Option<String> {
+    let shown = picture(model, columns, rows);
+    let block = |c: &char| matches!(c, '█' | '▀' | '▄');
+    let lines: Vec<Vec<char>> = shown.lines().map(|line| line.chars().collect()).collect();
+    let mut rows = lines.into_iter().filter(|line| line.iter().filter(|c| block(c)).count() > 8).peekable();
+    // The light edge at the top is as wide as the code.
+    let first = rows.peek()?;
+    let left = first.iter().position(block)?;
+    let side = first.iter().filter(|c| block(c)).count();
+    let rows: Vec<Vec<char>> = rows.map(|line| line.into_iter().skip(left).take(side).collect()).collect();
     let dark = |x: usize, y: usize| match rows.get(y / 2).and_then(|row| row.get(x)) {
         Some('█') | None => false,
         Some('▀') => y % 2 == 1,
@@ -111,11 +112,23 @@ fn read_code(model: &mut Model) -> Option<String> {
 
 #[test]
 fn a_camera_reads_the_same_digits_from_the_screen_with_and_without_colours() {
-    for colour in [Colour::Sixteen, Colour::None] {
+    for colour in [Colour::Dark, Colour::None] {
         let mut model = in_session(Theme { colour, ..UNICODE }, call());
         press(&mut model, &[KeyCode::Char('v')]);
-        assert_eq!(read_code(&mut model), Some(NUMBER.replace(' ', "")));
+        assert_eq!(read_code(&mut model, (80, 24)), Some(NUMBER.replace(' ', "")));
         press(&mut model, &[KeyCode::Esc, KeyCode::Char('n')]);
-        assert_eq!(read_code(&mut model), Some(SESSION_NUMBER.replace(' ', "")));
+        assert_eq!(read_code(&mut model, (80, 24)), Some(SESSION_NUMBER.replace(' ', "")));
     }
+}
+
+#[test]
+fn a_camera_reads_the_link_and_a_small_window_says_how_large_it_has_to_be() {
+    let mut model = in_session(UNICODE, call());
+    press(&mut model, &[KeyCode::Char('r')]);
+    let shown = picture(&mut model, 80, 24);
+    let wanted = shown.split("the code needs ").nth(1).and_then(|rest| rest.split('.').next()).expect("a size");
+    let (columns, rows) = wanted.split_once('×').expect("columns and rows");
+    let (columns, rows): (u16, u16) = (columns.parse().expect("a number"), rows.parse().expect("a number"));
+    assert_eq!(read_code(&mut model, (columns, rows)), Some(LINK.to_owned()));
+    assert!(picture(&mut model, columns, rows - 1).contains("the code needs"));
 }

@@ -1,8 +1,8 @@
 //! The keys of a session.
 
-use crate::command::{Command, VOLUME_DB};
+use crate::command::{Arrangement, Command, VOLUME_DB};
 use crate::session::view::Invite;
-use crate::ui::keymap::{self, Deed};
+use crate::ui::keymap::Deed;
 use crate::ui::layout;
 use crate::ui::map::Projection;
 use crate::ui::model::{Action, CommandLine, Mode, Model, Tone};
@@ -19,8 +19,10 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
         model.mode = Mode::Call;
         return Vec::new();
     }
-    let Some(deed) = keymap::deed(event) else { return Vec::new() };
+    let Some(deed) = model.keymap.deed(event) else { return Vec::new() };
     match deed {
+        Deed::Talk => return super::talk::press(model, event.kind),
+        Deed::Settings => super::settings::open(model),
         Deed::Mute => return mute(model),
         Deed::Deafen => return deafen(model),
         Deed::Verify => super::verify::open(model),
@@ -33,6 +35,9 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
         Deed::Invite => {
             model.mode = if model.mode == Mode::Invite || model.alone() { Mode::Call } else { Mode::Invite }
         }
+        Deed::Code => model.mode = if model.mode == Mode::Code { Mode::Call } else { Mode::Code },
+        Deed::Silence => return silence(model),
+        Deed::Arrange => return arrange(model),
         Deed::Stats => model.mode = if model.mode == Mode::Stats { Mode::Call } else { Mode::Stats },
         Deed::Previous => choose(model, |index, count| (index + count - 1) % count),
         Deed::Next => choose(model, |index, count| (index + 1) % count),
@@ -145,6 +150,37 @@ fn volume(model: &mut Model, by_db: f32) -> Vec<Action> {
     let (id, name) = (peer.id.clone(), peer.name.clone());
     model.tell(Tone::Fine, format!("{name}: {db:+.0} dB"));
     vec![Action::Command(Command::Volume { peer: id, db })]
+}
+
+/// Hears nothing of the chosen person, or as before.
+fn silence(model: &mut Model) -> Vec<Action> {
+    let Some((index, _)) = model.chosen() else { return Vec::new() };
+    let Some(peer) = model.view.as_mut().and_then(|view| view.peers.get_mut(index)) else { return Vec::new() };
+    let silent_db = *VOLUME_DB.start() as f32;
+    let db = match peer.is_silenced() {
+        true => model.silenced.remove(&peer.id).unwrap_or(0.0),
+        false => {
+            let before_db = if peer.volume_db.is_finite() { peer.volume_db } else { 0.0 };
+            model.silenced.insert(peer.id.clone(), before_db);
+            silent_db
+        }
+    };
+    let db = db.round().clamp(silent_db, *VOLUME_DB.end() as f32);
+    peer.volume_db = db;
+    vec![Action::Command(Command::Volume { peer: peer.id.clone(), db })]
+}
+
+/// Seats everybody in the next way.
+fn arrange(model: &mut Model) -> Vec<Action> {
+    if model.alone() {
+        model.tell(Tone::Fine, "nobody is here yet to be seated");
+        return Vec::new();
+    }
+    model.arranged = (model.arranged + 1) % Arrangement::ALL.len();
+    let (arrangement, words) = Arrangement::ALL[model.arranged];
+    let again = model.with_key(&format!("seated: {words}"), Deed::Arrange);
+    model.tell(Tone::Fine, again);
+    vec![Action::Command(Command::Arrange(arrangement))]
 }
 
 fn turn(model: &mut Model, by_deg: f32) -> Vec<Action> {

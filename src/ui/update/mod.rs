@@ -3,7 +3,10 @@
 mod alarm;
 mod call;
 mod mouse;
+mod news;
+pub(super) mod settings;
 mod start;
+mod talk;
 mod typing;
 mod verify;
 
@@ -15,8 +18,13 @@ use std::time::Instant;
 /// Takes a message in and returns what the program is asked to do, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
     match msg {
-        Msg::View(view) => take_view(model, view),
-        Msg::Key(event) if event.kind == KeyEventKind::Release => {}
+        Msg::View(view) => return take_view(model, view),
+        Msg::Key(event) if event.kind == KeyEventKind::Release => return talk::let_go(model, event),
+        Msg::FocusLost => {
+            model.focused = false;
+            return talk::close(model);
+        }
+        Msg::FocusGained => model.focused = true,
         Msg::Key(event) => return key(model, event),
         Msg::Mouse(_) if model.standing_alarm().is_some() => {}
         Msg::Mouse(event) => return mouse::mouse(model, event),
@@ -44,17 +52,37 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             model.selected = None;
             model.drag = None;
             model.notice = None;
+            model.holding = false;
         }
         Msg::InputEnded => return vec![Action::Quit],
+        Msg::Settings { values, kept_in } => return settings::take(model, *values, kept_in),
+        Msg::Devices { inputs, outputs } => model.devices = Some((inputs, outputs)),
+        Msg::Rehearsal { input_db, output_db } => {
+            model.rehearsal = Some((input_db, output_db));
+            push_level(model, input_db);
+        }
     }
     Vec::new()
 }
 
-fn take_view(model: &mut Model, mut view: Box<View>) {
+/// One more level of one's own microphone for the wave.
+fn push_level(model: &mut Model, db: f32) {
+    if model.wave.len() == WAVE {
+        model.wave.pop_front();
+    }
+    model.wave.push_back(db);
+}
+
+fn take_view(model: &mut Model, mut view: Box<View>) -> Vec<Action> {
+    let mut actions = Vec::new();
     match model.mode {
         // A last snapshot of a session that is over.
-        Mode::Start | Mode::Alarm(_) => return,
-        Mode::Opening(_) => model.mode = Mode::Call,
+        Mode::Start | Mode::Alarm(_) => return actions,
+        Mode::Settings(_) if model.view.is_none() => return actions,
+        Mode::Opening(_) => {
+            model.mode = Mode::Call;
+            actions = talk::begin(model, &mut view);
+        }
         _ => {}
     }
     if let Some(drag) = &model.drag {
@@ -63,6 +91,14 @@ fn take_view(model: &mut Model, mut view: Box<View>) {
             (Some(newer), Some(held)) => newer.position = held.position,
             _ => model.drag = None,
         }
+    }
+    actions.extend(news::notify(model, &view));
+    news::unheard(model, &view);
+    news::count_unread(model, &view);
+    model.silenced.retain(|id, _| view.peers.iter().any(|peer| peer.id == *id));
+    model.minutes.retain(|id, _| view.peers.iter().any(|peer| peer.id == *id));
+    for peer in &view.peers {
+        model.minutes.entry(peer.id.clone()).or_default().take(view.elapsed, peer);
     }
     let waiting = |view: &View| view.admission.knocks.len();
     if waiting(&view) > model.view.as_deref().map_or(0, waiting) {
@@ -73,15 +109,13 @@ fn take_view(model: &mut Model, mut view: Box<View>) {
     if !model.selected.as_ref().is_some_and(here) {
         model.selected = view.peers.first().map(|peer| peer.id.clone());
     }
-    if model.wave.len() == WAVE {
-        model.wave.pop_front();
-    }
-    model.wave.push_back(if view.me.muted { f32::NEG_INFINITY } else { view.me.level_db });
+    push_level(model, if view.me.muted { f32::NEG_INFINITY } else { view.me.level_db });
     model.talk_scroll = model.talk_scroll.min(view.talk.len().saturating_sub(1));
     if matches!(model.mode, Mode::Leave | Mode::Invite) && view.peers.is_empty() {
         model.mode = Mode::Call;
     }
     model.view = Some(view);
+    actions
 }
 
 fn tick(model: &mut Model, now: Instant) {
@@ -97,16 +131,20 @@ fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
     if event.code == KeyCode::Char('c') && event.modifiers.contains(KeyModifiers::CONTROL) {
         return interrupt(model);
     }
+    if event.code == KeyCode::Char('z') && event.modifiers == KeyModifiers::CONTROL {
+        return vec![Action::Suspend];
+    }
     if alarm::takes_keys(model) {
         return alarm::key(model, event);
     }
     match &model.mode {
         Mode::Start => start::key(model, event),
+        Mode::Settings(_) => settings::key(model, event),
         Mode::Opening(_) => match event.code {
             KeyCode::Esc | KeyCode::Char('q') => vec![Action::Quit],
             _ => Vec::new(),
         },
-        Mode::Call | Mode::Invite | Mode::Stats | Mode::Number => call::key(model, event),
+        Mode::Call | Mode::Invite | Mode::Code | Mode::Stats | Mode::Number => call::key(model, event),
         Mode::Verify(_) => verify::key(model, event),
         Mode::Help { scroll } => {
             let scroll = *scroll;

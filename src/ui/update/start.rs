@@ -18,7 +18,7 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
                 StartField::Name => &mut model.start.name,
                 StartField::Join => &mut model.start.link,
                 StartField::Lan => &mut model.start.room,
-                StartField::Create | StartField::Quit => return menu_key(model, event),
+                StartField::Create | StartField::Settings | StartField::Quit => return menu_key(model, event),
             };
             if edit(field, event) == Edit::Full {
                 model.tell(Tone::Trouble, "that is too long: not all of it fitted");
@@ -48,6 +48,10 @@ fn enter(model: &mut Model) -> Vec<Action> {
     if start.focus == StartField::Quit {
         return vec![Action::Quit];
     }
+    if start.focus == StartField::Settings {
+        super::settings::open(model);
+        return Vec::new();
+    }
     if name.is_empty() {
         start.focus = StartField::Name;
         model.tell(Tone::Trouble, "the others need a name for you: type one first");
@@ -73,11 +77,18 @@ fn enter(model: &mut Model) -> Vec<Action> {
             let doing = format!("Looking for the room “{room}” on this network…");
             (StartChoice::Lan(room), doing)
         }
-        StartField::Create | StartField::Quit => (StartChoice::Create, "Making a session…".to_owned()),
+        StartField::Create | StartField::Settings | StartField::Quit => {
+            (StartChoice::Create, "Making a session…".to_owned())
+        }
     };
     model.mode = Mode::Opening(doing);
     model.notice = None;
     vec![Action::Start { name, choice }]
+}
+
+/// Whether there may be a link in a text.
+pub(super) fn holds_link(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(SCHEME)
 }
 
 /// A link goes to its field wherever the cursor is, without the words before it; other text goes where it would be typed.
@@ -96,7 +107,7 @@ pub(super) fn paste(model: &mut Model, text: &str) {
             StartField::Lan => start.room.insert(text),
             // A link may have lost its beginning: whoever reads it says what is wrong with it.
             StartField::Join => start.link.insert(text),
-            StartField::Create | StartField::Quit => {
+            StartField::Create | StartField::Settings | StartField::Quit => {
                 model.tell(Tone::Trouble, "there is no link in what you pasted: a link begins with resonance:");
                 true
             }

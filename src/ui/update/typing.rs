@@ -1,6 +1,6 @@
 //! Typing: the command line with its completion and history, writing to everyone, and pasting.
 
-use super::{call, start, verify};
+use super::{call, settings, start, verify};
 use crate::command::{self, Command, MAX_TEXT_BYTES, VERBS};
 use crate::session::view::View;
 use crate::ui::line::Line;
@@ -53,6 +53,10 @@ pub(super) fn paste(model: &mut Model, text: &str) -> Vec<Action> {
     let fitted = match &mut model.mode {
         Mode::Start => {
             start::paste(model, text);
+            true
+        }
+        Mode::Settings(_) => {
+            settings::paste(model, text);
             true
         }
         Mode::CommandLine(state) => {
@@ -131,9 +135,16 @@ fn enter(model: &mut Model) -> Vec<Action> {
         model.mode = Mode::Call;
         return Vec::new();
     }
-    if text.trim_start_matches(['/', ':']).trim() == "help" {
-        model.mode = Mode::Help { scroll: 0 };
-        return Vec::new();
+    match text.trim_start_matches(['/', ':']).trim() {
+        "help" => {
+            model.mode = Mode::Help { scroll: 0 };
+            return Vec::new();
+        }
+        "settings" => {
+            settings::open(model);
+            return Vec::new();
+        }
+        _ => {}
     }
     let command = match command::parse(&text) {
         Ok(command) => command,
@@ -197,7 +208,10 @@ fn person(view: Option<&View>, name: &str) -> Option<String> {
 fn candidates(text: &str, view: Option<&View>) -> Vec<String> {
     let text = text.trim_start().trim_start_matches(['/', ':']);
     let Some((verb, rest)) = text.split_once(' ') else {
-        let verbs = VERBS.iter().map(|verb| (verb.name, !verb.arguments.is_empty())).chain([("help", false)]);
+        let verbs = VERBS
+            .iter()
+            .map(|verb| (verb.name, !verb.arguments.is_empty()))
+            .chain([("help", false), ("settings", false)]);
         let fitting = verbs.filter(|(name, _)| name.starts_with(text));
         return fitting.map(|(name, more)| format!("{name}{}", if more { " " } else { "" })).collect();
     };

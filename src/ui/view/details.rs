@@ -1,11 +1,18 @@
 //! Everything about the chosen person, where the window is wide enough to keep it open.
 
-use super::{panel, put_all, words};
+use super::{meter, panel, put_all, words};
+use crate::ui::history::{History, SECONDS};
 use crate::ui::model::Model;
 use crate::ui::text;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use std::collections::VecDeque;
+
+/// What fills a minute's curve: a delay that people begin to notice, in ms, …
+const FULL_MS: f32 = 200.0;
+/// … and a loss that conceals nothing any more, 0–1.
+const FULL_LOSS: f32 = 0.2;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
@@ -20,13 +27,21 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         let value = text::cut(&value, cells.saturating_sub(13));
         Line::from_iter([Span::styled(format!(" {what:<11} "), theme.faint()), Span::raw(value)])
     };
+    let none = History::default();
+    let history = model.minutes.get(&peer.id).unwrap_or(&none);
+    let minute = |values: &VecDeque<f32>, full: f32| {
+        let drawn = meter::spark(values, full, cells.saturating_sub(13).min(SECONDS));
+        Line::styled(format!(" {:<11} {drawn}", ""), theme.faint())
+    };
     let lines = [
         row("trust", words::trust(peer.trust).to_owned()),
         row("connection", words::path(&peer.connection)),
         row("round trip", words::round_trip(peer).unwrap_or_else(|| "—".into())),
-        row("lost here", words::percent(peer.loss_down)),
-        row("lost there", words::percent(peer.loss_up)),
+        minute(&history.round_trip_ms, FULL_MS),
+        row("lost", format!("{} here, {} there", words::percent(peer.loss_down), words::percent(peer.loss_up))),
+        minute(&history.lost, FULL_LOSS),
         row("buffer", format!("{:.0} ms", peer.jitter_buffer_ms)),
+        minute(&history.buffer_ms, FULL_MS),
         Line::default(),
         row("voice", words::level(peer.level_db)),
         row("volume", words::signed(peer.volume_db, "dB")),

@@ -6,19 +6,19 @@ use crate::ui::keymap::{CALL, EVERYWHERE};
 use crate::ui::layout;
 use crate::ui::model::Model;
 use crate::ui::text;
-use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Cells for the keys.
-const KEYS: usize = 10;
+const KEYS: usize = 12;
 /// Cells for a verb with its arguments; longer ones have their help in the next line.
 const VERB: usize = 14;
 
-pub(super) fn draw(theme: Theme, frame: &mut Frame, area: Rect, scroll: usize) {
+pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, scroll: usize) {
+    let theme = model.theme;
     let inner = layout::inside(area);
-    let all = lines(theme, usize::from(inner.width));
+    let all = lines(model, usize::from(inner.width));
     let rows = usize::from(inner.height);
     let scroll = scroll.min(all.len().saturating_sub(rows));
     let heading = match (scroll, all.len().saturating_sub(scroll + rows)) {
@@ -33,10 +33,11 @@ pub(super) fn draw(theme: Theme, frame: &mut Frame, area: Rect, scroll: usize) {
 /// The first line of the last page.
 pub(in crate::ui) fn last_scroll(model: &Model) -> usize {
     let inner = layout::inside(layout::of(model).body);
-    lines(model.theme, usize::from(inner.width)).len().saturating_sub(usize::from(inner.height))
+    lines(model, usize::from(inner.width)).len().saturating_sub(usize::from(inner.height))
 }
 
-fn lines(theme: Theme, cells: usize) -> Vec<Line<'static>> {
+fn lines(model: &Model, cells: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
     let heading = |words: &'static str| Line::styled(format!(" {words}"), theme.strong());
     let entry = |key: &str, key_cells: usize, help: &str| {
         let help = text::wrap(help, cells.saturating_sub(key_cells + 2)).into_iter().enumerate();
@@ -47,7 +48,7 @@ fn lines(theme: Theme, cells: usize) -> Vec<Line<'static>> {
         help.map(line).collect::<Vec<_>>()
     };
     let mut lines = vec![heading("Keys in a session")];
-    lines.extend(CALL.iter().flat_map(|row| entry(theme.either(row.shown.0, row.shown.1), KEYS, row.help)));
+    lines.extend(CALL.iter().flat_map(|row| entry(&model.keymap.all(row.deed, theme.glyphs), KEYS, row.help)));
     lines.push(Line::default());
     lines.push(heading("Everywhere"));
     lines.extend(EVERYWHERE.iter().flat_map(|(keys, help)| entry(theme.either(keys.0, keys.1), KEYS, help)));

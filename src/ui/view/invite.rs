@@ -2,9 +2,9 @@
 
 use super::{put, put_all, rule, status, talk, words};
 use crate::session::view::{Invite, View};
+use crate::ui::keymap::Deed;
 use crate::ui::model::Model;
 use crate::ui::text;
-use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -14,7 +14,7 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
     // No frame at the sides: whoever selects the link with the mouse gets the link and nothing else.
     rule(frame, theme, area, "Invite");
-    let invitation = invitation(theme, view, usize::from(area.width));
+    let invitation = invitation(model, view, usize::from(area.width));
     let rows = (invitation.len() as u16).min(area.height.saturating_sub(1));
     put_all(frame, Rect { y: area.y + 1, height: rows, ..area }, invitation);
     let mut rest = below(area, 1 + rows);
@@ -33,7 +33,8 @@ fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
-fn invitation(theme: Theme, view: &View, cells: usize) -> Vec<Line<'static>> {
+fn invitation(model: &Model, view: &View, cells: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
     let indented =
         |words: &str| text::wrap(words, cells.saturating_sub(4)).into_iter().map(|line| Line::raw(format!("  {line}")));
     let mut lines = Vec::new();
@@ -54,7 +55,7 @@ fn invitation(theme: Theme, view: &View, cells: usize) -> Vec<Line<'static>> {
                 None => {}
             }
             lines.push(Line::from_iter([
-                Span::styled("  c", theme.key()),
+                Span::styled(format!("  {}", model.key(Deed::Copy)), theme.key()),
                 Span::raw(" copy (or select it with Shift and the mouse)"),
             ]));
         }

@@ -1,5 +1,6 @@
 //! Level meters: the bar of a person and the wave of one's own microphone.
 
+use crate::ui::history::SECONDS;
 use crate::ui::model::WAVE;
 use crate::ui::theme::Theme;
 use ratatui::text::Span;
@@ -38,6 +39,23 @@ pub(super) fn wave(theme: Theme, levels: &VecDeque<f32>) -> Vec<Span<'static>> {
     quiet.chain(levels.iter().copied()).map(cell).collect()
 }
 
+/// Values of the last minute in `cells` cells, the newest at the right, as high as their share of `full`; the highest of those
+/// that share a cell counts.
+pub(super) fn spark(values: &VecDeque<f32>, full: f32, cells: usize) -> String {
+    let each = SECONDS.div_ceil(cells.max(1));
+    let newest_first: Vec<f32> = values.iter().rev().copied().collect();
+    let mut shown: Vec<&str> = newest_first
+        .chunks(each)
+        .map(|values| {
+            let highest = values.iter().copied().fold(0.0, f32::max);
+            let step = (highest / full).clamp(0.0, 1.0) * (STEPS.len() - 1) as f32;
+            STEPS[(step.ceil() as usize).min(STEPS.len() - 1)]
+        })
+        .collect();
+    shown.reverse();
+    shown.concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +80,16 @@ mod tests {
     fn a_wave_begins_quiet_and_moves_to_the_left() {
         assert_eq!(shown(wave(THEME, &VecDeque::new())), "▁▁▁▁▁▁▁▁");
         assert_eq!(shown(wave(THEME, &VecDeque::from([-33.0, 0.0, f32::NEG_INFINITY]))), "▁▁▁▁▁▄▇▁");
+    }
+
+    #[test]
+    fn a_minute_is_drawn_with_its_peaks() {
+        let mut values: VecDeque<f32> = std::iter::repeat_n(0.0, SECONDS - 1).collect();
+        values.push_back(100.0);
+        assert_eq!(spark(&values, 100.0, 10), "▁▁▁▁▁▁▁▁▁▇");
+        values.clear();
+        assert_eq!(spark(&values, 100.0, 10), "");
+        values.extend([f32::NAN, 50.0]);
+        assert_eq!(spark(&values, 100.0, 60), "▁▄");
     }
 }

@@ -1,6 +1,7 @@
 //! The drawing: the whole screen from the model alone.
 
 mod alarm;
+mod code;
 mod details;
 pub(super) mod help;
 mod invite;
@@ -10,6 +11,7 @@ mod page;
 mod people;
 mod qr;
 mod room;
+mod settings;
 mod start;
 mod stats;
 mod status;
@@ -43,10 +45,14 @@ fn draw(model: &Model, frame: &mut Frame, areas: &Areas) {
     match (&model.mode, &model.view) {
         (Mode::Help { scroll }, _) => {
             status::header(model, frame, areas.header);
-            help::draw(model.theme, frame, areas.body, *scroll);
+            help::draw(model, frame, areas.body, *scroll);
         }
         (Mode::Alarm(failure), _) => alarm::draw(model.theme, frame, areas.body, failure),
         (Mode::Opening(doing), _) => start::opening(model.theme, frame, areas.body, doing),
+        (Mode::Settings(page), _) => {
+            status::header(model, frame, areas.header);
+            settings::draw(model, frame, areas.body, page);
+        }
         (Mode::Start, _) | (_, None) => start::draw(model, frame, areas.body),
         (_, Some(view)) => {
             status::header(model, frame, areas.header);
@@ -64,6 +70,7 @@ fn session(model: &Model, view: &View, frame: &mut Frame, areas: &Areas) {
         Mode::Verify(state) => verify::draw(model, frame, areas.body, state),
         Mode::Number => number::draw(model.theme, view, frame, areas.body),
         Mode::Stats => stats::draw(model.theme, view, frame, areas.body),
+        Mode::Code => code::draw(model.theme, view, frame, areas.body),
         Mode::Invite => invite::draw(model, view, frame, areas.body),
         _ if view.peers.is_empty() => invite::draw(model, view, frame, areas.body),
         _ => {
@@ -125,8 +132,8 @@ fn rule(frame: &mut Frame, theme: Theme, area: Rect, heading: &str) {
 }
 
 /// `key words   key words …`, from which those before the last two are left out when there is no room for them.
-fn hints(theme: Theme, hints: &[(&str, String)], cells: usize) -> Line<'static> {
-    let wide = |(key, words): &(&str, String)| text::width(key) + 1 + text::width(words) + 2;
+fn hints(theme: Theme, hints: &[(String, String)], cells: usize) -> Line<'static> {
+    let wide = |(key, words): &(String, String)| text::width(key) + 1 + text::width(words) + 2;
     let kept_last = hints.len().saturating_sub(2);
     let mut left = cells.saturating_sub(1 + hints[kept_last..].iter().map(wide).sum::<usize>());
     let mut spans = vec![Span::raw(" ")];
@@ -138,7 +145,7 @@ fn hints(theme: Theme, hints: &[(&str, String)], cells: usize) -> Line<'static> 
             }
             left -= cells;
         }
-        spans.push(Span::styled(hint.0.to_owned(), theme.key()));
+        spans.push(Span::styled(hint.0.clone(), theme.key()));
         spans.push(Span::raw(format!(" {}  ", text::plain(&hint.1))));
     }
     Line::from(spans)

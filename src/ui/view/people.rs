@@ -42,6 +42,7 @@ fn name_style(theme: Theme, peer: &PeerView, is_chosen: bool) -> Style {
 /// What the person does, in a word: at most 8 cells.
 fn state(theme: Theme, peer: &PeerView) -> Span<'static> {
     match peer {
+        _ if peer.is_silenced() => Span::styled("silenced", theme.warning()),
         PeerView { deafened: true, .. } => Span::styled("deafened", theme.warning()),
         PeerView { muted: true, .. } => Span::styled("muted", theme.warning()),
         PeerView { speaking: true, .. } => Span::styled("speaking", theme.speaking()),
@@ -127,7 +128,7 @@ fn row(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize) -> Line<'st
     };
     let loss = peer.loss_up.max(peer.loss_down);
     let (words, style) = match &peer.connection {
-        stands if stands.stands() && (peer.deafened || peer.muted) => {
+        stands if stands.stands() && (peer.deafened || peer.muted || peer.is_silenced()) => {
             (state(theme, peer).content.into_owned(), theme.warning())
         }
         stands if stands.stands() && loss >= BAD_LOSS => (format!("{} lost", words::percent(loss)), theme.warning()),

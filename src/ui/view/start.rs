@@ -22,7 +22,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     ];
     put_all(frame, inside, welcome);
     for (index, field) in StartField::ALL.into_iter().enumerate() {
-        let row = [4, 6, 7, 8, 9][index];
+        let row = [4, 6, 7, 8, 9, 10][index];
         if row < inside.height {
             line(model, frame, Rect { y: inside.y + row, height: 1, ..inside }, field);
         }
@@ -36,6 +36,7 @@ fn line(model: &Model, frame: &mut Frame, area: Rect, field: StartField) {
         StartField::Create => ("Create a session", None, "makes a link to send to the others"),
         StartField::Join => ("Join with a link", Some(&start.link), "paste it here"),
         StartField::Lan => ("Meet on this network", Some(&start.room), "a room's name"),
+        StartField::Settings => ("Settings", None, "devices, colours, keys, notifications"),
         StartField::Quit => ("Quit", None, ""),
     };
     let focused = start.focus == field;

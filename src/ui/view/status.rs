@@ -3,6 +3,8 @@
 use super::{hints, meter, put, rule, words};
 use crate::command::VERBS;
 use crate::session::view::{Invite, Trust, View};
+use crate::settings::Setting;
+use crate::ui::keymap::Deed;
 use crate::ui::layout::{Areas, BAD_LOSS};
 use crate::ui::line::Line as Input;
 use crate::ui::model::{CommandLine, Mode, Model, Tone, VerifyPage};
@@ -27,9 +29,12 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
         };
         let locked = if view.admission.locked { ", locked" } else { "" };
         left.push(Span::raw(format!(" · {people}{locked}")));
-        right = format!("{} ", words::clock(view.elapsed));
+        right = match model.unread {
+            0 => format!("{} ", words::clock(view.elapsed)),
+            unread => format!("{unread} unread · {} ", words::clock(view.elapsed)),
+        };
         let taken = left.iter().map(Span::width).sum::<usize>() + text::width(&right) + 1;
-        let (number, concern) = reminders(view, usize::from(area.width).saturating_sub(taken));
+        let (number, concern) = reminders(model, view, usize::from(area.width).saturating_sub(taken));
         if let Some(number) = number {
             left.push(Span::raw(format!(" · {number}")));
         }
@@ -48,16 +53,18 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
 }
 
 /// The first digits of the session's number: enough to notice that it has changed.
-fn session_number(view: &View) -> Option<String> {
+fn session_number(model: &Model, view: &View) -> Option<String> {
     match &view.session_number.number {
         Some(number) => Some(format!("session {} …", text::cut(number.get(..11)?, 11))),
-        None => (!view.session_number.incomplete.is_empty()).then(|| "session incomplete (n)".to_owned()),
+        None => {
+            (!view.session_number.incomplete.is_empty()).then(|| model.with_key("session incomplete", Deed::Number))
+        }
     }
 }
 
 /// The session's number and what is to be kept in mind, as they fit: a count before names are cut off, and that before the number.
-fn reminders(view: &View, room: usize) -> (Option<String>, Option<String>) {
-    let (number, (named, counted)) = (session_number(view), concern(view).unzip());
+fn reminders(model: &Model, view: &View, room: usize) -> (Option<String>, Option<String>) {
+    let (number, (named, counted)) = (session_number(model, view), concern(view).unzip());
     let cells = |part: &Option<String>| part.as_ref().map_or(0, |text| text::width(text) + 3);
     if cells(&number) + cells(&named) <= room {
         (number, named)
@@ -115,7 +122,7 @@ pub(super) fn own(model: &Model, view: &View) -> Vec<Span<'static>> {
     let theme = model.theme;
     let mut spans = vec![Span::styled("  you ", theme.strong())];
     if view.me.muted {
-        spans.push(Span::styled("muted: nobody hears you (m)", theme.warning()));
+        spans.push(Span::styled(model.with_key("muted: nobody hears you", Deed::Mute), theme.warning()));
     } else {
         spans.extend(meter::wave(theme, &model.wave));
         spans.push(Span::raw(format!("  {}", words::level(view.me.level_db))));
@@ -124,7 +131,7 @@ pub(super) fn own(model: &Model, view: &View) -> Vec<Span<'static>> {
         }
     }
     if view.me.deafened {
-        spans.push(Span::styled("  deafened: you hear nobody (d)", theme.warning()));
+        spans.push(Span::styled(model.with_key("  deafened: you hear nobody", Deed::Deafen), theme.warning()));
     }
     spans
 }
@@ -188,7 +195,7 @@ fn message(model: &Model) -> Option<(String, Style)> {
     if model.mode == Mode::Leave {
         return Some(("Leave the session? The others go on without you.".to_owned(), theme.strong()));
     }
-    if let Some(knocking) = model.view.as_ref().and_then(|view| knocking(view)) {
+    if let Some(knocking) = model.view.as_ref().and_then(|view| knocking(model, view)) {
         return Some((knocking, theme.strong()));
     }
     if matches!(model.mode, Mode::Invite | Mode::Stats) || model.alone() {
@@ -199,13 +206,13 @@ fn message(model: &Model) -> Option<(String, Style)> {
     let first = problems.first()?;
     let more = match problems.len() {
         1 => String::new(),
-        several => format!(" (and {} more: s)", several - 1),
+        several => model.with_key(&format!(" and {} more", several - 1), Deed::Stats),
     };
     Some((format!("⚠ {first}{more}"), theme.warning()))
 }
 
 /// Who knocks, and what to do about it.
-fn knocking(view: &View) -> Option<String> {
+fn knocking(model: &Model, view: &View) -> Option<String> {
     let (first, more) = view.admission.knocks.split_first()?;
     let name = text::cut(&first.name, 24);
     let more = match more.len() {
@@ -213,7 +220,10 @@ fn knocking(view: &View) -> Option<String> {
         more => format!(" ({more} more)"),
     };
     Some(match view.admission.i_decide {
-        true => format!("{name} wants to come in{more} · a admit · x refuse"),
+        true => {
+            let (admit, refuse) = (model.key(Deed::Admit), model.key(Deed::Refuse));
+            format!("{name} wants to come in{more} · {admit} admit · {refuse} refuse")
+        }
         false => format!("{name} knocks{more}: the host lets in or refuses"),
     })
 }
@@ -237,36 +247,48 @@ fn about_command(state: &CommandLine) -> Option<String> {
 }
 
 /// The keys that matter now.
-fn keys(model: &Model) -> Vec<(&'static str, String)> {
+fn keys(model: &Model) -> Vec<(String, String)> {
     let theme = model.theme;
-    let hint = |key: &'static str, words: &str| (key, words.to_owned());
+    let hint = |key: &str, words: &str| (key.to_owned(), words.to_owned());
+    let deed = |deed: Deed, words: &str| (model.key(deed), words.to_owned());
     let enter = theme.either("⏎", "Enter");
+    let arrows = theme.either("↑↓", "Up/Down");
     let muted = model.view.as_ref().is_some_and(|view| view.me.muted);
-    let mute = hint("m", if muted { "unmute" } else { "mute" });
+    let mute = match (model.values.get(Setting::TALK), model.releases_keys) {
+        ("push", true) => deed(Deed::Talk, "hold to talk"),
+        _ => deed(Deed::Mute, if muted { "unmute" } else { "mute" }),
+    };
     let has_link = model.view.as_ref().is_some_and(|view| matches!(view.invite, Invite::Link(_)));
-    let copy = has_link.then(|| hint("c", "copy link")).into_iter();
-    match &model.mode {
-        Mode::Start => vec![
-            hint(theme.either("↑↓", "Up/Down"), "choose"),
-            hint(enter, "go on"),
-            hint("F1", "help"),
-            hint("Ctrl-C", "quit"),
-        ],
+    let copy = has_link.then(|| deed(Deed::Copy, "copy link")).into_iter();
+    let hints = match &model.mode {
+        Mode::Start => {
+            vec![hint(arrows, "choose"), hint(enter, "go on"), hint("F1", "help"), hint("Ctrl-C", "quit")]
+        }
+        Mode::Settings(page) => {
+            let back = if page.first_run { hint("Ctrl-C", "quit") } else { hint("Esc", "back") };
+            vec![hint(arrows, "choose"), hint(theme.either("←→", "Left/Right"), "change"), hint(enter, "go on"), back]
+        }
         Mode::Opening(_) => vec![hint("q", "give up")],
         Mode::Alarm(_) => vec![hint(enter, "back to the start"), hint("q", "quit")],
-        Mode::Help { .. } => {
-            vec![hint(theme.either("↑↓", "Up/Down"), "scroll"), hint("PgDn", "further"), hint("Esc", "back")]
-        }
+        Mode::Help { .. } => vec![hint(arrows, "scroll"), hint("PgDn", "further"), hint("Esc", "back")],
         Mode::Leave => vec![hint("q", "leave the others"), hint("Esc", "stay")],
-        Mode::Call | Mode::Invite | Mode::Stats | Mode::Number if model.standing_alarm().is_some() => {
-            vec![hint("v", "compare"), hint("d", "go on"), mute, hint("q", "leave")]
+        Mode::Call | Mode::Invite | Mode::Code | Mode::Stats | Mode::Number if model.standing_alarm().is_some() => {
+            vec![hint("v", "compare"), hint("d", "go on"), hint("m", &mute.1), hint("q", "leave")]
         }
         Mode::Verify(state) => verify_keys(model, &state.page),
-        Mode::Number => vec![mute, hint("v", "compare with one person"), hint("Esc", "back")],
-        Mode::Stats => vec![mute, hint("Esc", "back")],
+        Mode::Number => vec![mute, deed(Deed::Verify, "compare with one person"), hint("Esc", "back")],
+        Mode::Stats | Mode::Code => vec![mute, hint("Esc", "back")],
         Mode::Invite => copy.chain([mute, hint("Esc", "back")]).collect(),
         _ if model.alone() => {
-            let rest = [mute, hint("s", "measurements"), hint(":", "command"), hint("?", "help"), hint("q", "leave")];
+            let rest = [
+                deed(Deed::Code, "code"),
+                mute,
+                deed(Deed::Stats, "measurements"),
+                deed(Deed::Settings, "settings"),
+                deed(Deed::CommandLine, "command"),
+                deed(Deed::Help, "help"),
+                deed(Deed::Quit, "leave"),
+            ];
             copy.chain(rest).collect()
         }
         _ => {
@@ -274,24 +296,28 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
                 Some((_, peer)) if peer.trust != Trust::Verified => format!("verify {}", text::cut(&peer.name, 12)),
                 _ => "safety number".to_owned(),
             };
+            let moves = [Deed::Left, Deed::Back, Deed::Ahead, Deed::Right].map(|deed| model.key(deed)).concat();
             vec![
                 mute,
-                hint("v", &number),
-                hint(enter, "write"),
-                hint(theme.either("↑↓", "Up/Down"), "choose"),
-                hint("hjkl", "move"),
-                hint("i", "invite"),
-                hint("d", "deafen"),
-                hint(":", "command"),
-                hint("?", "help"),
-                hint("q", "leave"),
+                deed(Deed::Verify, &number),
+                deed(Deed::Write, "write"),
+                hint(&(model.key(Deed::Previous) + &model.key(Deed::Next)), "choose"),
+                hint(&moves, "move"),
+                deed(Deed::Invite, "invite"),
+                deed(Deed::Deafen, "deafen"),
+                deed(Deed::Settings, "settings"),
+                deed(Deed::CommandLine, "command"),
+                deed(Deed::Help, "help"),
+                deed(Deed::Quit, "leave"),
             ]
         }
-    }
+    };
+    // A deed whose keys were taken away has nothing to hint at.
+    hints.into_iter().filter(|(key, _)| !key.is_empty()).collect()
 }
 
-fn verify_keys(model: &Model, page: &VerifyPage) -> Vec<(&'static str, String)> {
-    let hint = |key: &'static str, words: &str| (key, words.to_owned());
+fn verify_keys(model: &Model, page: &VerifyPage) -> Vec<(String, String)> {
+    let hint = |key: &str, words: &str| (key.to_owned(), words.to_owned());
     match page {
         _ if !matches!(&model.mode, Mode::Verify(state) if model.peer(&state.peer).is_some()) => {
             vec![hint("Esc", "back")]

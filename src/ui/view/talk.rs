@@ -2,6 +2,7 @@
 
 use super::{panel, put, words};
 use crate::session::view::{TalkLine, View};
+use crate::ui::keymap::Deed;
 use crate::ui::model::Model;
 use crate::ui::text;
 use crate::ui::theme::Theme;
@@ -12,7 +13,7 @@ use ratatui::text::{Line, Span};
 pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let heading = match model.talk_scroll {
         0 => "Talk".to_owned(),
-        newer => format!("Talk · {newer} newer below (PgDn)"),
+        newer => model.with_key(&format!("Talk · {newer} newer below"), Deed::ScrollDown),
     };
     let inside = panel(frame, model.theme, area, &heading);
     lines(model, view, frame, inside);

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Makes what is handed to others, under target/dist (or $CARGO_TARGET_DIR/dist): a tarball to unpack over /usr/local.
+# The man page and the completions come from the program that is packed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+dist=$target/dist
+program=$target/release/resonance
+cargo=${CARGO:-cargo}
+
+"$cargo" build --release --locked --bin resonance
+version=$("$program" --version | cut -d' ' -f2)
+name=resonance-$version-$(uname -m)-linux
+rm -rf "$dist"
+tree=$dist/$name
+share=$tree/share
+install -D -s -m 755 "$program" "$tree/bin/resonance"
+mkdir -p "$share"/{man/man1,bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
+"$program" man | gzip -9n >"$share/man/man1/resonance.1.gz"
+"$program" completions bash >"$share/bash-completion/completions/resonance"
+"$program" completions zsh >"$share/zsh/site-functions/_resonance"
+"$program" completions fish >"$share/fish/vendor_completions.d/resonance.fish"
+install -D -m 644 contrib/resonance.desktop "$share/applications/resonance.desktop"
+for text in README.md SECURITY.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT assets/README.md; do
+    install -D -m 644 "$text" "$share/doc/resonance/$(tr / - <<<"$text")"
+done
+tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -czf "$dist/$name.tar.gz" "$name"
+
+(cd "$dist" && sha256sum -- *.tar.gz >SHA256SUMS && cat SHA256SUMS)

@@ -1,0 +1,109 @@
+//! Settings between their file, the command line and the rooms: what was said for this time goes before what is set for always.
+
+use super::Failure;
+use crate::audio::{self, InputChoice, OutputChoice, VoiceMode};
+use crate::cli::{Common, ConfigAction, ConfigPlace};
+use crate::settings::{SETTINGS, Setting, Settings, Values, WriteError};
+use crate::ui;
+use std::io::Write;
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
+/// Carries out `resonance config …`.
+///
+/// # Errors
+/// In words that say what to do; also when something is wrong with the file.
+pub fn run(what: &ConfigAction) -> Result<(), Failure> {
+    let (ConfigAction::Init { place } | ConfigAction::Show { place }) = what;
+    let ConfigPlace { config, data_dir } = place;
+    let settings = Settings::load(config.as_deref(), data_dir.as_deref());
+    let mut out = std::io::stdout().lock();
+    match what {
+        ConfigAction::Init { .. } => {
+            let file = settings.write_default(ui::declared_keys())?;
+            let _ = writeln!(out, "{}", file.display());
+        }
+        ConfigAction::Show { .. } => {
+            let values = settings.values();
+            for setting in SETTINGS {
+                let whence = if values.is_set(setting) { "" } else { "  (as it comes)" };
+                let _ = writeln!(out, "{:<15} {}{whence}", setting.path(), values.get(setting));
+            }
+            for (deed, keys) in &values.keys {
+                let _ = writeln!(out, "{:<15} {}", format!("keys.{deed}"), keys.join(" "));
+            }
+            let file = settings.file().map_or_else(|| "nowhere".to_owned(), |file| file.display().to_string());
+            let _ = writeln!(out, "Kept in {file}");
+            let problems = problems(&settings);
+            if !problems.is_empty() {
+                return Err(Failure::Usage(problems.join("\nresonance: ")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything that is wrong with what is set.
+pub fn problems(settings: &Settings) -> Vec<String> {
+    let values = settings.values();
+    let mut problems = settings.problems().to_vec();
+    problems.extend(ui::key_problems(&values.keys));
+    if let Err(error) = values.get(Setting::INPUT).parse::<InputChoice>() {
+        problems.push(format!("`sound.input`: {error}."));
+    }
+    if let Err(error) = values.get(Setting::OUTPUT).parse::<OutputChoice>() {
+        problems.push(format!("`sound.output`: {error}."));
+    }
+    problems
+}
+
+/// The command line, completed with what is set. Only the screen goes by a setting that it can tell is wrong.
+///
+/// # Errors
+/// A device that is set makes no sense, and nothing else was asked for.
+pub fn completed(mut common: Common, settings: &Settings) -> Result<Common, Failure> {
+    let values = settings.values();
+    let usage = |setting: &Setting, error: audio::choice::ChoiceError| {
+        Failure::Usage(format!("`{}` is set to something that is none: {error}.", setting.path()))
+    };
+    if common.input.is_none() {
+        let input = values.get(Setting::INPUT).parse();
+        common.input = Some(input.map_err(|error| usage(Setting::INPUT, error))?);
+    }
+    if common.output.is_none() {
+        let output = values.get(Setting::OUTPUT).parse();
+        common.output = Some(output.map_err(|error| usage(Setting::OUTPUT, error))?);
+    }
+    let voice = values.get(Setting::VOICE).parse().unwrap_or_default();
+    common.voice = common.voice.or(Some(voice));
+    Ok(common)
+}
+
+/// What is set, with what holds for this time only.
+pub fn shown(common: &Common, settings: &Settings) -> Values {
+    let mut values = settings.values().clone();
+    let said = [
+        (Setting::NAME, common.name.clone()),
+        (Setting::INPUT, common.input.as_ref().map(ToString::to_string)),
+        (Setting::OUTPUT, common.output.as_ref().map(ToString::to_string)),
+        (Setting::VOICE, common.voice.as_ref().map(ToString::to_string)),
+    ];
+    for (setting, value) in said {
+        // What the command line takes and the settings do not is left out: it holds all the same.
+        let _ = value.map(|value| values.set(setting, &value));
+    }
+    values
+}
+
+/// What the audio room begins with.
+pub fn audio(common: &Common) -> audio::Config {
+    audio::Config {
+        input: common.input.clone().unwrap_or(InputChoice::Default),
+        output: common.output.clone().unwrap_or(OutputChoice::Default),
+        voice: common.voice.unwrap_or(VoiceMode::Auto),
+    }
+}

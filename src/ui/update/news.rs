@@ -1,0 +1,64 @@
+//! What a person who looks elsewhere should know: who knocks, who came, who wrote; and that one speaks into a closed microphone.
+
+use crate::session::view::View;
+use crate::settings::Setting;
+use crate::ui::keymap::Deed;
+use crate::ui::model::{Action, Mode, Model, Tone};
+
+/// Louder than this is speech and not the room, in dBFS.
+const SPEECH_DB: f32 = -40.0;
+/// Pictures in a row, twenty a second: somebody who coughs is not told.
+const SPEAKS_FOR: u32 = 12;
+
+/// Draws attention to what is new in this moment, unless the window is looked at.
+pub(super) fn notify(model: &Model, view: &View) -> Option<Action> {
+    let (bell, desktop) = (model.values.is_on(Setting::BELL), model.values.is_on(Setting::DESKTOP));
+    if model.focused || !(bell || desktop) {
+        return None;
+    }
+    let before = model.view.as_deref()?;
+    let known = |id: &String| before.admission.knocks.iter().any(|knock| knock.id == *id);
+    let knock = view.admission.knocks.iter().find(|knock| !known(&knock.id));
+    let here = |id: &String| before.peers.iter().any(|peer| peer.id == *id);
+    let came = view.peers.iter().find(|peer| !here(&peer.id));
+    let wrote = written(before, view).next();
+    let alarm = view.alarms.iter().find(|alarm| !before.alarms.contains(alarm));
+    let text = match (alarm, knock, wrote, came) {
+        (Some(alarm), ..) => alarm.what.clone(),
+        (None, Some(knock), ..) => format!("{} wants to come in", knock.name),
+        (None, None, Some(from), _) => format!("{from} writes"),
+        (None, None, None, Some(peer)) => format!("{} joined", peer.name),
+        (None, None, None, None) => return None,
+    };
+    Some(Action::Notify { text, bell, desktop })
+}
+
+/// Who wrote what was written since, the newest first; oneself left out.
+fn written<'a>(before: &View, view: &'a View) -> impl Iterator<Item = &'a String> {
+    let known = match before.talk.last() {
+        Some(last) => view.talk.iter().rposition(|line| line == last).map_or(view.talk.len(), |at| at + 1),
+        None => 0,
+    };
+    let new = view.talk.iter().skip(known).rev();
+    new.filter_map(|line| line.from.as_ref()).filter(move |from| **from != view.me.name)
+}
+
+/// Counts what others wrote while another page covers the talk, or newer lines are scrolled out of sight.
+pub(super) fn count_unread(model: &mut Model, view: &View) {
+    let seen =
+        matches!(model.mode, Mode::Call | Mode::Write | Mode::CommandLine(_) | Mode::Leave) && model.talk_scroll == 0;
+    model.unread = match (&model.view, seen && model.standing_alarm().is_none()) {
+        (_, true) | (None, _) => 0,
+        (Some(before), false) => model.unread + written(before, view).count(),
+    };
+}
+
+/// Says so when somebody speaks and is not heard.
+pub(super) fn unheard(model: &mut Model, view: &View) {
+    let speaks = view.me.muted && view.me.level_db > SPEECH_DB;
+    model.unheard = if speaks { model.unheard + 1 } else { 0 };
+    if model.unheard == SPEAKS_FOR {
+        let words = model.with_key("you speak, but your microphone is closed", Deed::Mute);
+        model.tell(Tone::Trouble, words);
+    }
+}
