@@ -17,6 +17,16 @@ fn those_meet_who_can_meet_without_help() {
     }
 }
 
+/// Nobody reaches either of two homes; a member whom both reach brings them together.
+#[test]
+fn two_homes_meet_through_a_member_of_their_session() {
+    let test = "netsim::two_homes_meet_through_a_member_of_their_session";
+    let _alone = alone();
+    if can_run(test) {
+        attempts(test, || run(&[scenario("member")], &[]).map(|_| "as expected".into()));
+    }
+}
+
 /// Behind whatever kind of edge: whoever lets UDP or TCP out to any port calls somebody with a public address, by the link alone.
 #[test]
 fn everyone_calls_a_public_host() {
