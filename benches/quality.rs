@@ -283,7 +283,8 @@ impl Call {
         while self.listener.voice(SPEAKER, &mut voice) {
             heard.extend(voice);
         }
-        (self.speaker.tidy(), self.listener.tidy());
+        self.speaker.tidy();
+        self.listener.tidy();
         self.frame += 1;
         if self.frame.is_multiple_of(100) {
             self.report(now, mode);
