@@ -108,6 +108,7 @@ fn stats_fields(stats: &Stats) -> Value {
         "jitter_ms": tenths(stats.jitter_ms),
         "loss_up": thousandths(stats.loss_up),
         "loss_down": thousandths(stats.loss_down),
+        "repaired": stats.repaired,
         "concealed": stats.concealed,
         "jitter_buffer_ms": tenths(stats.jitter_buffer_ms),
         "bitrate_up": stats.bitrate_up,

@@ -104,6 +104,7 @@ pub fn audio_event(event: audio::Event) -> Event {
                     received: lane.received,
                     lost: lane.lost,
                     gaps: lane.gaps,
+                    repaired: lane.repaired,
                     concealed: lane.concealed_frames,
                     refused: lane.refused,
                     jitter_ms: lane.jitter_ms,

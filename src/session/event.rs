@@ -198,6 +198,8 @@ pub struct LaneReport {
     pub lost: u64,
     /// Runs in which they were missing.
     pub gaps: u64,
+    /// Frames that came in time as copies in later packets.
+    pub repaired: u64,
     /// Frames that were made up.
     pub concealed: u64,
     /// Packets that failed to open.

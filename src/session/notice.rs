@@ -202,6 +202,8 @@ pub struct Stats {
     pub loss_up: f32,
     /// Share of its that I miss.
     pub loss_down: f32,
+    /// Frames of it whose packets were lost, and that came as copies in later ones, in total.
+    pub repaired: u64,
     /// Frames of it that were made up, in total.
     pub concealed: u64,
     /// Held back, in milliseconds.

@@ -143,6 +143,7 @@ pub(super) fn current(id: TransportId, member: &Member) -> Option<Stats> {
         jitter_ms: lane.jitter_ms,
         loss_up: member.loss_up,
         loss_down: member.loss_down,
+        repaired: lane.repaired,
         concealed: lane.concealed,
         jitter_buffer_ms: lane.buffer_ms,
         bitrate_up: member.bitrates.0,

@@ -67,6 +67,7 @@ pub fn lane_report(peer: TransportId, ear: &Ear) -> LaneReport {
         received: ear.opened,
         lost: 0,
         gaps: 0,
+        repaired: 0,
         concealed: 0,
         refused: ear.refused,
         jitter_ms: 0.0,
