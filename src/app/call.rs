@@ -67,6 +67,8 @@ pub struct Call {
     control: Option<control::Server>,
     /// What has to be kept in mind with `--no-direct`; `None` without it.
     reminder: Option<&'static str>,
+    /// With it: who is connected with nobody in between, and so sees our address all the same.
+    exposed_to: Vec<String>,
     ended: Option<Ending>,
 }
 
@@ -179,6 +181,7 @@ impl Call {
             notices: VecDeque::new(),
             control: None,
             reminder,
+            exposed_to: Vec::new(),
             ended: None,
         };
         match control::Server::start(common.data_dir.as_deref()) {
@@ -283,6 +286,9 @@ impl Call {
         if let network::Event::Listening { address, .. } | network::Event::Reached { address, .. } = &event {
             self.listening.push_back(address.clone());
         }
+        if let (network::Event::Connected { peer, remote: Some(_) }, Some(_)) = (&event, self.reminder) {
+            self.exposed_to.push(peer.short());
+        }
         if let Some(event) = translate::network_event(event) {
             self.session.handle_event(Instant::now(), event);
         }
@@ -308,7 +314,7 @@ impl Call {
 
     fn tell(&mut self, notice: Notice) {
         let met = match &notice {
-            Notice::PeerJoined { name, .. } if self.reminder.is_some() => Some(discretion::seen_by(name)),
+            Notice::PeerJoined { peer, name, .. } if self.exposed_to.contains(peer) => Some(discretion::seen_by(name)),
             _ => None,
         };
         self.notices.push_back(notice);

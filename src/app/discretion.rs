@@ -48,7 +48,7 @@ pub fn warnings(common: &Common) -> Vec<Notice> {
     }]
 }
 
-/// A member's transport ends at an address that was named on the command line: nobody else can have been reached.
+/// A member is connected directly, which only one at an address that was named on the command line can be.
 pub fn seen_by(name: &str) -> Notice {
     Notice::Warning {
         code: "member_sees_address",

@@ -7,9 +7,9 @@
 //!                       └──────▶ allocation  one relayed address       destinations: whither it may send
 //! ```
 //!
-//! The machine is our own on the media stack's codec: of the servers that exist as crates, each keeps something for
-//! every sender of an unsigned request, so a flood of forged ones fills the memory. This one keeps nothing until a
-//! request is signed, and everything after that is counted.
+//! The machine is our own on the media stack's codec: the crates `turn` and `turn-server-proto` keep a nonce for every
+//! sender of an unsigned request, so a flood of forged ones fills the memory. This one keeps nothing until a request is
+//! signed, and everything after that is counted.
 
 mod allocation;
 pub(crate) mod destinations;
