@@ -36,7 +36,7 @@ pub enum Command {
         receipt: u64,
     },
     /// Connect to a peer although it seems to be connected: its connections may be dead without anybody having noticed. When
-    /// another stands, the older ones are closed, and [`Event::Renewed`] follows on both sides.
+    /// another stands, the older ones are closed, and [`Event::Renewed`] follows on the side that closes them, which may be both.
     Renew {
         /// To whom.
         peer: TransportId,

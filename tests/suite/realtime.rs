@@ -198,7 +198,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
     assert!(total(|lane| lane.duplicates) > 10 && total(|lane| lane.refused) > 10, "{report:?}");
 }
 
-/// A bad network: 4 % lost, 2 % twice, 3 % forged, up to 40 ms of delay, which reorders.
+/// A bad network: 4 % lost, 2 % twice, 3 % forged, up to 40 ms of delay, which reorders, and half a second for one in a hundred.
 fn send(under_way: &mut Vec<(u64, InboundPacket)>, packet: InboundPacket, frame: u64, rng: &mut StdRng) {
     if rng.random_bool(0.04) {
         return;
@@ -215,5 +215,6 @@ fn send(under_way: &mut Vec<(u64, InboundPacket)>, packet: InboundPacket, frame:
             under_way.push((frame + 1, InboundPacket { packet: forged, ..packet }));
         }
     }
-    under_way.push((frame + rng.random_range(0..4), packet));
+    let delay = if rng.random_bool(0.01) { 50 } else { rng.random_range(0..4) };
+    under_way.push((frame + delay, packet));
 }
