@@ -86,8 +86,6 @@ fn a_newcomer_is_asked_once_and_settings_hold_at_once() {
     }
     ada.types("z");
     ada.shows("nobody hears you (z)", PATIENCE);
-    std::fs::write(&file, format!("{kept}[scren]\n")).expect("writable");
-    ada.shows("did you mean \"screen\"?", PATIENCE);
     // And from the page.
     ada.types(",");
     ada.shows("cleaning the voice", PATIENCE);
