@@ -133,7 +133,7 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
             Command::Meet { own, keys, haste }
         }
         Effect::Renew { peer, addresses } => Command::Renew { peer, addresses },
-        Effect::OpenMedia { peer, number } => Command::OpenMedia { peer, number },
+        Effect::OpenMedia { peer, number, patient } => Command::OpenMedia { peer, number, patient },
         Effect::AcceptOffer { peer, sdp, number } => Command::AcceptOffer { peer, sdp, number },
         Effect::AcceptAnswer { peer, sdp } => Command::AcceptAnswer { peer, sdp },
         Effect::AddCandidate { peer, candidate, mid } => Command::AddCandidate { peer, candidate, mid },

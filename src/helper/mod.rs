@@ -28,7 +28,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::DialOpts;
-use libp2p::{Multiaddr, PeerId, Swarm, identify, kad, request_response};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, kad, ping, request_response};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
@@ -257,6 +257,9 @@ impl Helper {
                 self.counters.credentials(&offer);
                 // Whoever asked may be gone.
                 let _ = self.swarm.behaviour_mut().credentials.send_response(channel, offer);
+            }
+            BehaviourEvent::Ping(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
+                self.swarm.close_connection(connection);
             }
             BehaviourEvent::Relay(event) => self.counters.relay(&event),
             BehaviourEvent::Kad(kad::Event::InboundRequest { .. }) => self.counters.dht_requests += 1,

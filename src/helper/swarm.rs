@@ -25,6 +25,11 @@ pub(super) const KADEMLIA: StreamProtocol = StreamProtocol::new("/ipfs/kad/1.0.0
 /// How long a connection lasts on which nothing happens: longer than between two questions of somebody who looks for others.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How often a connection is probed, and how long an answer may take before it counts as dead: circuits to whoever has moved would
+/// otherwise be led into its old connection.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Connections of one peer: two transports, and one more while its network changes.
 const MAX_CONNECTIONS_PER_PEER: u32 = 4;
 
@@ -137,7 +142,7 @@ fn behaviour(keypair: &Keypair, bounds: &Bounds) -> Behaviour {
         autonat: autonat::v2::server::Behaviour::default(),
         credentials: offer::behaviour(ProtocolSupport::Inbound),
         identify: identify::Behaviour::new(identify),
-        ping: ping::Behaviour::default(),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
     }
 }
 

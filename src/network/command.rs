@@ -36,7 +36,7 @@ pub enum Command {
         receipt: u64,
     },
     /// Connect to a peer although it seems to be connected: its connections may be dead without anybody having noticed. When
-    /// another stands, the older ones are closed, and [`Event::Renewed`] follows on the side that closes them, which may be both.
+    /// another stands, those are closed, and [`Event::Renewed`] follows on both sides.
     Renew {
         /// To whom.
         peer: TransportId,
@@ -64,6 +64,8 @@ pub enum Command {
         peer: TransportId,
         /// Comes back in the description.
         number: u64,
+        /// There is one already: one that needs nobody between may take its time.
+        patient: bool,
     },
     /// The same by answering an offer: [`Event::LocalDescription`] with an answer follows.
     AcceptOffer {

@@ -9,8 +9,8 @@ pub(super) const MAX_CONNECTIONS: u32 = 192;
 /// libp2p connections that others began.
 pub(super) const MAX_INCOMING: u32 = 64;
 
-/// Connections to one peer: both sides may dial at once over TCP and QUIC.
-pub(super) const MAX_CONNECTIONS_PER_PEER: u32 = 4;
+/// Connections to one peer: both sides may dial at once over TCP and QUIC, and each may try out both whether the other is reached.
+pub(super) const MAX_CONNECTIONS_PER_PEER: u32 = 8;
 
 /// Connections that are still being set up by others.
 pub(super) const MAX_PENDING_CONNECTIONS: u32 = 32;

@@ -23,6 +23,7 @@ mod deliveries;
 mod event;
 mod inbound;
 mod limits;
+mod liveness;
 mod media;
 mod media_pump;
 mod peer_connection;

@@ -40,8 +40,8 @@ const INSTRUCTION_QUEUE: usize = 64;
 
 /// How this side begins.
 pub(super) enum Opening {
-    /// It makes the offer.
-    Offer,
+    /// It makes the offer, and says which way is taken: `patient`, one that needs nobody between may take its time.
+    Offer { patient: bool },
     /// It answers this offer.
     Answer(String),
 }
@@ -145,12 +145,14 @@ async fn run(
 ) -> Result<(), MediaError> {
     let began = Instant::now();
     let (observer, mut signals) = Observer::new(report.peer, shared.inbound.clone());
+    let patient = matches!(opening, Opening::Offer { patient: true });
     let relayed_only = shared.policy == Policy::RelaysOnly;
     if relayed_only && shared.servers.is_empty() {
         return Err(MediaError::NoRelay);
     }
     let addresses = candidates::local_addresses(loopback);
-    let Connection { peer_connection, track, voice } = webrtc_setup::connect(observer, addresses, shared).await?;
+    let Connection { peer_connection, track, voice } =
+        webrtc_setup::connect(observer, addresses, shared, patient).await?;
     let mut media = Media {
         connection: peer_connection,
         track,
@@ -191,7 +193,7 @@ impl Media<'_> {
     /// Makes and reports our description; returns when the connection must stand.
     async fn describe(&mut self, opening: Opening, signals: &mut Signals) -> Result<tokio::time::Instant, MediaError> {
         let (kind, patience) = match opening {
-            Opening::Offer => {
+            Opening::Offer { .. } => {
                 let offer = self.connection.create_offer(None).await?;
                 self.connection.set_local_description(offer).await?;
                 (DescriptionKind::Offer, ANSWER_DEADLINE)

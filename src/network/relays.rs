@@ -141,6 +141,18 @@ impl Relays {
         ours
     }
 
+    /// `peer` may not be connected any more without anybody having noticed: it is dialled anew.
+    pub(super) fn doubt(&mut self, now: Instant, peer: &PeerId) {
+        for known in self.known.iter_mut().filter(|known| known.peer == Some(*peer) && known.connected) {
+            (known.connected, known.dial_at) = (false, now);
+        }
+    }
+
+    /// The connection to `peer` stands after all.
+    pub(super) fn trust(&mut self, peer: &PeerId) {
+        self.known.iter_mut().filter(|known| known.peer == Some(*peer)).for_each(|known| known.connected = true);
+    }
+
     /// The last connection to `peer` is gone.
     pub(super) fn disconnected(&mut self, now: Instant, peer: &PeerId) {
         for known in self.known.iter_mut().filter(|known| known.peer == Some(*peer) && known.connected) {

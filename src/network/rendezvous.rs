@@ -23,11 +23,18 @@ const SEEKING: [Duration; 6] = [
     Duration::from_secs(5),
     Duration::from_secs(10),
     Duration::from_secs(20),
-    IN_COMPANY,
+    Duration::from_secs(60),
 ];
 
-/// Pause between rounds in company, or while others are to come to us: so that the parts of a session that fell apart find each other again.
-const IN_COMPANY: Duration = Duration::from_secs(60);
+/// The same in company, or while others are to come to us: so that the parts of a session that fell apart find each other again. Whoever
+/// is lost makes it begin anew.
+const IN_COMPANY: [Duration; 5] = [
+    Duration::from_secs(60),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(4 * 60),
+    Duration::from_secs(8 * 60),
+    Duration::from_secs(15 * 60),
+];
 
 /// Found peers that wait to be dialled. Whoever knows the key can put any number there; eight belong there.
 const MAX_WAITING: usize = 256;
@@ -132,8 +139,8 @@ impl<Q: Copy + Eq + Hash> Rendezvous<Q> {
             self.to_ask.push_back(own);
             self.to_ask.extend(self.keys.iter().filter(|key| all && **key != own));
             let calm = in_company || self.haste == Haste::Wait;
-            let pause = if calm { IN_COMPANY } else { SEEKING[self.rounds.min(SEEKING.len() - 1)] };
-            self.look_up_at = now + pause;
+            let pauses: &[Duration] = if calm { &IN_COMPANY } else { &SEEKING };
+            self.look_up_at = now + pauses[self.rounds.min(pauses.len() - 1)];
             self.rounds += 1;
         }
         self.to_ask.pop_front().map(Ask::LookUp)
@@ -219,7 +226,14 @@ mod tests {
         let mut waiting = Rendezvous::<u32>::new(now);
         waiting.set_keys(now, [1; 32], vec![[1; 32]], Haste::Wait);
         assert_eq!(everything(&mut waiting, now, false, false).len(), 1);
-        assert_eq!(everything(&mut waiting, now + IN_COMPANY / 2, false, false), [], "who made the session waits");
+        assert_eq!(everything(&mut waiting, now + IN_COMPANY[0] / 2, false, false), [], "who made the session waits");
+        let (mut now, mut rounds) = (now + IN_COMPANY[0], 0);
+        let end = now + Duration::from_secs(60 * 60);
+        while now < end {
+            rounds += everything(&mut waiting, now, false, true).len();
+            now += Duration::from_secs(1);
+        }
+        assert!((5..=8).contains(&rounds), "{rounds} rounds in the next hour");
     }
 
     #[test]

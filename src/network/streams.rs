@@ -59,8 +59,8 @@ enum Outgoing {
     Closed { retry_at: Instant },
     /// Asked for.
     Opening(ConnectionId),
-    /// Ends when it is dropped.
-    Open { connection: ConnectionId, generation: u64, _writer: Task },
+    /// Ends when it is dropped; `next` has been asked for one in its place.
+    Open { connection: ConnectionId, next: Option<ConnectionId>, generation: u64, _writer: Task },
 }
 
 /// A task that ends when this is dropped.
@@ -117,6 +117,23 @@ impl Streams {
         matches!(self.outgoing.get(peer), Some(Outgoing::Open { connection, .. }) if *connection == by)
     }
 
+    /// The connection that the stream to `peer` runs over, or is asked for by.
+    pub(super) fn connection(&self, peer: &TransportId) -> Option<ConnectionId> {
+        match self.outgoing.get(peer)? {
+            Outgoing::Open { connection, .. } | Outgoing::Opening(connection) => Some(*connection),
+            Outgoing::Closed { .. } => None,
+        }
+    }
+
+    /// It is to go by another connection than that: true if another stream is to be asked for, which takes its place once it is open.
+    pub(super) fn move_to(&mut self, peer: &TransportId, by: ConnectionId) -> bool {
+        match self.outgoing.get_mut(peer) {
+            Some(Outgoing::Open { next, .. }) => next.replace(by) != Some(by),
+            Some(Outgoing::Opening(connection)) => std::mem::replace(connection, by) != by,
+            _ => false,
+        }
+    }
+
     /// It has been asked for by this connection.
     pub(super) fn opening(&mut self, peer: TransportId, by: ConnectionId) {
         self.outgoing.insert(peer, Outgoing::Opening(by));
@@ -140,28 +157,46 @@ impl Streams {
         });
         self.sinks.set(peer, Some(sink));
         let writer = Task(writer.abort_handle());
-        self.outgoing.insert(peer, Outgoing::Open { connection: by, generation, _writer: writer });
+        self.outgoing.insert(peer, Outgoing::Open { connection: by, next: None, generation, _writer: writer });
         Some(Event::StreamUp { peer, route: Route { way, local: "stream", remote: "stream" } })
     }
 
     fn is_opening(&self, peer: &TransportId, by: ConnectionId) -> bool {
-        matches!(self.outgoing.get(peer), Some(Outgoing::Opening(connection)) if *connection == by)
+        match self.outgoing.get(peer) {
+            Some(Outgoing::Opening(connection)) => *connection == by,
+            Some(Outgoing::Open { next, .. }) => *next == Some(by),
+            _ => false,
+        }
     }
 
     /// It cannot be opened by this connection.
     pub(super) fn refused(&mut self, peer: TransportId, by: ConnectionId) {
-        if self.is_opening(&peer, by) {
-            self.outgoing.insert(peer, Outgoing::Closed { retry_at: Instant::now() + RETRY });
+        match self.outgoing.get_mut(&peer) {
+            Some(Outgoing::Open { next, .. }) => *next = next.filter(|next| *next != by),
+            Some(Outgoing::Opening(connection)) if *connection == by => {
+                self.outgoing.insert(peer, Outgoing::Closed { retry_at: Instant::now() + RETRY });
+            }
+            _ => {}
         }
     }
 
-    /// This connection is gone, or not to be used any more: another is to carry what went over it.
+    /// This connection is gone: another is to carry what went over it.
     pub(super) fn left(&mut self, peer: TransportId, by: ConnectionId) -> Option<Event> {
-        let open = self.runs_over(&peer, by);
-        if open || self.is_opening(&peer, by) {
-            self.sinks.set(peer, None);
-            self.outgoing.insert(peer, Outgoing::Closed { retry_at: Instant::now() });
-        }
+        let outgoing = self.outgoing.get_mut(&peer)?;
+        let open = match outgoing {
+            Outgoing::Open { next, .. } if *next == Some(by) => {
+                *next = None;
+                return None;
+            }
+            Outgoing::Open { connection, .. } if *connection == by => true,
+            Outgoing::Opening(connection) if *connection == by => false,
+            _ => return None,
+        };
+        *outgoing = match outgoing {
+            Outgoing::Open { next: Some(next), .. } => Outgoing::Opening(*next),
+            _ => Outgoing::Closed { retry_at: Instant::now() },
+        };
+        self.sinks.set(peer, None);
         open.then_some(Event::StreamDown { peer })
     }
 

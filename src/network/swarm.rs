@@ -11,8 +11,8 @@ use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, autonat, dcutr, identify, kad, mdns, noise, ping, relay,
-    tcp, upnp, yamux,
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, autonat, dcutr, identify, kad, mdns, noise, relay, tcp,
+    upnp, yamux,
 };
 use rand::rngs::StdRng;
 
@@ -22,16 +22,11 @@ use super::limits::{
     IDLE_TIMEOUT, MAX_ADDRESSES_PER_PEER, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_INCOMING,
     MAX_PENDING_CONNECTIONS, MAX_PENDING_DIALS, MAX_RELAYED, MAX_STREAMS_PER_CONNECTION,
 };
+use super::liveness;
 use super::records::{MAX_AT_MEMBER, PROVIDER_TTL, Records};
 use super::signalling::SignallingCodec;
 use super::stream_protocol;
 use super::turn::offer;
-
-/// How often a connection is probed. A probe that goes unanswered for [`PING_TIMEOUT`] ends the connection.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
-
-/// See [`PING_INTERVAL`].
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the local network is asked again once somebody was found; before that the library asks after 0, 0.5, 1, 2,
 /// 4 … seconds.
@@ -65,7 +60,7 @@ pub(super) struct Behaviour {
     pub(super) signalling: request_response::Behaviour<SignallingCodec>,
     pub(super) identify: identify::Behaviour,
     pub(super) streams: stream_protocol::Behaviour,
-    pub(super) ping: ping::Behaviour,
+    pub(super) liveness: liveness::Behaviour,
     /// Credentials for STUN and TURN servers, asked for and given.
     pub(super) offers: offer::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
@@ -187,7 +182,7 @@ fn behaviour(
         signalling: request_response::Behaviour::new([(settings.protocol.clone(), ProtocolSupport::Full)], signalling),
         identify: identify::Behaviour::new(identify),
         streams: stream_protocol::Behaviour::default(),
-        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+        liveness: liveness::Behaviour::default(),
         offers: offer::behaviour(if direct { ProtocolSupport::Full } else { ProtocolSupport::Outbound }),
         mdns: Toggle::from(finder),
         kademlia: Toggle::from(public.then(|| kademlia(me))),

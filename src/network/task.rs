@@ -1,6 +1,7 @@
 //! The task that owns the swarm and the media connections: commands in, events out, everything else in between.
 
 mod dialling;
+mod doubts;
 mod meeting;
 mod servers;
 mod sound;
@@ -46,6 +47,8 @@ struct Connected {
     announced: bool,
     /// We acknowledged a message of its: it belongs to the session.
     member: bool,
+    /// Since when another connection is wanted in place of those there are.
+    renewing: Option<Instant>,
 }
 
 /// One connection to a peer.
@@ -53,6 +56,8 @@ struct Link {
     /// Where it leads.
     remote: Option<Address>,
     since: Instant,
+    /// The peer has said something on it.
+    spoken: bool,
 }
 
 impl Connected {
@@ -160,8 +165,14 @@ impl Task {
                     let _ = self.swarm.disconnect_peer_id(id);
                 }
             }
-            Command::Renew { peer, addresses } => self.dial_anew(peer, &addresses).await,
-            Command::OpenMedia { peer, number } => self.open_media(peer, number, Opening::Offer).await,
+            Command::Renew { peer, addresses } => {
+                self.doubt(&peer);
+                self.leave_doubted(peer);
+                self.dial_anew(peer, &addresses).await;
+            }
+            Command::OpenMedia { peer, number, patient } => {
+                self.open_media(peer, number, Opening::Offer { patient }).await;
+            }
             Command::AcceptOffer { peer, sdp, number } => self.open_media(peer, number, Opening::Answer(sdp)).await,
             Command::AcceptAnswer { peer, sdp } => self.media.instruct(&peer, Instruction::Answer(sdp)),
             Command::AddCandidate { peer, candidate, mid } => {
@@ -189,6 +200,7 @@ impl Task {
             return self.emit(refuse(Undelivered::Unreachable)).await;
         }
         let known: Vec<Multiaddr> = self.addresses.addresses(&peer).cloned().collect();
+        self.swarm.behaviour_mut().liveness.watch(peer);
         let request = self.swarm.behaviour_mut().signalling.send_request_with_addresses(&peer, bytes, known);
         self.deliveries.sent(request, to, id);
     }
@@ -215,6 +227,7 @@ impl Task {
                 self.listens(&address).await;
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.doubt_tcp();
                 if let Some((_, compact)) = address::compact(&address) {
                     self.emit(Event::NotListening { compact }).await;
                 }
@@ -257,22 +270,31 @@ impl Task {
         if let (Some(remote), true) = (remote, endpoint.is_dialer()) {
             self.addresses.remember(id, address::multiaddr(&remote));
         }
-        let new =
-            || Connected { id, since: Instant::now(), connections: HashMap::new(), announced: false, member: false };
+        let new = || Connected {
+            id,
+            since: Instant::now(),
+            connections: HashMap::new(),
+            announced: false,
+            member: false,
+            renewing: None,
+        };
         self.peers
             .entry(peer)
             .or_insert_with(new)
             .connections
-            .insert(connection, Link { remote, since: Instant::now() });
+            .insert(connection, Link { remote, since: Instant::now(), spoken: false });
     }
 
     /// The peer has spoken on this connection.
     async fn announce(&mut self, peer: TransportId, connection: ConnectionId) {
         let Some(connected) = self.peers.get_mut(&peer) else { return };
         if connected.announced {
-            return self.replace_older(peer, connection).await;
+            return self.connected_anew(peer, connection).await;
         }
         connected.announced = true;
+        if let Some(link) = connected.connections.get_mut(&connection) {
+            link.spoken = true;
+        }
         let id = connected.id;
         let remote = connected.connections.get(&connection).and_then(|link| link.remote);
         tracing::debug!(%peer, "connected");
@@ -310,10 +332,11 @@ impl Task {
             BehaviourEvent::Identify(identify::Event::Received { connection_id, peer_id, info }) => {
                 self.on_identified(peer_id, connection_id, &info).await;
             }
-            BehaviourEvent::Ping(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
+            BehaviourEvent::Liveness(ping::Event { connection, result: Err(ping::Failure::Timeout), .. }) => {
                 self.swarm.close_connection(connection);
             }
-            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(rtt) }) => {
+            BehaviourEvent::Liveness(ping::Event { peer, connection, result: Ok(rtt) }) => {
+                self.shows_life(&peer, connection);
                 self.on_measured(peer, connection, rtt).await;
             }
             BehaviourEvent::Streams(event) => self.on_stream_event(event).await,
@@ -344,13 +367,14 @@ impl Task {
     }
 
     async fn on_identified(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
+        self.close_doubted(&id, connection);
         let useful = self.node_identified(id, info);
         self.dial_awaited().await;
         self.ask_servers(Instant::now()).await;
         let Some(peer) = address::transport_id(&id) else { return };
         let Some(connected) = self.peers.get(&peer) else { return };
         if connected.announced {
-            return self.replace_older(peer, connection).await;
+            return self.connected_anew(peer, connection).await;
         }
         if !info.protocols.iter().any(|protocol| protocol.as_ref().starts_with(PROTOCOL_FAMILY)) {
             if useful {
@@ -373,6 +397,7 @@ impl Task {
         let outcome = match event {
             Signalling::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
                 let Some(from) = address::transport_id(&peer) else { return };
+                self.shows_life(&peer, connection_id);
                 self.announce(from, connection_id).await;
                 let received = self.deliveries.received(Instant::now(), from, request, channel);
                 if received.is_none() {
@@ -380,8 +405,9 @@ impl Task {
                 }
                 received
             }
-            Signalling::Message { peer, message: Message::Response { request_id, .. }, .. } => {
+            Signalling::Message { peer, connection_id, message: Message::Response { request_id, .. } } => {
                 tracing::trace!(%peer, "acknowledged");
+                self.shows_life(&peer, connection_id);
                 self.deliveries.answered(&request_id)
             }
             Signalling::OutboundFailure { request_id, error, .. } => self.deliveries.failed(&request_id, &error),
@@ -395,6 +421,9 @@ impl Task {
     /// Shows out strangers, who would otherwise use up the connections there may be.
     fn keep_house(&mut self, now: Instant) {
         self.deliveries.expire(now);
+        self.close_replaced(now);
+        let connected: Vec<TransportId> = self.peers.keys().copied().collect();
+        connected.into_iter().for_each(|peer| self.leave_doubted(peer));
         self.open_streams();
         let strangers: Vec<PeerId> = self
             .peers

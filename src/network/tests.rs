@@ -156,7 +156,7 @@ impl Node {
     /// Offers media to `other` and carries the descriptions across; how long each side took, in ms.
     async fn talk_to(&mut self, other: &mut Node) -> (u64, u64) {
         self.number += 1;
-        self.handle.command(Command::OpenMedia { peer: other.id, number: self.number });
+        self.handle.command(Command::OpenMedia { peer: other.id, number: self.number, patient: false });
         let offer = self.description(DescriptionKind::Offer).await;
         other.handle.command(Command::AcceptOffer { peer: self.id, sdp: offer, number: self.number });
         let answer = other.description(DescriptionKind::Answer).await;

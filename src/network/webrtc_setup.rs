@@ -45,6 +45,9 @@ const FAILED_AFTER: Duration = Duration::from_secs(20);
 /// sound goes by a stream.
 const RELAY_PATIENCE: Duration = Duration::from_millis(1_200);
 
+/// The same when sound goes through a relay already and a better way is looked for.
+const LONGER_RELAY_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Time between consent checks, which also measure the round-trip time.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -125,12 +128,18 @@ pub(super) struct Connection {
     pub(super) voice: Arc<dyn RtpSender>,
 }
 
-/// Makes a peer connection bound to `addresses` with our voice as its one track.
+/// Makes a peer connection bound to `addresses` with our voice as its one track. `patient`: a way through a relay is no better than none
+/// for a while.
 ///
 /// # Errors
 ///
 /// When none of the addresses can be bound, or the crate refuses its settings.
-pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, shared: &Shared) -> Result<Connection> {
+pub(super) async fn connect(
+    observer: Observer,
+    addresses: Vec<SocketAddr>,
+    shared: &Shared,
+    patient: bool,
+) -> Result<Connection> {
     let mut media = MediaEngine::default();
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: codec(), payload_type: PAYLOAD_TYPE },
@@ -139,7 +148,7 @@ pub(super) async fn connect(observer: Observer, addresses: Vec<SocketAddr>, shar
     let connection = PeerConnectionBuilder::new()
         .with_configuration(configuration(shared.policy, &shared.servers))
         .with_media_engine(media)
-        .with_setting_engine(settings())
+        .with_setting_engine(settings(if patient { LONGER_RELAY_PATIENCE } else { RELAY_PATIENCE }))
         // No interceptors: loss is answered by redundancy under the seal, and reports travel as sealed signals.
         .with_interceptor_registry(Registry::new())
         .with_handler(Arc::new(observer))
@@ -173,14 +182,14 @@ fn server(relay: &Relay) -> RTCIceServer {
     }
 }
 
-fn settings() -> SettingEngine {
+fn settings(relay_patience: Duration) -> SettingEngine {
     SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_PER_PAIR))
         .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEPALIVE_INTERVAL))
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_relay_acceptance_min_wait(Some(RELAY_PATIENCE))
+        .with_relay_acceptance_min_wait(Some(relay_patience))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_network_types(vec![NetworkType::Udp4, NetworkType::Udp6])
         .with_srtp_replay_protection_window(REPLAY_WINDOW)

@@ -53,6 +53,8 @@ pub enum Effect {
         peer: TransportId,
         /// Of the negotiation.
         number: u64,
+        /// There is one already: a direct way may take its time.
+        patient: bool,
     },
     /// Start a media connection by answering this offer, beside the one there may be.
     AcceptOffer {

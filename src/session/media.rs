@@ -28,15 +28,15 @@ impl<R: CryptoRng> Session<R> {
     /// Somebody has come in: the first negotiation, and the stream beside it.
     pub(super) fn begin_paths(&mut self, now: Instant, id: TransportId) {
         if self.offers_to(id) && self.member_mut(id).is_some_and(|member| member.paths.route().is_none()) {
-            self.offer(now, id);
+            self.offer(now, id, false);
         }
         self.tick_paths(now, id);
     }
 
-    fn offer(&mut self, now: Instant, id: TransportId) {
+    fn offer(&mut self, now: Instant, id: TransportId, patient: bool) {
         let Some(member) = self.member_mut(id) else { return };
         let number = member.paths.offer(now);
-        self.do_this(Effect::OpenMedia { peer: id, number });
+        self.do_this(Effect::OpenMedia { peer: id, number, patient });
     }
 
     /// Ten times a second: does what the ways to a member need.
@@ -54,8 +54,8 @@ impl<R: CryptoRng> Session<R> {
             self.do_this(Effect::Stream { peer: id, on });
             self.audio(AudioEffect::Stream { peer: id, on });
         }
-        if wants.negotiate && offers {
-            self.offer(now, id);
+        if offers && (wants.negotiate || wants.better) {
+            self.offer(now, id, !wants.negotiate);
         } else if wants.negotiate {
             self.describe(now, id, Signal::Reconnect, REPEATS);
         }
@@ -140,7 +140,7 @@ impl<R: CryptoRng> Session<R> {
     pub(super) fn hear_reconnect(&mut self, now: Instant, from: TransportId) {
         let offers = self.offers_to(from);
         if self.member_mut(from).is_some_and(|member| member.paths.asked(now)) && offers {
-            self.offer(now, from);
+            self.offer(now, from, false);
         }
         self.tick_paths(now, from);
     }

@@ -28,6 +28,11 @@ const PASSING: Duration = Duration::from_millis(300);
 /// Who says that it hears nothing is sent the stream for so long, though our connection seems to stand.
 const ASKED: Duration = Duration::from_secs(10);
 
+/// The waits before a way without anybody between is looked for again, while sound goes through somebody. Few: most networks that let
+/// none through never will.
+const BETTER_WAITS: [Duration; 4] =
+    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
+
 /// Who is between two people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -68,6 +73,8 @@ pub struct Wants {
     pub renew: bool,
     /// Negotiate a connection, or ask the other side to.
     pub negotiate: bool,
+    /// Offer another connection, in case that it needs nobody between.
+    pub better: bool,
     /// Begin or end to send by the stream.
     pub stream: Option<bool>,
     /// The stream has become what carries sound.
@@ -92,6 +99,9 @@ pub struct Paths {
     /// The next try, should one be needed.
     retry_at: Option<Instant>,
     tries: u32,
+    /// When a better way than that of our own connection is looked for, and how often it was.
+    better_at: Option<Instant>,
+    better_tries: usize,
     /// An address has changed since the connection came: it seems to stand and does not.
     disturbed: bool,
     /// When the signalling was connected last.
@@ -117,6 +127,8 @@ impl Paths {
             began: now,
             retry_at: Some(now + NEGOTIATION),
             tries: 0,
+            better_at: None,
+            better_tries: 0,
             disturbed: false,
             renewed_at: None,
             asked_until: None,
@@ -203,6 +215,11 @@ impl Paths {
     pub fn own_up(&mut self, now: Instant, route: Route) {
         (self.own, self.told) = (Some((route, now)), Some(route));
         (self.own_heard, self.negotiation, self.asked_until, self.disturbed) = (None, None, None, false);
+        self.better_at = if route.way == Way::Direct { None } else { self.next_better(now) };
+    }
+
+    fn next_better(&self, now: Instant) -> Option<Instant> {
+        BETTER_WAITS.get(self.better_tries).map(|wait| now + *wait)
     }
 
     /// It stands no more, or none could be had.
@@ -233,7 +250,7 @@ impl Paths {
 
     /// An address has changed here: nothing that stands can be trusted.
     pub fn moved(&mut self, now: Instant) {
-        (self.disturbed, self.retry_at, self.tries) = (true, Some(now), 0);
+        (self.disturbed, self.retry_at, self.tries, self.better_tries) = (true, Some(now), 0, 0);
     }
 
     /// The signalling stands again, or another server could help: there is no reason to wait.
@@ -260,6 +277,11 @@ impl Paths {
         let silent = self.silent_for().is_some() || self.disturbed;
         if !needs_own {
             (self.retry_at, self.tries) = (None, 0);
+            wants.better = connected && self.better_at.is_some_and(|at| at <= now);
+            if wants.better {
+                self.better_tries += 1;
+                self.better_at = self.next_better(now);
+            }
         } else if self.retry_at.is_none_or(|at| at <= now) {
             let wait = FIRST_WAIT.saturating_mul(1 << self.tries.min(5));
             self.retry_at = Some(now + wait.min(if silent { LONGEST_SILENT_WAIT } else { LONGEST_WAIT }));
@@ -317,7 +339,7 @@ mod tests {
                 self.ms += 100;
                 self.paths.listened(self.now(), self.own, self.stream);
                 let wants = self.paths.look(self.now(), true);
-                if wants.negotiate {
+                if wants.negotiate || wants.better {
                     self.paths.offer(self.now());
                 }
                 if wants != Wants::default() {
@@ -417,6 +439,29 @@ mod tests {
         calm.paths.renewed(calm.now());
         calm.until(15_000);
         assert!(calm.negotiations().is_empty(), "while all is well it is no news");
+    }
+
+    #[test]
+    fn while_sound_goes_through_somebody_a_better_way_is_looked_for_a_few_times_and_anew_elsewhere() {
+        let better = |story: &Story| -> Vec<u64> {
+            story.log.iter().filter(|(_, wants)| wants.better).map(|(ms, _)| *ms).collect()
+        };
+        let relayed = Route { way: Way::Relayed, local: "relay", remote: "host" };
+        let mut story = Story::talking();
+        story.until(100_000);
+        assert_eq!(better(&story), [0; 0], "there is none");
+        story.paths.own_up(story.now(), relayed);
+        story.until(300_000);
+        assert_eq!(better(&story), [102_000, 107_000, 127_000, 187_000]);
+        assert!(story.negotiations().is_empty(), "what there is goes on");
+        story.paths.moved(story.now());
+        story.until(300_100);
+        story.paths.own_up(story.now(), relayed);
+        story.until(302_100);
+        assert_eq!(better(&story)[4..], [302_100]);
+        story.paths.own_up(story.now(), OWN);
+        story.until(600_000);
+        assert_eq!(better(&story).len(), 5, "found");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Ada {
                     self.entered.extend_from_slice(&bytes);
                     self.messages.push_back(bytes);
                 }
-                Effect::OpenMedia { peer, number } => {
+                Effect::OpenMedia { peer, number, .. } => {
                     let sdp = SDP.to_owned();
                     self.event(Event::Description { peer, kind: Description::Offer, sdp, number });
                 }

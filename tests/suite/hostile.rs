@@ -125,7 +125,6 @@ max_memory_mb = {MEMORY_MB}
 
 /// Two who need somebody between them have two helpers, and one of those stands still, with all its connections open.
 #[test]
-#[ignore = "known to fail at times: one direction stays with the helper that stalls; make deep shows it"]
 fn a_helper_that_stalls_is_left_for_another() {
     let test = "hostile::a_helper_that_stalls_is_left_for_another";
     let _alone = alone();

@@ -59,6 +59,11 @@ impl Task {
             let reason = "too many connections are being set up".into();
             return self.emit(Event::DialFailed { peer, reason }).await;
         }
+        let liveness = &mut self.swarm.behaviour_mut().liveness;
+        match peer.and_then(|peer| address::peer_id(&peer)) {
+            Some(id) => liveness.watch(id),
+            None => liveness.watch_dial(connection),
+        }
         match self.swarm.dial(options) {
             Ok(()) => {
                 self.dials.insert(connection, peer);

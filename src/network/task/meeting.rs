@@ -14,6 +14,7 @@ use libp2p::{Multiaddr, PeerId, identify, relay};
 use resonance_protocol::peer::{Address, TransportId};
 
 use super::Task;
+use super::doubts::Wire;
 use crate::network::limits::{MAX_AWAITED, NODE_PATIENCE, PROOF_PATIENCE};
 use crate::network::relays::{self, Class, Passage, Purpose, Relays};
 use crate::network::rendezvous::Rendezvous;
@@ -22,9 +23,9 @@ use crate::network::turn::offer;
 use crate::network::{Dht, Event, PUBLIC_ENTRANCES, Place, Way, address};
 
 /// A peer at the other end of a connection, whoever it is.
-struct Node {
+pub(super) struct Node {
     since: Instant,
-    connections: HashMap<ConnectionId, (Passage, Multiaddr)>,
+    pub(super) connections: HashMap<ConnectionId, Wire>,
     /// It relays (circuit relay v2).
     relays: bool,
     /// It serves the distributed hash table.
@@ -33,13 +34,20 @@ struct Node {
     serves_media: bool,
 }
 
+impl Node {
+    /// Where it is, if a connection leads there without anybody between.
+    fn reached_at(&self) -> Option<&Multiaddr> {
+        self.connections.values().find(|wire| wire.passage == Passage::Direct).map(|wire| &wire.at)
+    }
+}
+
 /// What this side of the task remembers.
 pub(in crate::network) struct Meeting {
     pub(super) rendezvous: Rendezvous<kad::QueryId>,
     pub(super) relays: Relays,
     /// Members, for whom we relay.
     pub(super) relayed: RelayedPeers,
-    nodes: HashMap<PeerId, Node>,
+    pub(super) nodes: HashMap<PeerId, Node>,
     /// Found in the table, being dialled or connected since; nothing proved yet.
     pub(super) unproved: HashMap<PeerId, Instant>,
     /// To be reached through a helper as soon as there is one.
@@ -106,8 +114,7 @@ impl Meeting {
     fn trusted_relays(&self) -> impl Iterator<Item = (&PeerId, &Multiaddr)> {
         self.nodes.iter().filter_map(|(peer, node)| {
             let trusted = self.is_trusted(peer);
-            let (_, at) = node.connections.values().find(|(way, _)| *way == Passage::Direct)?;
-            (node.relays && trusted).then_some((peer, at))
+            (node.relays && trusted).then_some((peer, node.reached_at()?))
         })
     }
 
@@ -126,14 +133,14 @@ impl Meeting {
 impl Task {
     /// What a connection to `peer` is good for.
     pub(super) fn class(&self, peer: &PeerId, connection: ConnectionId) -> Option<Class> {
-        let (passage, _) = self.meeting.nodes.get(peer)?.connections.get(&connection)?;
-        Some(self.meeting.class(*passage))
+        let wire = self.meeting.nodes.get(peer)?.connections.get(&connection)?;
+        Some(self.meeting.class(wire.passage))
     }
 
     /// Who is between on a connection to `peer`.
     pub(super) fn way(&self, peer: &PeerId, connection: ConnectionId) -> Way {
         let node = self.meeting.nodes.get(peer);
-        match node.and_then(|node| node.connections.get(&connection)).map(|(passage, _)| *passage) {
+        match node.and_then(|node| node.connections.get(&connection)).map(|wire| wire.passage) {
             Some(Passage::Circuit(relay)) if self.is_relayed(&relay) => Way::Member,
             Some(Passage::Circuit(_)) => Way::Relayed,
             Some(Passage::Direct) | None => Way::Direct,
@@ -144,6 +151,7 @@ impl Task {
     pub(super) fn node_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) -> bool {
         let now = Instant::now();
         let address = endpoint.get_remote_address().clone();
+        let watched = self.swarm.behaviour().liveness.watches(connection);
         let named = endpoint.is_dialer() && self.meeting.relays.connected(peer, &address);
         let new = || Node {
             since: now,
@@ -153,7 +161,7 @@ impl Task {
             serves_media: false,
         };
         let node = self.meeting.nodes.entry(peer).or_insert_with(new);
-        node.connections.insert(connection, (Passage::of(endpoint), address));
+        node.connections.insert(connection, Wire::new(now, Passage::of(endpoint), address, watched));
         if let Some(since) = self.meeting.unproved.get_mut(&peer) {
             *since = now;
         }
@@ -219,9 +227,8 @@ impl Task {
 
     /// Where `peer` is connected from, if directly.
     pub(super) fn seen_at(&self, peer: &PeerId) -> Option<IpAddr> {
-        let ways = self.meeting.nodes.get(peer)?.connections.values();
-        let direct = ways.filter(|(way, _)| *way == Passage::Direct);
-        direct.filter_map(|(_, at)| address::compact(at)).map(|(_, at)| at.ip).next()
+        let (_, at) = address::compact(self.meeting.nodes.get(peer)?.reached_at()?)?;
+        Some(at.ip)
     }
 
     /// Whether `peer` was found in the table.
@@ -311,9 +318,12 @@ impl Task {
     pub(super) fn tend_meeting(&mut self, now: Instant) {
         let need = self.settings.dht && !self.meeting.entered;
         for place in self.meeting.relays.due(now, need) {
+            let options = DialOpts::unknown_peer_id().address(place.multiaddr().clone()).build();
+            self.swarm.behaviour_mut().liveness.watch_dial(options.connection_id());
             // An error only says that it is tried again later.
-            let _ = self.swarm.dial(DialOpts::unknown_peer_id().address(place.multiaddr().clone()).build());
+            let _ = self.swarm.dial(options);
         }
+        self.doubt_helpers(now);
         self.reserve(now);
         if let Some(table) = self.swarm.behaviour_mut().kademlia.as_mut() {
             table.store_mut().expire(now);
@@ -330,8 +340,7 @@ impl Task {
         let mut asked = Vec::new();
         for (peer, node) in self.meeting.nodes.iter().filter(|(_, node)| node.relays) {
             let trusted = self.meeting.is_trusted(peer);
-            let at = node.connections.values().find(|(way, _)| *way == Passage::Direct);
-            if let Some((_, at)) = at
+            if let Some(at) = node.reached_at()
                 && self.meeting.relays.wants(now, peer, trusted, need)
             {
                 asked.push((*peer, relays::reservation(peer, at), trusted));
@@ -353,10 +362,11 @@ impl Task {
         let mut superfluous = Vec::new();
         let mut strangers = Vec::new();
         for (peer, node) in &self.meeting.nodes {
-            let best = node.connections.values().map(|(way, _)| self.meeting.class(*way)).min();
+            let alive = node.connections.values().filter(|wire| !wire.is_doubted(now));
+            let best = alive.map(|wire| self.meeting.class(wire.passage)).min();
             let settled = now.saturating_duration_since(node.since) > PROOF_PATIENCE;
-            let worse = |way: &Passage| settled && Some(self.meeting.class(*way)) > best;
-            superfluous.extend(node.connections.iter().filter(|(_, (way, _))| worse(way)).map(|(id, _)| *id));
+            let worse = |wire: &Wire| settled && best.is_some_and(|best| self.meeting.class(wire.passage) > best);
+            superfluous.extend(node.connections.iter().filter(|(_, wire)| worse(wire)).map(|(id, _)| *id));
             let of_session = self.meeting.is_member(peer)
                 || address::transport_id(peer)
                     .and_then(|name| self.peers.get(&name))

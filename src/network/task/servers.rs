@@ -22,6 +22,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// The same of a member that takes us for a stranger: it may only just not have known yet that we are none.
 const STRANGER_FOR: Duration = Duration::from_secs(2);
 
+/// The same of a member that nobody is known to reach: that may change.
+const UNREACHED_FOR: Duration = Duration::from_secs(10);
+
 /// What one peer's server gave.
 struct Served {
     credentials: Option<Credentials>,
@@ -79,15 +82,21 @@ impl Task {
             }
             Event::Message { peer, message: Message::Response { response: Err(refusal), .. }, .. } => {
                 tracing::debug!(%peer, %refusal, "no credentials for a relay");
-                if let (Refusal::Stranger, Some(served)) = (refusal, self.servers.served.get_mut(&peer)) {
-                    served.ask_at = now + STRANGER_FOR;
+                let pause = match refusal {
+                    Refusal::Stranger => STRANGER_FOR,
+                    Refusal::Unreached => UNREACHED_FOR,
+                    Refusal::Full | Refusal::TooOften | Refusal::Other => REFUSED_FOR,
+                };
+                if let Some(served) = self.servers.served.get_mut(&peer) {
+                    served.ask_at = now + pause;
                 }
             }
             Event::Message { peer, message: Message::Request { channel, .. }, .. } => {
                 let address = self.seen_at(&peer);
                 let offer = match &self.servers.own {
                     Some(own) if self.is_relayed(&peer) => self.servers.desk.answer(own, peer, address, now),
-                    _ => Err(Refusal::Stranger),
+                    Some(_) => Err(Refusal::Stranger),
+                    None => Err(Refusal::Unreached),
                 };
                 // An error says that the connection is gone.
                 let _ = self.swarm.behaviour_mut().offers.send_response(channel, offer);

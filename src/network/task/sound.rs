@@ -1,4 +1,4 @@
-//! The task's part in sound: media connections, streams, and connections that have died without anybody having noticed.
+//! The task's part in sound: media connections, streams, and by which connection those go.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,13 @@ use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use resonance_protocol::peer::TransportId;
 
-use super::{Connected, Link, Task};
+use super::{Connected, Task};
 use crate::network::candidates::Loopback;
 use crate::network::media::FirstServers;
 use crate::network::peer_connection::Opening;
 use crate::network::relays::Class;
 use crate::network::stream_protocol::{Happened, StreamEvent};
 use crate::network::{Event, Relay, address};
-
-/// Connections of a peer whose ages differ by less were dialled from both sides at once.
-const CROSSING: Duration = Duration::from_secs(3);
 
 impl Task {
     pub(super) async fn open_media(&mut self, peer: TransportId, number: u64, opening: Opening) {
@@ -54,36 +51,14 @@ impl Task {
         }
     }
 
-    /// A peer that was connected has spoken on a new connection: one of the two sides had reason to dial again, so connections
-    /// from before are closed. Those of about the same age are of dials that crossed: both sides must not choose differently.
-    pub(super) async fn replace_older(&mut self, peer: TransportId, connection: ConnectionId) {
-        let older = self.older(peer, connection);
-        for id in &older {
-            self.swarm.close_connection(*id);
-            // A dead connection may take long to close.
-            if let Some(event) = self.streams.left(peer, *id) {
-                self.emit(event).await;
-            }
+    /// Sound to `peer` that goes by a connection in doubt goes by a better one, if there is any, as soon as that carries it.
+    pub(super) fn leave_doubted(&mut self, peer: TransportId) {
+        let Some(connected) = self.peers.get(&peer) else { return };
+        let doubted = self.streams.connection(&peer).is_some_and(|by| self.is_doubted(&connected.id, by));
+        let (id, Some(best)) = (connected.id, self.best(connected)) else { return };
+        if doubted && !self.is_doubted(&id, best) && self.streams.move_to(&peer, best) {
+            self.swarm.behaviour_mut().streams.open(id, best);
         }
-        if !older.is_empty() {
-            tracing::debug!(%peer, closed = older.len(), "connected anew");
-            self.open_streams();
-            self.emit(Event::Renewed { peer }).await;
-        }
-    }
-
-    /// Connections to `peer` that this one may take the place of. One through a relay says nothing of one that needs none.
-    fn older(&self, peer: TransportId, connection: ConnectionId) -> Vec<ConnectionId> {
-        let Some(connected) = self.peers.get(&peer) else { return Vec::new() };
-        let Some(since) = connected.connections.get(&connection).map(|link| link.since) else { return Vec::new() };
-        if since.elapsed() > CROSSING {
-            return Vec::new();
-        }
-        let class = self.class(&connected.id, connection);
-        let is_older = |id: &ConnectionId, link: &Link| {
-            since.saturating_duration_since(link.since) > CROSSING && self.class(&connected.id, *id) >= class
-        };
-        connected.connections.iter().filter(|(id, link)| is_older(id, link)).map(|(id, _)| *id).collect()
     }
 
     /// Opens the streams that are wanted and can be had.
@@ -96,12 +71,12 @@ impl Task {
         }
     }
 
-    /// The connection for sound: the best kind that there is, of those the newest, should another have died without anybody having
-    /// noticed. Public relays carry none.
+    /// The connection for sound: one that is not in doubt, the best kind that there is, of those the newest. Public relays carry none.
     fn best(&self, peer: &Connected) -> Option<ConnectionId> {
         let class = |id: &ConnectionId| self.class(&peer.id, *id).filter(|class| *class < Class::Foreign);
         let fit = peer.connections.iter().filter_map(|(id, link)| Some((class(id)?, link.since, *id)));
-        fit.min_by_key(|(class, since, _)| (*class, std::cmp::Reverse(*since))).map(|(_, _, id)| id)
+        fit.min_by_key(|(class, since, id)| (self.is_doubted(&peer.id, *id), *class, std::cmp::Reverse(*since)))
+            .map(|(_, _, id)| id)
     }
 
     pub(super) async fn on_stream_event(&mut self, StreamEvent { peer: id, connection, happened }: StreamEvent) {

@@ -66,6 +66,7 @@ impl Task {
             && let Some((peer, addresses)) = self.meeting.rendezvous.next_found()
         {
             let options = DialOpts::peer_id(peer).condition(PeerCondition::Disconnected).addresses(addresses).build();
+            self.swarm.behaviour_mut().liveness.watch(peer);
             if self.swarm.dial(options).is_ok() {
                 self.meeting.unproved.insert(peer, now);
             }

@@ -9,7 +9,7 @@ const LOOK: Duration = Duration::from_millis(1_500);
 /// The first datagram that comes to `socket` once a node has tried for a while to reach it, as the only candidate of its peer.
 async fn knocks(node: &mut Node, peer: &mut Node, socket: &UdpSocket) -> Option<usize> {
     node.connect(peer).await;
-    node.handle.command(Command::OpenMedia { peer: peer.id, number: 1 });
+    node.handle.command(Command::OpenMedia { peer: peer.id, number: 1, patient: false });
     let sdp = node.description(DescriptionKind::Offer).await;
     peer.handle.command(Command::AcceptOffer { peer: node.id, sdp, number: 1 });
     let answer = peer.description(DescriptionKind::Answer).await;
@@ -44,9 +44,9 @@ async fn in_relayed_mode_no_description_has_an_address_and_no_packet_leaves() {
     let mut asked = [0; 2_048];
     assert!(turn.try_recv(&mut asked).is_ok(), "the relay was asked instead");
 
-    discreet.handle.command(Command::OpenMedia { peer: peer.id, number: 1 });
+    discreet.handle.command(Command::OpenMedia { peer: peer.id, number: 1, patient: false });
     let offer = discreet.description(DescriptionKind::Offer).await;
-    open.handle.command(Command::OpenMedia { peer: discreet.id, number: 1 });
+    open.handle.command(Command::OpenMedia { peer: discreet.id, number: 1, patient: false });
     let sdp = open.description(DescriptionKind::Offer).await;
     discreet.handle.command(Command::AcceptOffer { peer: open.id, sdp, number: 2 });
     let answer = discreet.description(DescriptionKind::Answer).await;
@@ -79,7 +79,7 @@ async fn in_relayed_mode_only_named_places_are_dialled_and_nothing_listens() {
     let unreachable = |event| matches!(event, Event::Undelivered { id: 1, why, .. } if why == Undelivered::Unreachable);
     discreet.until(|event| unreachable(event).then_some(())).await;
 
-    discreet.handle.command(Command::OpenMedia { peer: stranger.id, number: 1 });
+    discreet.handle.command(Command::OpenMedia { peer: stranger.id, number: 1, patient: false });
     let down = |event| matches!(event, Event::MediaDown { .. }).then_some(());
     discreet.until(down).await;
 

@@ -16,7 +16,7 @@ async fn whoever_has_another_certificate_than_was_promised_is_not_heard_and_hear
         let (mut ann, mut bo) = (Node::start(1).await, Node::start(2).await);
         ann.connect(&mut bo).await;
         let swapped = |sdp: String, swap: bool| if swap { with_another_certificate(&sdp) } else { sdp };
-        ann.handle.command(Command::OpenMedia { peer: bo.id, number: 1 });
+        ann.handle.command(Command::OpenMedia { peer: bo.id, number: 1, patient: false });
         let offer = ann.description(DescriptionKind::Offer).await;
         bo.handle.command(Command::AcceptOffer { peer: ann.id, sdp: swapped(offer, in_offer), number: 1 });
         let answer = bo.description(DescriptionKind::Answer).await;

@@ -86,7 +86,7 @@ impl Drop for Coturn {
 
 /// Passes on what each says of candidates, until both have media; how each came.
 async fn meet(ann: &mut Node, bo: &mut Node) -> [Route; 2] {
-    ann.handle.command(Command::OpenMedia { peer: bo.id, number: 1 });
+    ann.handle.command(Command::OpenMedia { peer: bo.id, number: 1, patient: false });
     let mut routes = [None; 2];
     while routes.contains(&None) {
         let (from_ann, event) = tokio::select! {

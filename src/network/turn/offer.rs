@@ -59,13 +59,16 @@ pub enum Refusal {
     /// The server serves members of its session, and the peer is none.
     #[error("it serves the members of its session only")]
     Stranger,
+    /// Nobody is known to reach the peer, so it has no server.
+    #[error("nobody is known to reach it")]
+    Unreached,
     /// Any other reason.
     #[error("it gives no reason that this version knows")]
     Other,
 }
 
 impl Refusal {
-    const NUMBERED: [(u8, Self); 3] = [(1, Self::Full), (2, Self::TooOften), (3, Self::Stranger)];
+    const NUMBERED: [(u8, Self); 4] = [(1, Self::Full), (2, Self::TooOften), (3, Self::Stranger), (4, Self::Unreached)];
 
     fn number(self) -> u8 {
         Self::NUMBERED.into_iter().find(|(_, refusal)| *refusal == self).map_or(0, |(number, _)| number)

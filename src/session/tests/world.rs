@@ -378,7 +378,7 @@ impl World {
                     self.happen(sender, DELAY, Event::Undelivered { to, id, why: Undelivered::Refused });
                 }
             }
-            Effect::OpenMedia { peer, number } => self.happen(
+            Effect::OpenMedia { peer, number, .. } => self.happen(
                 index,
                 DELAY,
                 Event::Description { peer, kind: Description::Offer, sdp: "fingerprint of the offer".into(), number },
