@@ -222,7 +222,7 @@ fn conversation(
 
     let (ping, pong) = (|id| Signal::Ping { id }, |id| Signal::Pong { id });
     let first = seal(al, "channel_1_of_responder", 0, &[0x03], handed_over);
-    seal(bo, "channel_2_of_initiator", 0, &[], &Signal::Text { body: "hello".into() });
+    seal(bo, "channel_2_of_initiator", 0, &[], &Signal::Text { body: "hello".into(), number: 1 });
     let acknowledged = Signal::MediaKeyAck { generation: 300 };
     let overtaken = seal(bo, "channel_3_of_initiator", 0, &[], &acknowledged);
     assert_eq!(open(bo, 0, &first).as_ref(), Ok(handed_over));

@@ -4,7 +4,7 @@ use super::effect::AudioEffect;
 use super::notice::Notice;
 use super::view::Trust;
 use super::{Entry, Session, pose, text};
-use crate::command::{Arrangement, Command, MAX_TEXT_BYTES};
+use crate::command::{Arrangement, Command};
 use rand::CryptoRng;
 use resonance_protocol::link::Link;
 use resonance_protocol::peer::TransportId;
@@ -107,20 +107,6 @@ impl<R: CryptoRng> Session<R> {
         for id in self.member_ids() {
             self.tell(now, id, &Signal::State { muted, deafened });
         }
-    }
-
-    fn say(&mut self, now: Instant, body: &str) {
-        let body = text::line(body, MAX_TEXT_BYTES);
-        if body.is_empty() {
-            return;
-        }
-        // Whoever an alarm stands about reads as little as it hears.
-        let readers: Vec<_> =
-            self.members().filter(|(_, member)| member.trust != Trust::Changed).map(|(id, _)| id).collect();
-        for id in readers {
-            self.tell(now, id, &Signal::Text { body: body.clone() });
-        }
-        self.talk(now, Some(self.name.clone()), body);
     }
 
     pub(super) fn tell_safety(&mut self, peer: Option<&str>) {

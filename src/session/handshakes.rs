@@ -387,6 +387,9 @@ impl<R: CryptoRng> Session<R> {
         {
             self.greet(now, to);
         }
+        if let Some(member) = self.member_mut(to) {
+            member.texts.delivered(id);
+        }
         self.media_delivered(to, id);
         self.bye_settled(now, id);
     }
@@ -402,6 +405,7 @@ impl<R: CryptoRng> Session<R> {
         if !ours {
             if let Some(member) = peer.member.as_deref_mut() {
                 member.resend_at = Some(now + Duration::from_secs(1));
+                member.texts.undelivered(now, id);
             }
             if why == Undelivered::Unreachable
                 && let Some(bytes) = self.lost_on_the_way(to, id)

@@ -6,10 +6,10 @@ use super::path::Paths;
 use super::peer::Member;
 use super::protection::{Degree, Protection, Reception};
 use super::sender_key::Due;
+use super::texts::Texts;
 use super::trust::Told;
 use super::whereabouts::MAX_ROSTER_ADDRESSES;
 use super::{Entry, Session, pose, text};
-use crate::command::MAX_TEXT_BYTES;
 use rand::CryptoRng;
 use resonance_protocol::channel::SecureChannel;
 use resonance_protocol::identity::IdentityPublic;
@@ -93,6 +93,7 @@ impl<R: CryptoRng> Session<R> {
             safety_number: safety_number.clone(),
             trust,
             told: Told { called, ..Told::default() },
+            texts: Texts::default(),
             seat,
             position,
             volume_db: 0.0,
@@ -263,7 +264,7 @@ impl<R: CryptoRng> Session<R> {
                     self.protect(|protection| protection.report(now, from, Reception { loss, burst, queue_ms }));
                 }
             }
-            Signal::Text { body } => self.hear_text(now, from, &body),
+            Signal::Text { body, number } => self.hear_text(now, from, &body, number),
             Signal::Ping { id } => self.tell(now, from, &Signal::Pong { id }),
             Signal::Bye { reason: ByeReason::Kicked } => self.sent_away(now, from),
             Signal::Bye { .. } => self.remove_member(now, from, "bye"),
@@ -330,15 +331,6 @@ impl<R: CryptoRng> Session<R> {
         }
     }
 
-    fn hear_text(&mut self, now: Instant, from: TransportId, body: &str) {
-        let body = text::line(body, MAX_TEXT_BYTES);
-        let Some(name) = self.member_mut(from).map(|member| member.name.clone()) else { return };
-        if !body.is_empty() {
-            self.talk(now, Some(name), body.clone());
-            self.notice(Notice::Text { peer: from.short(), body });
-        }
-    }
-
     /// A member is gone for good.
     pub(super) fn remove_member(&mut self, now: Instant, id: TransportId, reason: &'static str) {
         let _ = self.take_member(now, id, reason);
@@ -364,6 +356,7 @@ impl<R: CryptoRng> Session<R> {
         };
         self.talk(now, None, format!("{} {how}", member.name));
         self.notice(Notice::PeerLeft { peer: id.short(), reason });
+        self.give_texts_up(now, &member);
         self.sender_keys.forget(id);
         self.rotate_sender_key(now, if reason == "kicked" { RekeyReason::Kick } else { RekeyReason::Leave });
         Some(member)

@@ -1,9 +1,9 @@
 //! The call as a pure machine: events in, effects out; time and chance are inputs.
 //!
 //! `handshakes` finds peers and gets acquainted · `admission` and `door` say who comes in · `members` keeps the conversation with those
-//! who are in · `media` and `path` keep sound flowing · `trust` knows whom, raises alarms · `numbers` keeps the session's safety number · `commands` does what the person asks ·
-//! `snapshot` makes the [`view::View`] · `sender_key` decides which key seals ·
-//! `whereabouts` says where we are found.
+//! who are in · `media` and `path` keep sound flowing · `texts` carries what is written · `trust` knows whom, raises alarms ·
+//! `numbers` keeps the session's safety number · `commands` does what the person asks · `snapshot` makes the [`view::View`] ·
+//! `sender_key` decides which key seals · `whereabouts` says where we are found.
 
 mod admission;
 mod allowance;
@@ -25,6 +25,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod texts;
 mod trust;
 mod upkeep;
 pub mod view;
@@ -131,6 +132,8 @@ pub struct Session<R> {
     devices: (String, String),
     problem: Option<String>,
     talk: VecDeque<TalkLine>,
+    /// How many texts we have written.
+    texts_written: u64,
     next_message: u64,
     leaving: Option<Leaving>,
     effects: VecDeque<Effect>,
@@ -181,6 +184,7 @@ impl<R: CryptoRng> Session<R> {
             devices: (String::new(), String::new()),
             problem: None,
             talk: VecDeque::new(),
+            texts_written: 0,
             next_message: 0,
             leaving: None,
             effects: VecDeque::new(),

@@ -2,6 +2,7 @@
 
 use super::event::LaneReport;
 use super::path::Paths;
+use super::texts::Texts;
 use super::trust::Told;
 use super::view::Trust;
 use resonance_protocol::channel::SecureChannel;
@@ -183,6 +184,8 @@ pub struct Member {
     pub trust: Trust,
     /// What it has told about the others.
     pub told: Told,
+    /// What was written to and by it.
+    pub texts: Texts,
     /// Its place on the arc.
     pub seat: usize,
     /// Where its voice stands.

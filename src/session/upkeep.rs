@@ -44,6 +44,7 @@ impl<R: CryptoRng> Session<R> {
             return;
         }
         self.tick_paths(now, id);
+        self.tick_texts(now, id, connected);
         let Some(member) = self.member_mut(id) else { return };
         let resend = connected && member.resend_at.take_if(|at| *at <= now).is_some();
         let ping = connected && member.ping_at.is_some_and(|at| at <= now);

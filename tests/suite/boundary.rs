@@ -74,7 +74,7 @@ impl Opened {
     fn signal(&mut self, signal: &Signal) {
         match signal {
             Signal::Offer { sdp, .. } => self.bytes.extend_from_slice(sdp.as_bytes()),
-            Signal::Text { body } => self.bytes.extend_from_slice(body.as_bytes()),
+            Signal::Text { body, .. } => self.bytes.extend_from_slice(body.as_bytes()),
             Signal::Roster(entries) => {
                 entries.iter().for_each(|entry| self.bytes.extend_from_slice(entry.identity.as_bytes()));
             }

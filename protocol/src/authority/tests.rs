@@ -59,6 +59,7 @@ fn whoever_has_the_link_checks_a_statement_and_nobody_else_can_make_one() {
     let stated = cast.hosts(None);
     let read = cast.read(&stated).unwrap();
     assert_eq!((read.state(), read.sequence(), read.authority()), (stated.state(), 1, Authority::Creator));
+    assert_eq!((read.state().admitted().len(), read.state().removed().len()), (2, 1));
     assert_eq!(read.to_bytes(), stated.to_bytes(), "one encoding");
     let bytes = stated.to_bytes();
     assert!(Statement::verify(&bytes, &SessionId::from_bytes([6; 16]), &cast.host.hash()).is_err(), "another session");
@@ -113,6 +114,13 @@ fn a_chain_of_handovers_convinces_a_newcomer_who_has_only_the_link() {
     }
     assert_eq!(last.chain().len(), Statement::MAX_HANDOVERS);
     assert!(by(&cast.cy, &last, None).is_ok(), "the last authority can still speak");
+    // It cannot go on by itself either.
+    for successor in [Some(cast.cy.public()), None] {
+        let mark = Mark { sequence: last.mark.sequence + 1, successor, ..last.mark };
+        let signature = cast.cy.sign(&mark.message(&SESSION));
+        last = Statement { handovers: last.chain(), mark, signature, ..last };
+    }
+    assert!(last.to_bytes().len() < Statement::MAX_LEN && cast.read(&last).is_err(), "nine handovers");
 }
 
 #[test]
@@ -235,6 +243,8 @@ fn a_state_is_canonical_and_its_lists_are_bounded() {
     }
     assert_eq!(state.admitted().len(), State::MAX_LISTED);
     assert_eq!(state.admitted().last(), Some(&IdentityPublic::from_bytes([139; 32])), "the oldest goes");
+    state.unlock();
+    assert!(!state.locked && state.admitted().is_empty() && state.removed() == [al], "unlocking lets nobody back in");
     assert!(secret.is_of(&SESSION, &SessionSecret::from_bytes([1; 16])));
     assert!(!secret.is_of(&SESSION, &SessionSecret::from_bytes([2; 16])));
     assert!(!secret.is_of(&SessionId::from_bytes([6; 16]), &SessionSecret::from_bytes([1; 16])));

@@ -68,7 +68,7 @@ fn a_message_that_comes_back_to_its_sender_is_refused() {
 #[test]
 fn any_altered_byte_is_refused_and_moves_nothing() {
     let (mut al, mut bo) = pair();
-    let message = al.seal(&Signal::Text { body: "at eight".into() });
+    let message = al.seal(&Signal::Text { body: "at eight".into(), number: 1 });
     for at in 0..message.len() {
         let mut forged = message.clone();
         forged[at] ^= 0x40;
@@ -77,7 +77,7 @@ fn any_altered_byte_is_refused_and_moves_nothing() {
     for len in 0..message.len() {
         assert_eq!(bo.open(&message[..len]), Err(ChannelError::Refused), "{len} bytes");
     }
-    assert_eq!(bo.open(&message), Ok(Signal::Text { body: "at eight".into() }));
+    assert_eq!(bo.open(&message), Ok(Signal::Text { body: "at eight".into(), number: 1 }));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_cannot_be_written_is_not_sealed() {
 #[test]
 fn the_length_tells_the_size_class_only() {
     let (mut al, mut bo) = pair();
-    let texts = ["".to_owned(), "yes".to_owned(), "x".repeat(200)].map(|body| Signal::Text { body });
+    let texts = ["".to_owned(), "yes".to_owned(), "x".repeat(200)].map(|body| Signal::Text { body, number: 1 });
     let lengths: HashSet<_> = texts.each_ref().map(|text| al.seal(text).len()).into();
     assert_eq!(lengths, HashSet::from([1 + 45 + 256 + 16]));
     for side in [&mut al, &mut bo] {

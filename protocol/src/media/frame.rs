@@ -121,6 +121,9 @@ mod tests {
         assert_eq!((frame.timestamp, frame.opus), (480, &[0xF8, 1][..]));
         assert!(frame.copies().eq(copies));
         assert_eq!(copies[0].samples(), 4 * 480);
+        let most = [FrameCopy { age: 1, opus: &[1] }; Frame::MAX_COPIES];
+        let len = Frame::write(480, &[0xF8], &most, &mut out).unwrap();
+        assert!(Frame::parse(&out[..len]).unwrap().copies().eq(most));
     }
 
     #[test]

@@ -78,9 +78,10 @@ mod tests {
         for number in 0..40 {
             assert_eq!(held.hold(at(number.into()), &packet(number, now)), number < 32, "{number}");
         }
+        assert!(held.len() == 32 && !held.is_empty());
         assert_eq!(held.expire(at(300 + 9)), 10, "those of the first ten milliseconds");
         let order: Vec<u8> = std::iter::from_fn(|| held.release()).map(|held| held.packet.as_slice()[0]).collect();
         assert_eq!(order, (10..32).collect::<Vec<_>>());
-        assert!(held.is_empty() && held.release().is_none());
+        assert!(held.len() == 0 && held.is_empty() && held.release().is_none());
     }
 }

@@ -118,3 +118,21 @@ impl<S: Suite> FrameKey<S> {
         (&self.key[..S::KEY_LEN], &self.salt)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_has_the_same_salt_too() {
+        let key = FrameKey::<ChaCha20Poly1305Sha256>::derive(&[7; 32], 0).unwrap();
+        let mut other = FrameKey::blank();
+        other.copy_from(&key);
+        assert!(key.same_as(&other));
+        other.salt[0] ^= 1;
+        assert!(!key.same_as(&other));
+        other.copy_from(&key);
+        other.key[31] ^= 1;
+        assert!(!key.same_as(&other));
+    }
+}

@@ -62,7 +62,7 @@ fn in_bounds(signal: &Signal) -> bool {
             entries.len() <= Signal::MAX_ROSTER
                 && entries.iter().all(|entry| entry.addresses.len() <= Signal::MAX_ADDRESSES)
         }
-        Signal::Text { body } => body.len() <= Signal::MAX_TEXT,
+        Signal::Text { body, .. } => body.len() <= Signal::MAX_TEXT,
         Signal::Ruling(ruling) => ruling.statement.len() <= Statement::MAX_LEN,
         Signal::Knock { name, .. } => name.len() <= MAX_NAME,
         Signal::Unknown => false,
@@ -119,9 +119,9 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
                 out.u8(key)?.f32(milliseconds(*number))?;
             }
         }
-        Signal::Text { body } => {
-            start(out, 1, kind::TEXT)?;
-            out.u8(1)?.str(body)?;
+        Signal::Text { body, number } => {
+            start(out, 2, kind::TEXT)?;
+            out.u8(1)?.str(body)?.u8(2)?.u64(*number)?;
         }
         Signal::Ping { id } => {
             start(out, 1, kind::PING)?;
@@ -217,7 +217,7 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
             burst: milliseconds(fields.at(4).map_or(Some(0.0), |mut field| field.f32().ok())?),
             queue_ms: milliseconds(fields.at(5).map_or(Some(0.0), |mut field| field.f32().ok())?),
         },
-        kind::TEXT => Signal::Text { body: fields.text(1, Signal::MAX_TEXT)? },
+        kind::TEXT => Signal::Text { body: fields.text(1, Signal::MAX_TEXT)?, number: fields.number_or_0(2)? },
         kind::PING => Signal::Ping { id: fields.number(1)? },
         kind::PONG => Signal::Pong { id: fields.number(1)? },
         kind::BYE => Signal::Bye {

@@ -70,6 +70,8 @@ pub enum Signal {
     Text {
         /// At most [`Signal::MAX_TEXT`] bytes; not yet sanitised for a screen.
         body: String,
+        /// Which of the sender's texts this is, counted up from 1: one that is said again has the same; 0: it does not count them.
+        number: u64,
     },
     /// To be answered at once.
     Ping {

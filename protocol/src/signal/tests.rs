@@ -53,7 +53,7 @@ fn every_kind() -> Vec<Signal> {
         Signal::Roster((0..8).map(|seed| entry(seed, 8)).collect()),
         Signal::State { muted: true, deafened: false },
         Signal::Quality { loss: 0.25, jitter_ms: 3.5, buffer_ms: 40.0, burst: 2.5, queue_ms: 60_000.0 },
-        Signal::Text { body: "é".repeat(450) },
+        Signal::Text { body: "é".repeat(450), number: u64::MAX },
         Signal::Ping { id: u64::MAX },
         Signal::Pong { id: 0 },
         Signal::Bye { reason: ByeReason::Leaving },
@@ -112,7 +112,7 @@ fn what_is_out_of_bounds_is_not_written() {
         media_key(0, 16),
         Signal::Roster((0..9).map(|seed| entry(seed, 0)).collect()),
         Signal::Roster(vec![entry(0, 9)]),
-        Signal::Text { body: "x".repeat(Signal::MAX_TEXT + 1) },
+        Signal::Text { body: "x".repeat(Signal::MAX_TEXT + 1), number: 1 },
         ruling(Statement::MAX_LEN + 1, None),
         knock(MAX_NAME + 1),
         Signal::Unknown,
@@ -162,6 +162,8 @@ fn what_later_versions_add_is_ignored() {
     let offer = Signal::Offer { sdp: "x".into(), number: 0 };
     assert_eq!(Signal::parse(&padded(&[0xA2, 0, 1, 1, 0x61, b'x'])), Ok(offer), "who does not count negotiations");
     assert_eq!(Signal::parse(&padded(&[0xA3, 0, 1, 1, 0x61, b'x', 2, 0x61, b'x'])), Err(Unreadable));
+    let text = Signal::Text { body: "x".into(), number: 0 };
+    assert_eq!(Signal::parse(&padded(&[0xA2, 0, 9, 1, 0x61, b'x'])), Ok(text), "who does not count texts");
     assert_eq!(Signal::parse(&padded(&[0xA2, 1, 7, 0, 10])), Ok(Signal::Ping { id: 7 }), "the kind may come last");
     assert_eq!(Signal::parse(&padded(&[0xA1, 0, 0x18, 99])), Ok(Signal::Unknown));
     assert_eq!(Signal::parse(&padded(&[0xA1, 0, 0x1B, 1, 0, 0, 0, 0, 0, 0, 0x0A])), Ok(Signal::Unknown), "2⁵⁶ + 10");

@@ -78,7 +78,7 @@ def conversation(context, root, initiator_key, responder_key, media_key):
 
     al.begins(x25519(bytes_from(0x03, 32)))
     first = say("channel_1_of_responder", al, bo, media_key, arrives=False)
-    say("channel_2_of_initiator", bo, al, {0: 9, 1: "hello"}, arrives=False)
+    say("channel_2_of_initiator", bo, al, {0: 9, 1: "hello", 2: 1}, arrives=False)
     overtaken = say("channel_3_of_initiator", bo, al, {0: 5, 1: media_key[1]}, arrives=False)
     bo.open(first)
     bo.begins(x25519(bytes_from(0x13, 32)))

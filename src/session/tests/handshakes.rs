@@ -82,16 +82,23 @@ fn repeated_and_reflected_messages_change_nothing() {
     let recorded = tape.take();
     assert!(recorded.len() > 12);
     let ids = [world.people[ada].id, world.people[bo].id];
+    let (mut receipt, mut sealed) = (u64::MAX, Vec::new());
     for (from, message) in &recorded {
         for to in [ada, bo] {
             // What one has said comes once more, to the other and back to oneself.
-            let receipt = u64::MAX - u64::from(*from == to);
+            receipt -= 1;
+            if message[0] == SEALED {
+                sealed.push((receipt, *from == to));
+            }
             let event = Event::Message { from: ids[1 - to], bytes: message.clone(), receipt };
             world.happen(to, Duration::from_millis(1), event);
         }
         world.run(Duration::from_millis(20));
     }
     world.run(15 * SECOND);
+    for (receipt, reflected) in sealed {
+        assert!(!world.strays.contains(&receipt), "a signal is taken once more; reflected: {reflected}");
+    }
     assert_eq!((joined(&world, ada), joined(&world, bo)), (1, 1));
     assert_eq!((members(&world, ada), members(&world, bo)), (1, 1));
     world.command(ada, Command::Say("still here".into()));

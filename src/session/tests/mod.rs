@@ -7,6 +7,7 @@ mod interleavings;
 mod paths;
 mod people;
 mod secrecy;
+mod texts;
 mod thief;
 mod world;
 

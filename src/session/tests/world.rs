@@ -69,8 +69,13 @@ pub struct World {
     pub udp: bool,
     /// Share of packets that are lost.
     pub loss: f64,
-    /// Share of sealed signals that come up to [`LATE`] later.
+    /// Share of sealed signals that come later, and how much at most.
     pub late: f64,
+    pub lateness: Duration,
+    /// Acknowledgements come back.
+    pub acknowledged: bool,
+    /// Receipts that were acknowledged and that no message of anybody here had.
+    pub strays: BTreeSet<u64>,
     /// Who sealed with which key, first and last when.
     pub sealed: BTreeMap<(usize, KeyId), (Instant, Instant)>,
     /// Every key that was handed over: when, by whom, to whom.
@@ -105,6 +110,9 @@ impl World {
             udp: true,
             loss: 0.0,
             late: 0.0,
+            lateness: LATE,
+            acknowledged: true,
+            strays: BTreeSet::new(),
             sealed: BTreeMap::new(),
             handed_over: Vec::new(),
             chance: StdRng::seed_from_u64(4),
@@ -359,19 +367,24 @@ impl World {
                         let receipt = self.serial;
                         self.receipts.insert(receipt, (index, target, id));
                         let late = bytes[0] == 4 && self.late > 0.0 && self.chance.random_bool(self.late);
-                        let delay = if late { self.chance.random_range(DELAY..LATE) } else { DELAY };
+                        let delay = if late { self.chance.random_range(DELAY..self.lateness) } else { DELAY };
                         self.happen(target, delay, Event::Message { from: me, bytes, receipt });
                     }
                     None => self.happen(index, DELAY, Event::Undelivered { to, id, why: Undelivered::Unreachable }),
                 }
             }
-            Effect::Acknowledge(receipt) => {
-                if let Some((sender, target, id)) = self.receipts.remove(&receipt) {
+            Effect::Acknowledge(receipt) => match self.receipts.remove(&receipt) {
+                Some((sender, target, id)) => {
                     self.tape.iter_mut().for_each(|tape| tape.arrived(self.now, sender, id));
                     let to = self.people[target].id;
-                    self.happen(sender, DELAY, Event::Delivered { to, id });
+                    let lost = Event::Undelivered { to, id, why: Undelivered::Refused };
+                    let arrived = if self.acknowledged { Event::Delivered { to, id } } else { lost };
+                    self.happen(sender, DELAY, arrived);
                 }
-            }
+                None => {
+                    self.strays.insert(receipt);
+                }
+            },
             Effect::Refuse(receipt) => {
                 if let Some((sender, target, id)) = self.receipts.remove(&receipt) {
                     let to = self.people[target].id;

@@ -144,6 +144,30 @@ fn a_step_is_erased_seven_seconds_after_its_first_use_though_no_packet_comes() {
 }
 
 #[test]
+fn a_step_is_erased_seven_seconds_after_its_first_use_whatever_comes() {
+    let mut speaker = Speaker::new(32, 0);
+    let mut opener = Opener::new();
+    opener.install(at_ms(0), &speaker.opening(RekeyReason::Join));
+    for ms in (0..7_000).step_by(100) {
+        assert!(open_at(&mut opener, at_ms(ms), &speaker.say()).is_ok(), "{ms} ms");
+    }
+    let late = speaker.say();
+    assert_eq!(open_at(&mut opener, at_ms(7_000), &late), Err(Refused::UnknownKey));
+    assert!(!opener.opens_for_a_thief(&late));
+}
+
+#[test]
+fn a_key_that_was_overtaken_by_the_next_one_is_taken_until_that_is_used() {
+    let mut before = Speaker::new(33, 4);
+    let mut after = before.renewed(34);
+    let mut opener = Opener::new();
+    opener.install(at_ms(0), &after.opening(RekeyReason::Timer));
+    opener.install(at_ms(10), &before.opening(RekeyReason::Timer));
+    assert!(open_at(&mut opener, at_ms(20), &before.say()).is_ok());
+    assert!(open_at(&mut opener, at_ms(30), &after.say()).is_ok());
+}
+
+#[test]
 fn a_generation_that_is_never_replaced_runs_out() {
     let mut speaker = Speaker::new(7, 0);
     let mut opener = Opener::new();
