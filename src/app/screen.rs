@@ -1,8 +1,9 @@
 //! The face with a screen: draws what the session is, carries what the person does, from the start screen to the goodbye.
 
-use super::call::{Call, Goal, StopSignals};
+use super::call::{Call, Goal};
+use super::process::StopSignals;
 use super::rehearsal::Stage;
-use super::{Failure, config, unix_now};
+use super::{Failure, config, translate, unix_now};
 use crate::audio::device::card::{self, Direction};
 use crate::cli::Common;
 use crate::command::Command;
@@ -87,7 +88,6 @@ pub async fn run(
     };
     screen.model.releases_keys = screen.terminal.releases_keys();
     screen.tell_settings().await;
-    screen.tell_problems().await;
     screen.run(goal, name).await
 }
 
@@ -194,17 +194,6 @@ impl Screen {
         self.settings_seen = Instant::now();
         if self.settings.reload() {
             self.apply_settings().await;
-            self.tell_problems().await;
-        }
-    }
-
-    async fn tell_problems(&mut self) {
-        if let Some((first, more)) = config::problems(&self.settings).split_first() {
-            let hint = match more.len() {
-                0 => String::new(),
-                more => format!("({more} more: resonance config show)"),
-            };
-            self.take_quietly(Msg::Warning { message: first.clone(), hint });
         }
     }
 
@@ -217,8 +206,8 @@ impl Screen {
         let before = config::audio(&self.common);
         match config::completed(self.asked.clone(), &self.settings) {
             Ok(common) => self.common = common,
-            // It is among the problems that are told.
-            Err(_) => return,
+            // The devices stay as they were: it is among the mistakes that are shown.
+            Err(_) => return self.tell_settings().await,
         }
         let now = config::audio(&self.common);
         let mut failed = Vec::new();
@@ -252,7 +241,8 @@ impl Screen {
     async fn tell_settings(&mut self) {
         let values = Box::new(config::shown(&self.asked, &self.settings));
         let kept_in = self.settings.file().map_or_else(String::new, |file| file.display().to_string());
-        Box::pin(self.take(Msg::Settings { values, kept_in })).await;
+        let mistakes = config::problems_told(&self.settings);
+        Box::pin(self.take(Msg::Settings { values, kept_in, mistakes })).await;
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -290,6 +280,11 @@ impl Screen {
                 }
                 Action::Notify { text, bell, desktop } => {
                     let _ = self.terminal.notify(&text, bell, desktop);
+                }
+                Action::Play(cue) => {
+                    if let Some(call) = &mut self.call {
+                        call.play(translate::cue(cue));
+                    }
                 }
                 Action::Start { name, choice } => self.start(&name, choice).await,
                 Action::Keep { setting, value } => self.keep(setting, &value).await,

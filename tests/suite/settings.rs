@@ -86,6 +86,19 @@ fn a_newcomer_is_asked_once_and_settings_hold_at_once() {
     }
     ada.types("z");
     ada.shows("nobody hears you (z)", PATIENCE);
+    // A slip is shown where one is, with its line and what was meant, until it is mended.
+    std::fs::write(&file, format!("{kept}[scren]\n[keys]\nmuet = \"z\"\n")).expect("writable");
+    let line = 1 + kept.lines().count();
+    let slips = [
+        format!("config.toml, line {line}: `scren` is no setting; did you mean \"screen\"?"),
+        format!("config.toml, line {}: `keys.muet` is nothing that a key can do; did you mean \"mute\"?", line + 2),
+    ];
+    ada.wait_for("both slips", PATIENCE, |screen| {
+        let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        slips.iter().all(|slip| words.contains(slip)).then_some(())
+    });
+    std::fs::write(&file, &kept).expect("writable");
+    ada.wait_for("a page without them", PATIENCE, |screen| (!screen.contains("did you mean")).then_some(()));
     // And from the page.
     ada.types(",");
     ada.shows("cleaning the voice", PATIENCE);

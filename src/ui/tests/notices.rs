@@ -66,7 +66,7 @@ fn whoever_looks_elsewhere_is_called_when_that_is_set() {
     assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), None, "nothing is set");
     let mut values = Values::default();
     values.set(Setting::BELL, "true").expect("a switch");
-    let values = Msg::Settings { values: Box::new(values), kept_in: String::new() };
+    let values = Msg::Settings { values: Box::new(values), kept_in: String::new(), mistakes: Vec::new() };
     update(&mut model, values);
     show(&mut model, call());
     assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), Some("Bo writes".into()));

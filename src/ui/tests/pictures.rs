@@ -22,6 +22,12 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("settings", model));
 
     let mut model = Model::at_start(theme, "Ada");
+    let mistakes =
+        vec!["config.toml, line 3: `theem` is no setting of [screen]; did you mean \"theme\"?".to_owned(); 3];
+    update(&mut model, Msg::Settings { values: Box::default(), kept_in: "config.toml".into(), mistakes });
+    views.push(("start_with_mistakes", model));
+
+    let mut model = Model::at_start(theme, "Ada");
     update(&mut model, Msg::Paste(format!("Hi Ada,\n come here: {LINK}\n")));
     views.push(("start_with_link", model.clone()));
     press(&mut model, &[KeyCode::Enter]);

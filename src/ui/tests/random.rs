@@ -99,7 +99,11 @@ fn random_msg(random: &mut StdRng, start: Instant, model: &Model) -> Msg {
         3 => Msg::Paste(
             [LINK, "hello\nyou", "日本語", ""].choose(random).copied().unwrap_or("").repeat(random.random_range(0..40)),
         ),
-        24 => Msg::Settings { values: Box::new(random_values(random)), kept_in: CHARACTERS.into() },
+        24 => Msg::Settings {
+            values: Box::new(random_values(random)),
+            kept_in: CHARACTERS.into(),
+            mistakes: vec![CHARACTERS.repeat(3); random.random_range(0..4)],
+        },
         25 => [
             Msg::FocusLost,
             Msg::FocusGained,

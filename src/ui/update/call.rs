@@ -5,7 +5,8 @@ use crate::session::view::Invite;
 use crate::ui::keymap::Deed;
 use crate::ui::layout;
 use crate::ui::map::Projection;
-use crate::ui::model::{Action, CommandLine, Mode, Model, Tone};
+use crate::ui::message::Action;
+use crate::ui::model::{CommandLine, Mode, Model, Tone};
 use crossterm::event::{KeyCode, KeyEvent};
 use resonance_protocol::position::Position;
 

@@ -10,7 +10,8 @@ mod talk;
 mod typing;
 mod verify;
 
-use super::model::{Action, Mode, Model, Msg, NOTICE_TIME, Tone, WAVE};
+use super::message::{Action, Msg};
+use super::model::{Mode, Model, NOTICE_TIME, Tone, WAVE};
 use crate::session::view::View;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::time::Instant;
@@ -55,7 +56,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             model.holding = false;
         }
         Msg::InputEnded => return vec![Action::Quit],
-        Msg::Settings { values, kept_in } => return settings::take(model, *values, kept_in),
+        Msg::Settings { values, kept_in, mistakes } => {
+            settings::take_mistakes(model, mistakes);
+            return settings::take(model, *values, kept_in);
+        }
         Msg::Devices { inputs, outputs } => model.devices = Some((inputs, outputs)),
         Msg::Rehearsal { input_db, output_db } => {
             model.rehearsal = Some((input_db, output_db));
@@ -93,6 +97,7 @@ fn take_view(model: &mut Model, mut view: Box<View>) -> Vec<Action> {
         }
     }
     actions.extend(news::notify(model, &view));
+    actions.extend(news::sounds(model, &view).into_iter().map(Action::Play));
     news::unheard(model, &view);
     news::count_unread(model, &view);
     model.silenced.retain(|id, _| view.peers.iter().any(|peer| peer.id == *id));

@@ -3,7 +3,8 @@
 use super::call;
 use crate::ui::layout;
 use crate::ui::map;
-use crate::ui::model::{Action, Drag, Mode, Model};
+use crate::ui::message::Action;
+use crate::ui::model::{Drag, Mode, Model};
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 

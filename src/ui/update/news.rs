@@ -1,14 +1,47 @@
 //! What a person who looks elsewhere should know: who knocks, who came, who wrote; and that one speaks into a closed microphone.
 
-use crate::session::view::View;
+use crate::session::view::{Connection, PeerView, View};
 use crate::settings::Setting;
 use crate::ui::keymap::Deed;
-use crate::ui::model::{Action, Mode, Model, Tone};
+use crate::ui::message::{Action, Cue};
+use crate::ui::model::{Mode, Model, Tone};
+use std::time::Duration;
 
 /// Louder than this is speech and not the room, in dBFS.
 const SPEECH_DB: f32 = -40.0;
 /// Pictures in a row, twenty a second: somebody who coughs is not told.
 const SPEAKS_FOR: u32 = 12;
+
+/// Silence from which on somebody counts as lost: shorter ones mend themselves before one could ask what the sound meant.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+
+/// The short sounds for what is new in this moment.
+pub(super) fn sounds(model: &Model, view: &View) -> Vec<Cue> {
+    let Some(before) = model.view.as_deref().filter(|_| model.values.is_on(Setting::SOUNDS)) else {
+        return Vec::new();
+    };
+    let peer = |view: &View, id: &str| view.peers.iter().find(|peer| peer.id == id).cloned();
+    let is_lost = |peer: &PeerView| matches!(peer.connection, Connection::Reconnecting { silent_for } if silent_for >= LOST_AFTER);
+    let knocks = |view: &View, id: &str| view.admission.knocks.iter().any(|knock| knock.id == id);
+    let (mut came, mut lost, mut back) = (false, false, false);
+    for now in &view.peers {
+        match peer(before, &now.id) {
+            None => came = true,
+            Some(before) => {
+                lost |= is_lost(now) && !is_lost(&before);
+                back |= is_lost(&before) && now.connection.stands();
+            }
+        }
+    }
+    let new = [
+        (view.admission.knocks.iter().any(|knock| !knocks(before, &knock.id)), Cue::Knock),
+        (lost, Cue::Lost),
+        (before.peers.iter().any(|gone| peer(view, &gone.id).is_none()), Cue::Left),
+        (came, Cue::Joined),
+        (back, Cue::Back),
+    ];
+    new.into_iter().filter(|(is_new, _)| *is_new).map(|(_, cue)| cue).collect()
+}
 
 /// Draws attention to what is new in this moment, unless the window is looked at.
 pub(super) fn notify(model: &Model, view: &View) -> Option<Action> {

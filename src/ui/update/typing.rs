@@ -4,7 +4,8 @@ use super::{call, settings, start, verify};
 use crate::command::{self, Command, MAX_TEXT_BYTES, VERBS};
 use crate::session::view::View;
 use crate::ui::line::Line;
-use crate::ui::model::{Action, CommandLine, MAX_HISTORY, Mode, Model, Tone};
+use crate::ui::message::Action;
+use crate::ui::model::{CommandLine, MAX_HISTORY, Mode, Model, Tone};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What a key did to a line.
