@@ -21,6 +21,7 @@ pub(super) enum Deed {
     Invite,
     Code,
     Stats,
+    Events,
     Settings,
     Previous,
     Next,
@@ -83,6 +84,7 @@ pub(super) const CALL: &[Binding] = &[
     row(Deed::Invite, "invite", &[key('i')], "show the link"),
     row(Deed::Code, "code", &[key('r')], "show the link as a code for a camera"),
     row(Deed::Stats, "stats", &[key('s')], "show measurements"),
+    row(Deed::Events, "events", &[key('e')], "show what happened in this session, with times"),
     row(Deed::Settings, "settings", &[key(',')], "change settings: name, devices, colours, notifications"),
     row(Deed::ScrollUp, "older", &[KeyCode::PageUp], "older talk"),
     row(Deed::ScrollDown, "newer", &[KeyCode::PageDown], "newer talk"),
@@ -99,6 +101,13 @@ pub(super) const EVERYWHERE: &[((&str, &str), &str)] = &[
     (("Ctrl-C", "Ctrl-C"), "leave; a second time without asking"),
     (("Ctrl-Z", "Ctrl-Z"), "stop, and go on with fg: nobody is heard meanwhile"),
     (("mouse", "mouse"), "choose people; drag a name on the map; roll through the talk"),
+];
+
+/// Commands that open a page of the screen, beside those that the session knows.
+pub(super) const PAGES: &[(&str, Deed, &str)] = &[
+    ("events", Deed::Events, "show what happened in this session, with times"),
+    ("settings", Deed::Settings, "show and change what can be set"),
+    ("help", Deed::Help, "this page"),
 ];
 
 /// Keys that have a name: in the settings, on the screen, on a screen of ASCII.

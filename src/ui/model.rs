@@ -1,5 +1,6 @@
 //! What the screen knows: the last snapshot of the session and everything that is the screen's own.
 
+use super::diary::Diary;
 use super::history::History;
 use super::keymap::{Deed, Keymap};
 use super::line::{Breaks, Line};
@@ -55,6 +56,8 @@ pub struct Model {
     pub(super) arranged: usize,
     /// How the connections of those here went in the last minute, by id.
     pub(super) minutes: BTreeMap<String, History>,
+    /// What happened in the session.
+    pub(super) diary: Diary,
     /// Lines of talk by others that came while another page covered it.
     pub(super) unread: usize,
     /// The key to speak is held down, and closes the microphone when it is let go.
@@ -100,6 +103,11 @@ pub(super) enum Mode {
     Number,
     /// Every number there is.
     Stats,
+    /// What happened.
+    Events {
+        /// Lines that it is scrolled up.
+        up: usize,
+    },
     /// All keys and commands.
     Help {
         /// First line that is shown.
@@ -263,6 +271,7 @@ impl Model {
             silenced: BTreeMap::new(),
             arranged: 0,
             minutes: BTreeMap::new(),
+            diary: Diary::default(),
             unread: 0,
             holding: false,
             mode: Mode::Start,
@@ -336,7 +345,14 @@ impl Model {
     pub(super) fn standing_alarm(&self) -> Option<&Alarm> {
         let interruptible = matches!(
             self.mode,
-            Mode::Call | Mode::Invite | Mode::Code | Mode::Number | Mode::Stats | Mode::Write | Mode::CommandLine(_)
+            Mode::Call
+                | Mode::Invite
+                | Mode::Code
+                | Mode::Number
+                | Mode::Stats
+                | Mode::Events { .. }
+                | Mode::Write
+                | Mode::CommandLine(_)
         );
         self.view.as_ref()?.alarms.first().filter(|_| interruptible)
     }

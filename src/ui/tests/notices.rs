@@ -100,3 +100,46 @@ fn whoever_speaks_into_a_closed_microphone_is_told() {
     show(&mut model, muted(-20.0));
     assert!(picture(&mut model, 80, 24).contains("you speak, but your microphone is closed (m)"));
 }
+
+fn sounds(model: &mut Model, view: View) -> Vec<Cue> {
+    let asked = update(model, Msg::View(Box::new(view)));
+    asked.into_iter().filter_map(|action| if let Action::Play(cue) = action { Some(cue) } else { None }).collect()
+}
+
+#[test]
+fn who_comes_goes_knocks_and_is_lost_is_heard_once() {
+    let mut model = in_session(UNICODE, call());
+    assert_eq!(sounds(&mut model, call()), []);
+    let mut more = call();
+    more.peers.push(peer("e5e5e5e5", "Eve", 60.0));
+    assert_eq!(sounds(&mut model, more.clone()), [Cue::Joined]);
+    more.admission.knocks = vec![KnockView { id: "f6f6f6f6".into(), name: "Finn".into() }];
+    assert_eq!(sounds(&mut model, more.clone()), [Cue::Knock]);
+    assert_eq!(sounds(&mut model, more.clone()), []);
+    let silent = |seconds| {
+        let mut view = more.clone();
+        view.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(seconds) };
+        view
+    };
+    assert_eq!(sounds(&mut model, silent(0)), [], "what mends itself at once is not told");
+    assert_eq!(sounds(&mut model, more.clone()), []);
+    assert_eq!(sounds(&mut model, silent(2)), [Cue::Lost]);
+    assert_eq!(sounds(&mut model, silent(3)), []);
+    assert_eq!(sounds(&mut model, more.clone()), [Cue::Back]);
+    more.peers.remove(0);
+    assert_eq!(sounds(&mut model, more), [Cue::Left]);
+    let mut values = Values::default();
+    values.set(Setting::SOUNDS, "false").expect("a switch");
+    update(&mut model, Msg::Settings { values: Box::new(values), kept_in: String::new(), mistakes: Vec::new() });
+    assert_eq!(sounds(&mut model, call()), [], "whoever wants silence has it");
+}
+
+/// Who decides about the door matters less than that nothing is heard of somebody.
+#[test]
+fn a_host_that_is_lost_is_said_to_be_so_with_the_seconds() {
+    let mut view = call();
+    view.peers[0].host = true;
+    view.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(4) };
+    let shown = picture(&mut in_session(UNICODE, view), 80, 24);
+    assert!(shown.contains("reconnecting… 4 s"), "{shown}");
+}

@@ -19,6 +19,7 @@ pub(super) fn mouse(model: &mut Model, event: MouseEvent) -> Vec<Action> {
             let scroll = scroll.saturating_add_signed(-roll);
             super::scroll_help(model, scroll);
         }
+        (Mode::Events { .. }, Some(roll)) => super::events::scroll(model, roll),
         (Mode::Call, Some(roll)) => call::scroll_talk(model, roll),
         (Mode::Call | Mode::Write | Mode::CommandLine(_), None) => return point(model, event),
         _ => model.drag = None,

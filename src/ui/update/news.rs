@@ -2,6 +2,7 @@
 
 use crate::session::view::{Connection, PeerView, View};
 use crate::settings::Setting;
+use crate::ui::diary::fresh;
 use crate::ui::keymap::Deed;
 use crate::ui::message::{Action, Cue};
 use crate::ui::model::{Mode, Model, Tone};
@@ -68,11 +69,7 @@ pub(super) fn notify(model: &Model, view: &View) -> Option<Action> {
 
 /// Who wrote what was written since, the newest first; oneself left out.
 fn written<'a>(before: &View, view: &'a View) -> impl Iterator<Item = &'a String> {
-    let known = match before.talk.last() {
-        Some(last) => view.talk.iter().rposition(|line| line == last).map_or(view.talk.len(), |at| at + 1),
-        None => 0,
-    };
-    let new = view.talk.iter().skip(known).rev();
+    let new = fresh(Some(before), view).iter().rev();
     new.filter_map(|line| line.from.as_ref()).filter(move |from| **from != view.me.name)
 }
 

@@ -3,6 +3,7 @@
 mod alarm;
 mod code;
 mod details;
+pub(super) mod events;
 pub(super) mod help;
 mod invite;
 mod meter;
@@ -70,6 +71,7 @@ fn session(model: &Model, view: &View, frame: &mut Frame, areas: &Areas) {
         Mode::Verify(state) => verify::draw(model, frame, areas.body, state),
         Mode::Number => number::draw(model.theme, view, frame, areas.body),
         Mode::Stats => stats::draw(model, view, frame, areas.body),
+        Mode::Events { up } => events::draw(model, frame, areas.body, *up),
         Mode::Code => code::draw(model.theme, view, frame, areas.body),
         Mode::Invite => invite::draw(model, view, frame, areas.body),
         _ if view.peers.is_empty() => invite::draw(model, view, frame, areas.body),
