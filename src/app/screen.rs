@@ -113,8 +113,9 @@ impl Screen {
         loop {
             tokio::select! {
                 () = step(&mut self.call) => self.after_step().await,
-                Some(msg) = messages.recv() => {
-                    self.take(msg).await;
+                // Without anybody who listens to keys the person could do nothing any more.
+                msg = messages.recv(), if !self.quit => {
+                    self.take(msg.unwrap_or(Msg::InputEnded)).await;
                     while let Ok(msg) = messages.try_recv() {
                         self.take(msg).await;
                     }
