@@ -28,12 +28,16 @@ done
 tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -czf "$dist/$name.tar.gz" "$name"
 
 # The package holds the same files: Cargo.toml names them in this place, whatever the version and wherever $target is.
-mkdir -p target/dist
-ln -sfn "$(realpath "$tree")" target/dist/tree
-tools=$target/tools
-packager=$tools/bin/cargo-deb
-"$packager" --version >/dev/null 2>&1 ||
-    CARGO_TARGET_DIR=$tools/build "$cargo" install --locked --root "$tools" --version 3.8.0 cargo-deb
-"$packager" --no-build --no-strip --locked --output "$dist/"
+if command -v dpkg-shlibdeps >/dev/null; then
+    mkdir -p target/dist
+    ln -sfn "$(realpath "$tree")" target/dist/tree
+    tools=$target/tools
+    packager=$tools/bin/cargo-deb
+    "$packager" --version >/dev/null 2>&1 ||
+        CARGO_TARGET_DIR=$tools/build "$cargo" install --locked --root "$tools" --version 3.8.0 cargo-deb
+    "$packager" --no-build --no-strip --locked --output "$dist/"
+else
+    echo "No Debian package: what it depends on is found by dpkg-shlibdeps (package dpkg-dev), which is missing." >&2
+fi
 
-(cd "$dist" && sha256sum -- *.tar.gz *.deb >SHA256SUMS && cat SHA256SUMS)
+(cd "$dist" && find . -name '*.tar.gz' -o -name '*.deb' | sort | xargs sha256sum -- >SHA256SUMS && cat SHA256SUMS)

@@ -202,6 +202,11 @@ impl Call {
         view
     }
 
+    /// Whether somebody speaks now.
+    pub fn is_lively(&self) -> bool {
+        self.session.is_lively()
+    }
+
     /// Our name as the others see it.
     pub fn name(&self) -> &str {
         self.session.name()

@@ -41,7 +41,8 @@ struct Screen {
     /// Devices are being looked for.
     looking: Option<tokio::task::JoinHandle<(Vec<String>, Vec<String>)>>,
     settings_seen: Instant,
-    drawn: Instant,
+    /// When the model was told the newest moment; `None` once something was asked of the session, which has changed since.
+    shown: Option<Instant>,
     /// Why the last session could not be: the exit code, if it was the last thing that happened.
     failure: Option<Failure>,
     quit: bool,
@@ -82,7 +83,7 @@ pub async fn run(
         stage: Stage::default(),
         looking: None,
         settings_seen: started,
-        drawn: started,
+        shown: None,
         failure: None,
         quit: false,
     };
@@ -123,10 +124,12 @@ impl Screen {
                     self.draw_or_leave();
                 }
                 _ = pictures.tick() => {
-                    self.show().await;
-                    self.look_at_settings().await;
-                    self.rehearse().await;
-                    if self.model.is_lively() || self.drawn.elapsed() >= IDLE_PICTURE {
+                    // While nothing stirs there is nothing to be made a picture of, either.
+                    let lively = self.model.is_lively() || self.call.as_ref().is_some_and(Call::is_lively);
+                    if lively || self.shown.is_none_or(|at| at.elapsed() >= IDLE_PICTURE) {
+                        self.show().await;
+                        self.look_at_settings().await;
+                        self.rehearse().await;
                         self.draw_or_leave();
                     }
                 }
@@ -147,13 +150,14 @@ impl Screen {
     }
 
     fn draw(&mut self) -> Result<(), Failure> {
-        self.drawn = Instant::now();
         self.terminal.draw(&self.model).map_err(|error| Failure::Other(format!("The terminal is gone: {error}.")))
     }
 
     /// Hands the newest moment of the session to the model.
     async fn show(&mut self) {
-        ui::update(&mut self.model, Msg::Tick(Instant::now()));
+        let now = Instant::now();
+        self.shown = Some(now);
+        ui::update(&mut self.model, Msg::Tick(now));
         if let Some(view) = self.call.as_ref().filter(|call| call.joined()).map(Call::view) {
             self.take(Msg::View(Box::new(view))).await;
         } else if self.call.as_ref().is_some_and(Call::waits) {
@@ -269,6 +273,7 @@ impl Screen {
                 Action::Command(command) => {
                     if let Some(call) = &mut self.call {
                         call.command(command);
+                        self.shown = None;
                     }
                 }
                 Action::CopyToClipboard(text) => {

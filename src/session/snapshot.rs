@@ -50,6 +50,11 @@ impl<R: CryptoRng> Session<R> {
         }
     }
 
+    /// Whether somebody speaks now: without making a snapshot.
+    pub fn is_lively(&self) -> bool {
+        self.audio.speaking || self.members().any(|(_, member)| member.speaking)
+    }
+
     fn reach(&self) -> String {
         let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none() && peer.door.is_none());
         let connecting = connecting.count();

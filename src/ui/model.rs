@@ -48,8 +48,8 @@ pub struct Model {
     pub releases_keys: bool,
     /// The window is looked at, as far as the terminal tells.
     pub(super) focused: bool,
-    /// Moments in a row in which somebody spoke into a closed microphone.
-    pub(super) unheard: u32,
+    /// Since when somebody speaks into a closed microphone, and whether that was said.
+    pub(super) unheard: Option<(Duration, bool)>,
     /// How loud those were who are silenced here, by id, in dB.
     pub(super) silenced: BTreeMap<String, f32>,
     /// How the room was last arranged, as a place in the list of arrangements.
@@ -267,7 +267,7 @@ impl Model {
             rehearsal: None,
             releases_keys: false,
             focused: false,
-            unheard: 0,
+            unheard: None,
             silenced: BTreeMap::new(),
             arranged: 0,
             minutes: BTreeMap::new(),

@@ -97,7 +97,8 @@ fn a_sound_device_that_is_lost_is_named_with_what_to_do_and_is_taken_again() {
         Some((microphone.trim().to_owned(), rest.lines().next()?.trim().to_owned()))
     };
     let before = ada.wait_for("names of real devices", PATIENCE, |screen| {
-        devices(screen).filter(|(microphone, speaker)| microphone != "silence" && speaker != "null")
+        let is_real = |name: &String| !["none", "silence", "null"].contains(&name.as_str());
+        devices(screen).filter(|(microphone, speaker)| is_real(microphone) && is_real(speaker))
     });
 
     drop(server);

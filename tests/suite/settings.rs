@@ -28,6 +28,16 @@ fn a_file_to_begin_with_is_written_on_request_and_mistakes_in_it_are_named() {
     {
         assert!(wrong.stderr.contains(words), "{}", wrong.stderr);
     }
+    // The other faces say it, too, by the file's name and line.
+    let slip = "config.toml, line";
+    let plain = run(&["--plain", "--no-dht", "--config", &place], PATIENCE);
+    assert!(plain.stdout.lines().any(|line| line.starts_with(slip) && line.contains("did you mean \"theme\"?")));
+    let quiet = ["--no-dht", "--no-mdns", "--input", "silence", "--output", "null", "--duration", "1"];
+    let data_dir = data.path().display().to_string();
+    let session = ["create", "--headless", "--name", "Ada", "--config", &place, "--data-dir", &data_dir];
+    let headless = run(&[&session[..], &quiet].concat(), PATIENCE);
+    let told = |line: &str| line.contains("\"code\":\"settings\"") && line.contains(slip);
+    assert!(headless.code == Some(0) && headless.stdout.lines().any(told), "{}", headless.stdout);
 }
 
 /// Name, microphone, speaker, hearing oneself, in: then a session in one key. The next time there is nothing to answer.

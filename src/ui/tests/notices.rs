@@ -87,18 +87,21 @@ fn whoever_looks_elsewhere_is_called_when_that_is_set() {
 
 #[test]
 fn whoever_speaks_into_a_closed_microphone_is_told() {
-    let muted = |level_db: f32| View { me: Me { muted: true, level_db, ..call().me }, ..call() };
-    let mut model = in_session(UNICODE, muted(-20.0));
-    for _ in 0..8 {
-        show(&mut model, muted(-20.0));
-    }
-    show(&mut model, muted(-70.0));
-    for _ in 0..11 {
-        show(&mut model, muted(-20.0));
+    let muted = |ms: u64, level_db: f32| View {
+        elapsed: Duration::from_millis(800_000 + ms),
+        me: Me { muted: true, level_db, ..call().me },
+        ..call()
+    };
+    let mut model = in_session(UNICODE, muted(0, -20.0));
+    for (ms, level_db) in [(500, -20.0), (550, -70.0), (600, -20.0), (1_150, -20.0)] {
+        show(&mut model, muted(ms, level_db));
     }
     assert!(!picture(&mut model, 80, 24).contains("you speak"), "a cough is not speech");
-    show(&mut model, muted(-20.0));
+    show(&mut model, muted(1_200, -20.0));
     assert!(picture(&mut model, 80, 24).contains("you speak, but your microphone is closed (m)"));
+    model.notice = None;
+    show(&mut model, muted(5_000, -20.0));
+    assert_eq!(model.notice, None, "once");
 }
 
 fn sounds(model: &mut Model, view: View) -> Vec<Cue> {

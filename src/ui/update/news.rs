@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Louder than this is speech and not the room, in dBFS.
 const SPEECH_DB: f32 = -40.0;
-/// Pictures in a row, twenty a second: somebody who coughs is not told.
-const SPEAKS_FOR: u32 = 12;
+/// So long without a pause: somebody who coughs is not told.
+const SPEAKS_FOR: Duration = Duration::from_millis(600);
 
 /// Silence from which on somebody counts as lost: shorter ones mend themselves before one could ask what the sound meant.
 const LOST_AFTER: Duration = Duration::from_secs(2);
@@ -85,9 +85,13 @@ pub(super) fn count_unread(model: &mut Model, view: &View) {
 
 /// Says so when somebody speaks and is not heard.
 pub(super) fn unheard(model: &mut Model, view: &View) {
-    let speaks = view.me.muted && view.me.level_db > SPEECH_DB;
-    model.unheard = if speaks { model.unheard + 1 } else { 0 };
-    if model.unheard == SPEAKS_FOR {
+    if !view.me.muted || view.me.level_db <= SPEECH_DB {
+        model.unheard = None;
+        return;
+    }
+    let (since, told) = *model.unheard.get_or_insert((view.elapsed, false));
+    if !told && view.elapsed.saturating_sub(since) >= SPEAKS_FOR {
+        model.unheard = Some((since, true));
         let words = model.with_key("you speak, but your microphone is closed", Deed::Mute);
         model.tell(Tone::Trouble, words);
     }
