@@ -313,7 +313,7 @@ impl Model {
         self.rehearsal.is_some() || self.view.as_deref().is_some_and(speaks)
     }
 
-    /// Whether somebody waits for [`Msg::Devices`].
+    /// Whether somebody waits for [`Msg::Devices`](super::message::Msg::Devices).
     pub fn wants_devices(&self) -> bool {
         matches!(self.mode, Mode::Settings(_)) && self.devices.is_none()
     }
