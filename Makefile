@@ -4,7 +4,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench fuzz mutants deep dist
+.PHONY: help setup run test check bench picture fuzz mutants deep dist
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,13 +32,18 @@ bench: setup ## measure what we claim to be fast at, how it sounds, and how soon
 	$(CARGO) bench --locked --bench quality
 	$(CARGO) test --release --workspace --locked --no-fail-fast --test suite -- --ignored measure
 
+picture: ## take the picture of the README again, from three sessions that run
+	@bash scripts/setup.sh test
+	@$(CARGO) build --release --locked --bin resonance
+	python3 scripts/picture.py $(or $(CARGO_TARGET_DIR),target)/release/resonance docs/screen.svg
+
 fuzz: ## fuzz what is read from others, ten minutes a target (FOR=SECONDS for less or more)
 	@bash scripts/fuzz.sh
 
 mutants: setup ## change the protocol in a thousand small ways and see that its tests notice: hours
 	@bash scripts/mutants.sh
 
-dist: ## a tarball of the program with its man page and completions, under target/dist
+dist: ## a tarball and a Debian package of the program with its man page and completions, under target/dist
 	@bash scripts/setup.sh build
 	@bash scripts/dist.sh
 

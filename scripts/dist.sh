@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what is handed to others, under target/dist (or $CARGO_TARGET_DIR/dist): a tarball to unpack over /usr/local.
+# Makes what is handed to others, under target/dist (or $CARGO_TARGET_DIR/dist): a tarball to unpack over /usr/local, and a Debian package.
 # The man page and the completions come from the program that is packed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,4 +27,17 @@ for text in README.md SECURITY.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT assets
 done
 tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -czf "$dist/$name.tar.gz" "$name"
 
-(cd "$dist" && sha256sum -- *.tar.gz >SHA256SUMS && cat SHA256SUMS)
+# The package holds the same files: Cargo.toml names them in this place, whatever the version and wherever $target is.
+if command -v dpkg-shlibdeps >/dev/null; then
+    mkdir -p target/dist
+    ln -sfn "$(realpath "$tree")" target/dist/tree
+    tools=$target/tools
+    packager=$tools/bin/cargo-deb
+    "$packager" --version >/dev/null 2>&1 ||
+        CARGO_TARGET_DIR=$tools/build "$cargo" install --locked --root "$tools" --version 3.8.0 cargo-deb
+    "$packager" --no-build --no-strip --locked --output "$dist/"
+else
+    echo "No Debian package: what it depends on is found by dpkg-shlibdeps (package dpkg-dev), which is missing." >&2
+fi
+
+(cd "$dist" && find . -name '*.tar.gz' -o -name '*.deb' | sort | xargs sha256sum -- >SHA256SUMS && cat SHA256SUMS)

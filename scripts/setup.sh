@@ -23,6 +23,7 @@ tmux|a terminal that a test can read|command -v tmux
 mandoc|judges the man page|command -v mandoc
 zsh|reads its completions|command -v zsh
 fish|reads its completions|command -v fish
+dpkg-dev|finds what the Debian package depends on (make deep)|command -v dpkg-shlibdeps
 debootstrap|a clean system to install the packages in (make deep)|PATH=$PATH:/usr/sbin:/sbin command -v debootstrap
 iproute2|network namespaces: several machines in one|PATH=$PATH:/usr/sbin:/sbin command -v ip
 util-linux|namespaces for those who are not root|command -v unshare

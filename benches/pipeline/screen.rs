@@ -50,6 +50,7 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
         rtt_ms: Some(20.0 + (at / 20 % 5) as f32),
         loss_down: 0.0,
         loss_up: 0.0,
+        jitter_ms: 1.0,
         jitter_buffer_ms: 20.0,
         position: Position::at_azimuth(who as f32 * 25.0 - 75.0),
         volume_db: 0.0,

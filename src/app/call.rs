@@ -1,5 +1,6 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
+use super::process::{StopSignals, standard_input};
 use super::{Failure, control, discretion, requests, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
@@ -17,11 +18,9 @@ use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
 use resonance_protocol::peer::{Address, Listener, TransportId};
 use std::collections::VecDeque;
-use std::io::BufRead;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 /// Addresses that a link carries at most.
@@ -203,6 +202,11 @@ impl Call {
         view
     }
 
+    /// Whether somebody speaks now.
+    pub fn is_lively(&self) -> bool {
+        self.session.is_lively()
+    }
+
     /// Our name as the others see it.
     pub fn name(&self) -> &str {
         self.session.name()
@@ -242,6 +246,11 @@ impl Call {
     pub fn command(&mut self, command: command::Command) {
         self.session.handle_event(Instant::now(), Event::Command(command));
         self.settle();
+    }
+
+    /// Lets the person here hear a short sound.
+    pub fn play(&mut self, cue: audio::Cue) {
+        self.engine.control(audio::Control::Cue(cue));
     }
 
     /// Processes the voice otherwise.
@@ -445,54 +454,4 @@ fn own_addresses(events: &[network::Event]) -> Vec<Address> {
     }
     useful.truncate(MAX_HINTS);
     useful
-}
-
-/// Lines of standard input, read by a thread of their own: a terminal's input cannot be waited for otherwise.
-pub(super) fn standard_input() -> mpsc::Receiver<String> {
-    /// Longer lines are cut: no command is.
-    const MAX_LINE: u64 = 4_096;
-    let (sender, receiver) = mpsc::channel(16);
-    std::thread::spawn(move || {
-        let mut stdin = std::io::stdin().lock();
-        loop {
-            let mut line = Vec::new();
-            match std::io::Read::take(&mut stdin, MAX_LINE).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-            if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// SIGINT, SIGTERM and SIGHUP: all mean to leave in good order.
-pub struct StopSignals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-}
-
-impl StopSignals {
-    /// Starts listening.
-    pub fn listen() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Failure::Other(format!("Signals cannot be handled: {error}."));
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-            hang_up: signal(SignalKind::hangup()).map_err(failed)?,
-        })
-    }
-
-    /// Waits for one of them. Safe to cancel.
-    pub async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
 }

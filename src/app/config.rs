@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::audio::{self, InputChoice, OutputChoice, VoiceMode};
 use crate::cli::{Common, ConfigAction, ConfigPlace};
-use crate::settings::{SETTINGS, Setting, Settings, Values, WriteError};
+use crate::settings::{Problem, SETTINGS, Setting, Settings, Values, WriteError};
 use crate::ui;
 use std::io::Write;
 
@@ -38,7 +38,7 @@ pub fn run(what: &ConfigAction) -> Result<(), Failure> {
             }
             let file = settings.file().map_or_else(|| "nowhere".to_owned(), |file| file.display().to_string());
             let _ = writeln!(out, "Kept in {file}");
-            let problems = problems(&settings);
+            let problems: Vec<String> = problems(&settings).iter().map(|problem| problem.told(&file)).collect();
             if !problems.is_empty() {
                 return Err(Failure::Usage(problems.join("\nresonance: ")));
             }
@@ -48,17 +48,31 @@ pub fn run(what: &ConfigAction) -> Result<(), Failure> {
 }
 
 /// Everything that is wrong with what is set.
-pub fn problems(settings: &Settings) -> Vec<String> {
+pub fn problems(settings: &Settings) -> Vec<Problem> {
     let values = settings.values();
     let mut problems = settings.problems().to_vec();
-    problems.extend(ui::key_problems(&values.keys));
+    let keys = ui::key_problems(&values.keys);
+    problems
+        .extend(keys.into_iter().map(|(deed, what)| Problem { line: settings.line(&format!("keys.{deed}")), what }));
+    let mut device = |setting: &Setting, error: audio::choice::ChoiceError| {
+        let path = setting.path();
+        problems.push(Problem { line: settings.line(&path), what: format!("`{path}`: {error}.") });
+    };
     if let Err(error) = values.get(Setting::INPUT).parse::<InputChoice>() {
-        problems.push(format!("`sound.input`: {error}."));
+        device(Setting::INPUT, error);
     }
     if let Err(error) = values.get(Setting::OUTPUT).parse::<OutputChoice>() {
-        problems.push(format!("`sound.output`: {error}."));
+        device(Setting::OUTPUT, error);
     }
+    // In the order in which one reads the file.
+    problems.sort_by_key(|problem| problem.line);
     problems
+}
+
+/// The same, as a face tells it: by the file's name, since its place is long and shown with the settings.
+pub fn problems_told(settings: &Settings) -> Vec<String> {
+    let name = settings.file().and_then(std::path::Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    problems(settings).iter().map(|problem| problem.told(&name)).collect()
 }
 
 /// The command line, completed with what is set. Only the screen goes by a setting that it can tell is wrong.

@@ -1,7 +1,7 @@
 //! `resonance helper`: runs one, and tells where it is.
 
 use super::Failure;
-use super::call::StopSignals;
+use super::process::StopSignals;
 use crate::cli::HelperOptions;
 use crate::headless::print_event;
 use crate::helper::key::{self, KeyError};

@@ -1,6 +1,6 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
+//! `call` runs one session · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `process` is signals and standard input · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
 
 mod call;
 mod config;
@@ -12,6 +12,7 @@ mod identity;
 mod inspect;
 mod manual;
 mod plain;
+mod process;
 mod rehearsal;
 mod requests;
 mod screen;
@@ -142,6 +143,7 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
     let keeper = identity::for_session(&common)?;
     let asked = common.name.as_deref().or(keeper.as_deref().map(Keeper::name));
     let name = settings.name_or_default(asked);
+    let mistakes = config::problems_told(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -151,10 +153,14 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
         if common.headless {
             let goal = goal.ok_or_else(|| Failure::Usage("--headless needs a command.".to_owned()))?;
             let common = config::completed(common, &settings)?;
+            for message in mistakes {
+                let hint = "resonance config show tells what holds.";
+                print_event(started, "warning", json!({ "code": "settings", "message": message, "hint": hint }));
+            }
             Call::start(&common, goal, &name, started, keeper.clone()).await?.run_headless().await
         } else if plain {
             let common = config::completed(common, &settings)?;
-            plain::run(&common, goal, &name, started, keeper.clone()).await
+            plain::run(&common, goal, &name, mistakes, started, keeper.clone()).await
         } else {
             screen::run(common, goal, settings, &name, started, keeper.clone()).await
         }

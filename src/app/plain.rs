@@ -1,6 +1,7 @@
 //! Runs a session with the linear face.
 
-use super::call::{Call, Goal, StopSignals, standard_input};
+use super::call::{Call, Goal};
+use super::process::{StopSignals, standard_input};
 use super::{Failure, unix_now};
 use crate::cli::Common;
 use crate::command::{self, Command, CommandError};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// Runs until the person leaves.
+/// Runs until the person leaves; `mistakes` is what is wrong with the file of settings.
 ///
 /// # Errors
 /// When the session could not be joined.
@@ -20,12 +21,14 @@ pub async fn run(
     common: &Common,
     goal: Option<Goal>,
     name: &str,
+    mistakes: Vec<String>,
     started: Instant,
     keeper: Option<Arc<Keeper>>,
 ) -> Result<(), Failure> {
     let mut lines = standard_input();
     let mut stop = StopSignals::listen()?;
     tell(Plain::welcome(name));
+    tell(mistakes);
     let goal = match goal {
         Some(goal) => goal,
         None => match choose(&mut lines, &mut stop).await {

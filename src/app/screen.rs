@@ -1,8 +1,9 @@
 //! The face with a screen: draws what the session is, carries what the person does, from the start screen to the goodbye.
 
-use super::call::{Call, Goal, StopSignals};
+use super::call::{Call, Goal};
+use super::process::StopSignals;
 use super::rehearsal::Stage;
-use super::{Failure, config, unix_now};
+use super::{Failure, config, translate, unix_now};
 use crate::audio::device::card::{self, Direction};
 use crate::cli::Common;
 use crate::command::Command;
@@ -40,7 +41,8 @@ struct Screen {
     /// Devices are being looked for.
     looking: Option<tokio::task::JoinHandle<(Vec<String>, Vec<String>)>>,
     settings_seen: Instant,
-    drawn: Instant,
+    /// When the model was told the newest moment; `None` once something was asked of the session, which has changed since.
+    shown: Option<Instant>,
     /// Why the last session could not be: the exit code, if it was the last thing that happened.
     failure: Option<Failure>,
     quit: bool,
@@ -81,13 +83,12 @@ pub async fn run(
         stage: Stage::default(),
         looking: None,
         settings_seen: started,
-        drawn: started,
+        shown: None,
         failure: None,
         quit: false,
     };
     screen.model.releases_keys = screen.terminal.releases_keys();
     screen.tell_settings().await;
-    screen.tell_problems().await;
     screen.run(goal, name).await
 }
 
@@ -113,8 +114,9 @@ impl Screen {
         loop {
             tokio::select! {
                 () = step(&mut self.call) => self.after_step().await,
-                Some(msg) = messages.recv() => {
-                    self.take(msg).await;
+                // Without anybody who listens to keys the person could do nothing any more.
+                msg = messages.recv(), if !self.quit => {
+                    self.take(msg.unwrap_or(Msg::InputEnded)).await;
                     while let Ok(msg) = messages.try_recv() {
                         self.take(msg).await;
                     }
@@ -122,10 +124,12 @@ impl Screen {
                     self.draw_or_leave();
                 }
                 _ = pictures.tick() => {
-                    self.show().await;
-                    self.look_at_settings().await;
-                    self.rehearse().await;
-                    if self.model.is_lively() || self.drawn.elapsed() >= IDLE_PICTURE {
+                    // While nothing stirs there is nothing to be made a picture of, either.
+                    let lively = self.model.is_lively() || self.call.as_ref().is_some_and(Call::is_lively);
+                    if lively || self.shown.is_none_or(|at| at.elapsed() >= IDLE_PICTURE) {
+                        self.show().await;
+                        self.look_at_settings().await;
+                        self.rehearse().await;
                         self.draw_or_leave();
                     }
                 }
@@ -146,13 +150,14 @@ impl Screen {
     }
 
     fn draw(&mut self) -> Result<(), Failure> {
-        self.drawn = Instant::now();
         self.terminal.draw(&self.model).map_err(|error| Failure::Other(format!("The terminal is gone: {error}.")))
     }
 
     /// Hands the newest moment of the session to the model.
     async fn show(&mut self) {
-        ui::update(&mut self.model, Msg::Tick(Instant::now()));
+        let now = Instant::now();
+        self.shown = Some(now);
+        ui::update(&mut self.model, Msg::Tick(now));
         if let Some(view) = self.call.as_ref().filter(|call| call.joined()).map(Call::view) {
             self.take(Msg::View(Box::new(view))).await;
         } else if self.call.as_ref().is_some_and(Call::waits) {
@@ -194,17 +199,6 @@ impl Screen {
         self.settings_seen = Instant::now();
         if self.settings.reload() {
             self.apply_settings().await;
-            self.tell_problems().await;
-        }
-    }
-
-    async fn tell_problems(&mut self) {
-        if let Some((first, more)) = config::problems(&self.settings).split_first() {
-            let hint = match more.len() {
-                0 => String::new(),
-                more => format!("({more} more: resonance config show)"),
-            };
-            self.take_quietly(Msg::Warning { message: first.clone(), hint });
         }
     }
 
@@ -217,8 +211,8 @@ impl Screen {
         let before = config::audio(&self.common);
         match config::completed(self.asked.clone(), &self.settings) {
             Ok(common) => self.common = common,
-            // It is among the problems that are told.
-            Err(_) => return,
+            // The devices stay as they were: it is among the mistakes that are shown.
+            Err(_) => return self.tell_settings().await,
         }
         let now = config::audio(&self.common);
         let mut failed = Vec::new();
@@ -252,7 +246,8 @@ impl Screen {
     async fn tell_settings(&mut self) {
         let values = Box::new(config::shown(&self.asked, &self.settings));
         let kept_in = self.settings.file().map_or_else(String::new, |file| file.display().to_string());
-        Box::pin(self.take(Msg::Settings { values, kept_in })).await;
+        let mistakes = config::problems_told(&self.settings);
+        Box::pin(self.take(Msg::Settings { values, kept_in, mistakes })).await;
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -278,6 +273,7 @@ impl Screen {
                 Action::Command(command) => {
                     if let Some(call) = &mut self.call {
                         call.command(command);
+                        self.shown = None;
                     }
                 }
                 Action::CopyToClipboard(text) => {
@@ -290,6 +286,11 @@ impl Screen {
                 }
                 Action::Notify { text, bell, desktop } => {
                     let _ = self.terminal.notify(&text, bell, desktop);
+                }
+                Action::Play(cue) => {
+                    if let Some(call) = &mut self.call {
+                        call.play(translate::cue(cue));
+                    }
                 }
                 Action::Start { name, choice } => self.start(&name, choice).await,
                 Action::Keep { setting, value } => self.keep(setting, &value).await,

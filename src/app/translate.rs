@@ -4,7 +4,7 @@ use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
 use crate::session::path::{Route, Way};
 use crate::session::protection::Degree;
-use crate::{audio, network};
+use crate::{audio, network, ui};
 use resonance_protocol::peer::{Address, Transport};
 use std::net::IpAddr;
 
@@ -170,4 +170,15 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         AudioEffect::Deafen(on) => Control::Deafen(on),
         other @ (AudioEffect::Input(_) | AudioEffect::Output(_)) => return Err(other),
     })
+}
+
+/// What the screen wants to be heard.
+pub fn cue(cue: ui::Cue) -> audio::Cue {
+    match cue {
+        ui::Cue::Joined => audio::Cue::Joined,
+        ui::Cue::Left => audio::Cue::Left,
+        ui::Cue::Lost => audio::Cue::Lost,
+        ui::Cue::Back => audio::Cue::Back,
+        ui::Cue::Knock => audio::Cue::Knock,
+    }
 }

@@ -186,6 +186,7 @@ impl Desk {
                 let hearing = if deafened { Hearing::Deafened } else { Hearing::On };
                 self.to_downlink.give(DownlinkOrder::Hearing(hearing));
             }
+            Control::Cue(cue) => self.to_downlink.give(DownlinkOrder::Cue(cue)),
         }
         Ok(())
     }

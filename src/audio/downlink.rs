@@ -1,5 +1,6 @@
 //! The others' way in, one frame at a time: orders, open what came, render every lane, mix, limit.
 
+use super::cue::{Cue, Cues};
 use super::format::{Block, FRAME, MAX_LANES};
 use super::lane::{Lane, Ramp};
 use super::level::Meter;
@@ -34,6 +35,8 @@ pub enum DownlinkOrder {
     Tap(TransportId, Option<Producer<f32>>),
     /// Another echo canceller that listens to what is played, or none.
     Reference(Option<Producer<f32>>),
+    /// A short sound that says what happened.
+    Cue(Cue),
 }
 
 /// Whether the listener hears.
@@ -65,6 +68,7 @@ pub struct Downlink {
     ends: DownlinkEnds,
     lanes: [Option<Box<Lane>>; MAX_LANES],
     mixer: Mixer,
+    cues: Cues,
     reference: Option<Producer<f32>>,
     facing_deg: f32,
     hearing: Hearing,
@@ -81,6 +85,7 @@ impl Downlink {
             ends,
             lanes: [const { None }; MAX_LANES],
             mixer: Mixer::default(),
+            cues: Cues::default(),
             reference: None,
             facing_deg: 0.0,
             hearing: Hearing::On,
@@ -106,6 +111,10 @@ impl Downlink {
         for lane in self.lanes.iter_mut().flatten() {
             lane.render(now, presence, self.facing_deg, &mut left, &mut right);
             self.mixer.add(&left, &right);
+        }
+        // Whoever wants to hear nobody hears nothing.
+        if let Some(cue) = self.cues.render().filter(|_| self.hearing == Hearing::On) {
+            self.mixer.add(&cue, &cue);
         }
         self.mixer.finish(out);
         self.listen(out);
@@ -185,6 +194,10 @@ impl Downlink {
             .map(Retired::Samples),
             DownlinkOrder::Reference(reference) => {
                 std::mem::replace(&mut self.reference, reference).map(Retired::Samples)
+            }
+            DownlinkOrder::Cue(cue) => {
+                self.cues.play(cue);
+                None
             }
         }
     }

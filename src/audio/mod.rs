@@ -14,6 +14,7 @@
 
 pub mod capture;
 pub mod choice;
+pub mod cue;
 pub mod decoder;
 pub mod desk;
 pub mod device;
@@ -40,6 +41,7 @@ pub mod voice;
 pub mod workers;
 
 pub use choice::{InputChoice, OutputChoice, VoiceMode};
+pub use cue::Cue;
 pub use engine::Engine;
 pub use redundancy::Protection;
 
@@ -146,6 +148,8 @@ pub enum Control {
     },
     /// True: nothing is heard.
     Deafen(bool),
+    /// A short sound for the ears here, nobody else's.
+    Cue(Cue),
 }
 
 /// What the app is told.

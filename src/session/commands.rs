@@ -3,7 +3,7 @@
 use super::effect::AudioEffect;
 use super::notice::Notice;
 use super::view::Trust;
-use super::{Entry, Session, pose, text};
+use super::{Entry, NO_INPUT, NO_OUTPUT, Session, pose, text};
 use crate::command::{Arrangement, Command};
 use rand::CryptoRng;
 use resonance_protocol::link::Link;
@@ -48,8 +48,19 @@ impl<R: CryptoRng> Session<R> {
             Command::Unverify(peer) => self.set_trust(now, &peer, Trust::NotVerified),
             Command::Dismiss => self.dismiss(now),
             Command::Safety(peer) => self.tell_safety(peer.as_deref()),
-            Command::Input(choice) => self.audio(AudioEffect::Input(choice)),
-            Command::Output(choice) => self.audio(AudioEffect::Output(choice)),
+            Command::Input(choice) => {
+                // Whoever asks for what took its place misses nothing.
+                if choice == self.devices.0 {
+                    self.missing.remove(NO_INPUT);
+                }
+                self.audio(AudioEffect::Input(choice));
+            }
+            Command::Output(choice) => {
+                if choice == self.devices.1 {
+                    self.missing.remove(NO_OUTPUT);
+                }
+                self.audio(AudioEffect::Output(choice));
+            }
             Command::Stats => {
                 let stats: Vec<_> =
                     self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();

@@ -46,13 +46,25 @@ use resonance_protocol::link::{Link, SessionKeys};
 use resonance_protocol::peer::{Address, TransportId};
 use resonance_protocol::signal::Signal;
 use sender_key::SenderKeys;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use trust::Acquaintances;
 use view::{TalkLine, View};
 
 /// People in one session: every pair has a connection of its own, so a laptop's uplink sets the bound.
 pub const MAX_PEOPLE: usize = 8;
+
+/// What the audio room calls it when nothing can be heard of the person here…
+const NO_INPUT: &str = "no-input";
+/// … and when the person hears nothing.
+const NO_OUTPUT: &str = "no-output";
+
+/// A microphone or a speaker that is not there.
+struct Missing {
+    words: String,
+    /// What takes its place was not told yet.
+    is_news: bool,
+}
 
 /// Peers known at once, members or not: a busy LAN's worth, and no more memory than that.
 const MAX_PEERS: usize = 64;
@@ -130,7 +142,8 @@ pub struct Session<R> {
     audio: AudioReport,
     audio_before: u64,
     devices: (String, String),
-    problem: Option<String>,
+    /// What is missing to hear or be heard, by its code: it lasts until another device is there.
+    missing: BTreeMap<&'static str, Missing>,
     talk: VecDeque<TalkLine>,
     /// How many texts we have written.
     texts_written: u64,
@@ -182,7 +195,7 @@ impl<R: CryptoRng> Session<R> {
             audio: AudioReport { input_level_db: -90.0, output_level_db: -90.0, ..AudioReport::default() },
             audio_before: 0,
             devices: (String::new(), String::new()),
-            problem: None,
+            missing: BTreeMap::new(),
             talk: VecDeque::new(),
             texts_written: 0,
             next_message: 0,
@@ -238,11 +251,15 @@ impl<R: CryptoRng> Session<R> {
             }
             Event::Audio(report) => self.audio_report(now, report),
             Event::Devices { input, output } => {
-                self.devices = (text::line(&input, 120), text::line(&output, 120));
-                self.problem = None;
+                let devices = (text::line(&input, 120), text::line(&output, 120));
+                self.found(NO_INPUT, devices.0 != self.devices.0);
+                self.found(NO_OUTPUT, devices.1 != self.devices.1);
+                self.devices = devices;
             }
             Event::AudioProblem { code, message, hint } => {
-                self.problem = Some(format!("{message} {hint}"));
+                if [NO_INPUT, NO_OUTPUT].contains(&code) {
+                    self.missing.insert(code, Missing { words: format!("{message} {hint}"), is_news: true });
+                }
                 self.notice(Notice::Warning { code, message, hint });
             }
             Event::Command(command) => self.command(now, command),
@@ -290,6 +307,17 @@ impl<R: CryptoRng> Session<R> {
 
     fn end(&mut self, ending: Ending) {
         self.do_this(Effect::Ended(ending));
+    }
+
+    /// Devices are told; `is_another`: the one that this code is about is another than before. The first that are told after a
+    /// warning are those that take the place of what is missing.
+    fn found(&mut self, code: &'static str, is_another: bool) {
+        if let Some(missing) = self.missing.get_mut(code)
+            && (std::mem::take(&mut missing.is_news) || !is_another)
+        {
+            return;
+        }
+        self.missing.remove(code);
     }
 
     /// Adds to the talk that the screen shows.

@@ -46,8 +46,13 @@ impl<R: CryptoRng> Session<R> {
                 .collect(),
             talk: self.talk.iter().cloned().collect(),
             reach: self.reach(),
-            problems: self.problem.iter().cloned().collect(),
+            problems: self.missing.values().map(|missing| missing.words.clone()).collect(),
         }
+    }
+
+    /// Whether somebody speaks now: without making a snapshot.
+    pub fn is_lively(&self) -> bool {
+        self.audio.speaking || self.members().any(|(_, member)| member.speaking)
     }
 
     fn reach(&self) -> String {
@@ -81,6 +86,7 @@ fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
         rtt_ms: member.rtt_ms,
         loss_down: member.loss_down,
         loss_up: member.loss_up,
+        jitter_ms: lane.map_or(0.0, |lane| lane.jitter_ms),
         jitter_buffer_ms: lane.map_or(0.0, |lane| lane.buffer_ms),
         position: member.position,
         volume_db: member.volume_db,

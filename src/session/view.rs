@@ -119,6 +119,8 @@ pub struct PeerView {
     pub loss_down: f32,
     /// Share of my packets that it says it misses, 0–1.
     pub loss_up: f32,
+    /// How unevenly its packets come (RFC 3550, 6.4.1), in milliseconds.
+    pub jitter_ms: f32,
     /// What the jitter buffer holds back, in milliseconds.
     pub jitter_buffer_ms: f32,
     /// Where its voice stands (azimuth in the room, before [`Me::facing_deg`] is taken off).

@@ -1,6 +1,7 @@
 //! The file: read with every mistake named, written without touching what else a person wrote there.
 
 use super::table::{KEYS, Kind, SETTINGS, Setting, Values, did_you_mean};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind, Read};
@@ -18,8 +19,29 @@ const MAX_KEYS: usize = 8;
 pub struct Settings {
     file: Option<PathBuf>,
     values: Values,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
+    /// The line of each thing that is set, by its path.
+    lines: BTreeMap<String, usize>,
     stamp: Option<Stamp>,
+}
+
+/// Something in the file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands, counted from 1; `None` for the whole file.
+    pub line: Option<usize>,
+    /// What is wrong, and what was meant as far as one can tell: a sentence.
+    pub what: String,
+}
+
+impl Problem {
+    /// The sentence with its place, in a file of this name.
+    pub fn told(&self, file: &str) -> String {
+        match self.line {
+            Some(line) => format!("{file}, line {line}: {}", self.what),
+            None => format!("{file}: {}", self.what),
+        }
+    }
 }
 
 /// When and how large: enough to see that a file was written.
@@ -70,9 +92,14 @@ impl Settings {
         &self.values
     }
 
-    /// What is wrong with the file, one sentence each.
-    pub fn problems(&self) -> &[String] {
+    /// What is wrong with the file.
+    pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// The line in which something is set, such as `sound.input` or `keys.mute`.
+    pub fn line(&self, path: &str) -> Option<usize> {
+        self.lines.get(path).copied()
     }
 
     /// Where the file is, or would be.
@@ -157,21 +184,24 @@ impl Settings {
 
     fn read(&mut self) {
         (self.values, self.problems) = (Values::default(), Vec::new());
+        self.lines.clear();
         let Some(file) = self.file.clone() else { return };
         self.stamp = stamp(&file);
         let text = match read_file(&file) {
             Ok(Some(text)) => text,
             Ok(None) => return,
-            Err(error) => return self.problems.push(format!("{}: {error}.", file.display())),
+            Err(error) => return self.problems.push(Problem { line: None, what: format!("{error}.") }),
         };
         let document = match toml_edit::Document::parse(text.as_str()) {
             Ok(document) => document,
             Err(error) => {
                 let why = first_line(&error.to_string());
-                return self.problems.push(format!("{}: {why}: none of it is used.", file.display()));
+                let what = format!("{why}: none of it is used.");
+                return self.problems.push(Problem { line: None, what });
             }
         };
-        let mut reader = Reader { text: &text, file: &file, values: &mut self.values, problems: &mut self.problems };
+        let (values, problems, lines) = (&mut self.values, &mut self.problems, &mut self.lines);
+        let mut reader = Reader { text: &text, values, problems, lines };
         reader.table("", document.as_table());
     }
 }
@@ -179,9 +209,9 @@ impl Settings {
 /// Takes what is known out of a document and names the rest.
 struct Reader<'a> {
     text: &'a str,
-    file: &'a Path,
     values: &'a mut Values,
-    problems: &'a mut Vec<String>,
+    problems: &'a mut Vec<Problem>,
+    lines: &'a mut BTreeMap<String, usize>,
 }
 
 impl Reader<'_> {
@@ -213,6 +243,7 @@ impl Reader<'_> {
             (None, Some(on)) => on.to_string(),
             (None, None) => return self.problem(at, &format!("`{}` takes a text, or true or false", setting.path())),
         };
+        self.lines.insert(setting.path(), self.line(at));
         if let Err(why) = self.values.set(setting, &value) {
             self.problem(at, &format!("`{}` {why}", setting.path()));
         }
@@ -227,7 +258,10 @@ impl Reader<'_> {
                 keys.collect::<Option<Vec<_>>>().filter(|keys| keys.len() <= MAX_KEYS)
             };
             match one.or_else(several) {
-                Some(keys) => _ = self.values.keys.insert(deed.to_owned(), keys),
+                Some(keys) => {
+                    self.lines.insert(format!("{KEYS}.{deed}"), self.line(at));
+                    self.values.keys.insert(deed.to_owned(), keys);
+                }
                 None => {
                     let deed = shown(deed);
                     self.problem(
@@ -240,9 +274,13 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, at: usize, what: &str) {
-        let line = 1 + self.text.get(..at).map_or(0, |before| before.matches('\n').count());
         let end = if what.ends_with('?') { "" } else { "." };
-        self.problems.push(format!("{}, line {line}: {what}{end}", self.file.display()));
+        self.problems.push(Problem { line: Some(self.line(at)), what: format!("{what}{end}") });
+    }
+
+    /// The line of a place in the text.
+    fn line(&self, at: usize) -> usize {
+        1 + self.text.get(..at).map_or(0, |before| before.matches('\n').count())
     }
 }
 
@@ -370,9 +408,8 @@ mod tests {
 
     #[test]
     fn a_slip_is_named_with_its_line_and_what_was_meant() -> Outcome {
-        let (folder, settings) =
+        let (_folder, settings) =
             of("nmae = \"Ada\"\n[sound]\ninptu = \"silence\"\ntalk = 3\n\n[scren]\n[screen]\ntheme = \"lihgt\"\n")?;
-        let file = folder.path().join("config.toml").display().to_string();
         let expected = [
             "line 1: `nmae` is no setting; did you mean \"name\"?",
             "line 3: `inptu` is no setting of [sound]; did you mean \"input\"?",
@@ -380,7 +417,9 @@ mod tests {
             "line 6: `scren` is no setting; did you mean \"screen\"?",
             "line 8: `screen.theme` must be \"auto\", \"dark\", \"light\", \"contrast\" or \"none\"; did you mean \"light\"?",
         ];
-        assert_eq!(settings.problems(), expected.map(|problem| format!("{file}, {problem}")));
+        let told: Vec<String> = settings.problems().iter().map(|problem| problem.told("c.toml")).collect();
+        assert_eq!(told, expected.map(|problem| format!("c.toml, {problem}")));
+        assert_eq!((settings.line("screen.theme"), settings.line("name")), (Some(8), None));
         assert_eq!(settings.values().get(Setting::INPUT), "default", "what cannot be used counts as not set");
         Ok(())
     }
@@ -401,7 +440,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_named_and_never_written_over() -> Outcome {
         let (folder, mut settings) = of("name = \"Ada\n[sound\n")?;
-        assert!(settings.problems()[0].contains("none of it is used") && settings.problems().len() == 1);
+        assert!(settings.problems()[0].what.contains("none of it is used") && settings.problems().len() == 1);
         assert!(matches!(settings.keep(Setting::NAME, "Bo"), Err(WriteError::Damaged { .. })));
         assert_eq!(settings.values().get(Setting::NAME), "Bo", "it holds for now");
         assert_eq!(fs::read_to_string(folder.path().join("config.toml"))?, "name = \"Ada\n[sound\n");
@@ -430,7 +469,7 @@ mod tests {
         let text = fs::read_to_string(&file)?;
         assert!(text.contains("# mute = [\"m\"]  # close your microphone"), "{text}");
         let read = Settings::load(Some(&file), None);
-        assert_eq!(read.problems(), [""; 0]);
+        assert_eq!(read.problems(), []);
         for setting in SETTINGS {
             assert!(text.contains(setting.about));
             assert_eq!(read.values().get(setting), setting.default);
@@ -454,7 +493,7 @@ mod tests {
         ] {
             let (_folder, settings) = of(text)?;
             assert!(!settings.problems().is_empty(), "{text}");
-            assert!(settings.problems().iter().all(|problem| !problem.contains('\u{1b}')), "{text}");
+            assert!(settings.problems().iter().all(|problem| !problem.what.contains('\u{1b}')), "{text}");
         }
         Ok(())
     }

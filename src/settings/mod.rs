@@ -6,5 +6,5 @@
 mod file;
 mod table;
 
-pub use file::{Settings, WriteError};
-pub use table::{Kind, SETTINGS, Setting, Values};
+pub use file::{Problem, Settings, WriteError};
+pub use table::{Kind, SETTINGS, Setting, Values, did_you_mean};

@@ -63,6 +63,7 @@ settings! {
     THEME = ("screen", "theme", Kind::Choice(&["auto", "dark", "light", "contrast", "none"]), "auto", "colours; auto follows NO_COLOR and the terminal");
     GLYPHS = ("screen", "glyphs", Kind::Choice(&["auto", "unicode", "ascii"]), "auto", "what frames and meters are drawn with; auto follows the locale");
     BELL = ("notify", "bell", Kind::Switch, "false", "ring the terminal's bell when somebody knocks, joins or writes");
+    SOUNDS = ("notify", "sounds", Kind::Switch, "true", "short sounds when somebody comes, goes, knocks, is lost or is back");
     DESKTOP = ("notify", "desktop", Kind::Switch, "false", "ask the terminal to show the same as a desktop notification");
 }
 
@@ -100,7 +101,7 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// `; did you mean "voice"?`, when something known is close to what was written.
-pub(super) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     /// From this likeness on (0–1) a word is taken for a slip of another.
     const ALIKE: f64 = 0.7;
     let likeness = |word: &&str| strsim::jaro_winkler(written, word);

@@ -1,4 +1,4 @@
-//! How a connection went in the last minute, once a second.
+//! How a connection went in the last minute, and how loud the voice was, once a second.
 
 use crate::session::view::PeerView;
 use std::collections::VecDeque;
@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// Seconds that are remembered.
 pub(super) const SECONDS: usize = 60;
+
+/// What counts as no voice, in dBFS.
+pub(super) const QUIET_DB: f32 = -60.0;
 
 /// One person's last minute; the newest comes last.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,8 +18,12 @@ pub(super) struct History {
     pub round_trip_ms: VecDeque<f32>,
     /// Share of packets lost on either way, 0–1.
     pub lost: VecDeque<f32>,
+    /// How unevenly packets came, in ms.
+    pub jitter_ms: VecDeque<f32>,
     /// What the jitter buffer holds back, in ms.
     pub buffer_ms: VecDeque<f32>,
+    /// How far the voice was above [`QUIET_DB`], in dB.
+    pub level_db: VecDeque<f32>,
 }
 
 impl History {
@@ -34,7 +41,9 @@ impl History {
         };
         push(&mut self.round_trip_ms, peer.rtt_ms.unwrap_or(0.0));
         push(&mut self.lost, peer.loss_up.max(peer.loss_down));
+        push(&mut self.jitter_ms, peer.jitter_ms);
         push(&mut self.buffer_ms, peer.jitter_buffer_ms);
+        push(&mut self.level_db, peer.level_db - QUIET_DB);
     }
 }
 
@@ -53,8 +62,9 @@ mod tests {
         }
         assert_eq!(history.round_trip_ms.len(), SECONDS);
         assert_eq!((history.round_trip_ms[0], history.round_trip_ms[SECONDS - 1]), (30.0, 89.0));
-        bo.jitter_buffer_ms = f32::NAN;
+        assert_eq!((history.jitter_ms.back(), history.level_db.back()), (Some(&1.6), Some(&0.0)));
+        (bo.jitter_buffer_ms, bo.level_db) = (f32::NAN, -18.0);
         history.take(Duration::from_secs(100), &bo);
-        assert_eq!(history.buffer_ms.back(), Some(&0.0));
+        assert_eq!((history.buffer_ms.back(), history.level_db.back()), (Some(&0.0), Some(&42.0)));
     }
 }

@@ -2,6 +2,7 @@
 //! deeds other keys in the settings; [`Keymap`] is what holds then.
 
 use super::theme::Glyphs;
+use crate::settings::did_you_mean;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub(super) enum Deed {
     Invite,
     Code,
     Stats,
+    Events,
     Settings,
     Previous,
     Next,
@@ -82,6 +84,7 @@ pub(super) const CALL: &[Binding] = &[
     row(Deed::Invite, "invite", &[key('i')], "show the link"),
     row(Deed::Code, "code", &[key('r')], "show the link as a code for a camera"),
     row(Deed::Stats, "stats", &[key('s')], "show measurements"),
+    row(Deed::Events, "events", &[key('e')], "show what happened in this session, with times"),
     row(Deed::Settings, "settings", &[key(',')], "change settings: name, devices, colours, notifications"),
     row(Deed::ScrollUp, "older", &[KeyCode::PageUp], "older talk"),
     row(Deed::ScrollDown, "newer", &[KeyCode::PageDown], "newer talk"),
@@ -98,6 +101,13 @@ pub(super) const EVERYWHERE: &[((&str, &str), &str)] = &[
     (("Ctrl-C", "Ctrl-C"), "leave; a second time without asking"),
     (("Ctrl-Z", "Ctrl-Z"), "stop, and go on with fg: nobody is heard meanwhile"),
     (("mouse", "mouse"), "choose people; drag a name on the map; roll through the talk"),
+];
+
+/// Commands that open a page of the screen, beside those that the session knows.
+pub(super) const PAGES: &[(&str, Deed, &str)] = &[
+    ("events", Deed::Events, "show what happened in this session, with times"),
+    ("settings", Deed::Settings, "show and change what can be set"),
+    ("help", Deed::Help, "this page"),
 ];
 
 /// Keys that have a name: in the settings, on the screen, on a screen of ASCII.
@@ -135,30 +145,36 @@ impl Default for Keymap {
 
 impl Keymap {
     /// Gives deeds the keys that are wished for; a key that is given away does what it did before no more. What makes no sense is
-    /// left out and told.
-    pub(super) fn new(wishes: &BTreeMap<String, Vec<String>>) -> (Self, Vec<String>) {
+    /// left out and told, with the deed that it stands at.
+    pub(super) fn new(wishes: &BTreeMap<String, Vec<String>>) -> (Self, Vec<(String, String)>) {
         let mut map = Self::default();
         let (mut given, mut problems) = (Vec::new(), Vec::new());
         for (name, keys) in wishes {
             let Some(at) = CALL.iter().position(|binding| binding.name == name) else {
-                let names: Vec<&str> = CALL.iter().map(|binding| binding.name).collect();
-                problems.push(format!("`keys.{}` is nothing that a key can do: {}.", short(name), names.join(", ")));
+                let names = || CALL.iter().map(|binding| binding.name);
+                let meant = match did_you_mean(name, names()) {
+                    meant if meant.is_empty() => format!(": {}.", names().collect::<Vec<_>>().join(", ")),
+                    meant => meant,
+                };
+                problems.push((name.clone(), format!("`keys.{}` is nothing that a key can do{meant}", short(name))));
                 continue;
             };
             let mut own = Vec::new();
             for key in keys {
                 match parse(key) {
                     Some(code) if given.contains(&code) => {
-                        problems.push(format!("`keys.{name}`: {} does something else already.", short(key)));
+                        let what = format!("`keys.{name}`: {} does something else already.", short(key));
+                        problems.push((name.clone(), what));
                     }
                     Some(code) => {
                         given.push(code);
                         own.push(code);
                     }
-                    None => problems.push(format!(
-                        "`keys.{name}`: `{}` is no key: a character, or a name such as Up, Enter, Space, PageUp, F5.",
-                        short(key)
-                    )),
+                    None => {
+                        let key = short(key);
+                        let what = "is no key: a character, or a name such as Up, Enter, Space, PageUp, F5.";
+                        problems.push((name.clone(), format!("`keys.{name}`: `{key}` {what}")));
+                    }
                 }
             }
             for others in &mut map.keys {
@@ -206,8 +222,8 @@ pub fn declared() -> impl Iterator<Item = (&'static str, Vec<String>, &'static s
     CALL.iter().map(|row| (row.name, row.keys.iter().map(|code| written(*code)).collect(), row.help))
 }
 
-/// What is wrong with keys that were wished for.
-pub fn problems(wishes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+/// What is wrong with keys that were wished for, and at which deed.
+pub fn problems(wishes: &BTreeMap<String, Vec<String>>) -> Vec<(String, String)> {
     Keymap::new(wishes).1
 }
 
@@ -254,7 +270,7 @@ mod tests {
         Keymap::default().deed(KeyEvent::new(code, modifiers))
     }
 
-    fn wish(wishes: &[(&str, &[&str])]) -> (Keymap, Vec<String>) {
+    fn wish(wishes: &[(&str, &[&str])]) -> (Keymap, Vec<(String, String)>) {
         let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
         Keymap::new(&wishes.iter().map(|(deed, keys)| ((*deed).to_owned(), owned(keys))).collect())
     }
@@ -294,7 +310,7 @@ mod tests {
     #[test]
     fn a_deed_gets_the_keys_that_are_wished_for_and_others_lose_them() {
         let (map, problems) = wish(&[("mute", &["v", "F5"]), ("number", &[])]);
-        assert_eq!(problems, [""; 0]);
+        assert_eq!(problems, []);
         let deed = |code| map.deed(KeyEvent::new(code, KeyModifiers::NONE));
         assert_eq!(
             [key('v'), KeyCode::F(5), key('m'), key('n')].map(deed),
@@ -309,9 +325,11 @@ mod tests {
     fn wishes_that_make_no_sense_are_told() {
         let (map, problems) = wish(&[("dance", &["z"]), ("deafen", &["z", "Ctrl-Z"]), ("mute", &["z"])]);
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(
-            problems[0].contains("`keys.dance`") && problems[1].contains("`Ctrl-Z`") && problems[2].contains("already")
-        );
+        let (deeds, told): (Vec<_>, Vec<_>) = problems.into_iter().unzip();
+        assert_eq!(deeds, ["dance", "deafen", "mute"]);
+        assert!(told[0].contains("`keys.dance`") && told[1].contains("`Ctrl-Z`") && told[2].contains("already"));
+        let (_, problems) = wish(&[("muet", &["z"])]);
+        assert_eq!(problems[0].1, "`keys.muet` is nothing that a key can do; did you mean \"mute\"?");
         assert_eq!(map.deed(KeyEvent::new(key('z'), KeyModifiers::NONE)), Some(Deed::Deafen));
     }
 }

@@ -23,14 +23,16 @@
 //! ```
 //!
 //! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/code.rs` (`r`), `view/verify.rs` (`v`), `view/number.rs` (`n`),
-//! `view/stats.rs` (`s`), `view/settings.rs` (`,`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
+//! `view/stats.rs` (`s`), `view/events.rs` (`e`, from `diary.rs`), `view/settings.rs` (`,`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
 //! What keys mean is in `keymap.rs`; colours and ASCII in `theme.rs`; widths and the last look before the terminal in `text.rs`.
 
+pub mod message;
 pub mod model;
 pub mod terminal;
 pub mod text;
 pub mod theme;
 
+mod diary;
 mod history;
 mod keymap;
 mod layout;
@@ -43,7 +45,8 @@ mod view;
 mod tests;
 
 pub use keymap::{declared as declared_keys, problems as key_problems};
-pub use model::{Action, Failure, Model, Msg, Rehearsal, StartChoice};
+pub use message::{Action, Cue, Failure, Msg, Rehearsal, StartChoice};
+pub use model::Model;
 pub use theme::Theme;
 pub use update::update;
 pub use view::view;

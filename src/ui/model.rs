@@ -1,14 +1,15 @@
 //! What the screen knows: the last snapshot of the session and everything that is the screen's own.
 
+use super::diary::Diary;
 use super::history::History;
 use super::keymap::{Deed, Keymap};
 use super::line::{Breaks, Line};
 use super::map::Projection;
+use super::message::{Failure, Rehearsal};
 use super::theme::Theme;
-use crate::command::{Command, MAX_TEXT_BYTES};
+use crate::command::MAX_TEXT_BYTES;
 use crate::session::view::{Alarm, PeerView, View};
-use crate::settings::{Setting, Values};
-use crossterm::event::{KeyEvent, MouseEvent};
+use crate::settings::Values;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -27,133 +28,6 @@ pub(super) const WAVE: usize = 8;
 /// How long a notice stays.
 pub(super) const NOTICE_TIME: Duration = Duration::from_secs(6);
 
-/// Something that happened to the screen.
-#[derive(Clone, Debug)]
-pub enum Msg {
-    /// A newer snapshot of the session.
-    View(Box<View>),
-    /// A key.
-    Key(KeyEvent),
-    /// The mouse.
-    Mouse(MouseEvent),
-    /// Text that was pasted.
-    Paste(String),
-    /// The window's size, in cells: once at the start, then whenever it changes.
-    Resize {
-        /// Cells in a row.
-        columns: u16,
-        /// Cells in a column.
-        rows: u16,
-    },
-    /// Time passes; wanted about ten times a second.
-    Tick(Instant),
-    /// A passing trouble; the session goes on.
-    Warning {
-        /// What happened.
-        message: String,
-        /// What to do; may be empty.
-        hint: String,
-    },
-    /// Somebody has answered; we wait to be let in.
-    Knocking,
-    /// The session could not begin, or is over, for a reason to be told.
-    Failed(Failure),
-    /// The terminal is gone: nothing can be typed any more.
-    InputEnded,
-    /// The window is not looked at any more: a key that is held will not be seen to be let go.
-    FocusLost,
-    /// The window is looked at again.
-    FocusGained,
-    /// What is set now, with what the command line said; and where it is kept.
-    Settings {
-        /// What holds.
-        values: Box<Values>,
-        /// The file.
-        kept_in: String,
-    },
-    /// The microphones and speakers that there are, by name.
-    Devices {
-        /// Microphones.
-        inputs: Vec<String>,
-        /// Speakers.
-        outputs: Vec<String>,
-    },
-    /// How the rehearsal goes, about ten times a second.
-    Rehearsal {
-        /// Level of the microphone in dBFS.
-        input_db: f32,
-        /// Level of what is played in dBFS.
-        output_db: f32,
-    },
-}
-
-/// What the screen asks of the program.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Carry this out in the session.
-    Command(Command),
-    /// Put this on the clipboard of the person's terminal.
-    CopyToClipboard(String),
-    /// Begin a session.
-    Start {
-        /// What the person wants to be called: not empty, at most [`MAX_NAME_BYTES`], not sanitised.
-        name: String,
-        /// Which one.
-        choice: StartChoice,
-    },
-    /// Give the terminal back and stop, until the shell brings the program back.
-    Suspend,
-    /// Draw the person's attention to this, in the ways that are set.
-    Notify {
-        /// A few words.
-        text: String,
-        /// Ring the bell.
-        bell: bool,
-        /// Ask the terminal for a desktop notification.
-        desktop: bool,
-    },
-    /// Set this, now and for the next time. [`Msg::Settings`] is the answer.
-    Keep {
-        /// Which setting.
-        setting: &'static Setting,
-        /// Something that it takes.
-        value: String,
-    },
-    /// Say goodbye to everybody, if there is a session, and end the program.
-    Quit,
-}
-
-/// What is to be heard of oneself while there is no session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rehearsal {
-    /// The microphone shows on the meter.
-    Meter,
-    /// One's own voice comes back, through all that a call would do to it.
-    Hear,
-}
-
-/// How a session begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartChoice {
-    /// A new one, with a new link.
-    Create,
-    /// The one of the link that is somewhere in this text; line breaks are as they were pasted.
-    Join(String),
-    /// The one of the room of this name on the same network.
-    Lan(String),
-}
-
-/// Why there is no session, in three sentences.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What happened.
-    pub what: String,
-    /// Why; may be empty.
-    pub why: String,
-    /// What to do; may be empty.
-    pub hint: String,
-}
-
 /// All that the screen is drawn from.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -163,6 +37,8 @@ pub struct Model {
     pub(super) detected: Theme,
     pub(super) values: Values,
     pub(super) kept_in: String,
+    /// What is wrong with the file of settings.
+    pub(super) mistakes: Vec<String>,
     pub(super) keymap: Keymap,
     /// Names of microphones and of speakers; `None` until they were looked for.
     pub(super) devices: Option<(Vec<String>, Vec<String>)>,
@@ -172,14 +48,16 @@ pub struct Model {
     pub releases_keys: bool,
     /// The window is looked at, as far as the terminal tells.
     pub(super) focused: bool,
-    /// Moments in a row in which somebody spoke into a closed microphone.
-    pub(super) unheard: u32,
+    /// Since when somebody speaks into a closed microphone, and whether that was said.
+    pub(super) unheard: Option<(Duration, bool)>,
     /// How loud those were who are silenced here, by id, in dB.
     pub(super) silenced: BTreeMap<String, f32>,
     /// How the room was last arranged, as a place in the list of arrangements.
     pub(super) arranged: usize,
     /// How the connections of those here went in the last minute, by id.
     pub(super) minutes: BTreeMap<String, History>,
+    /// What happened in the session.
+    pub(super) diary: Diary,
     /// Lines of talk by others that came while another page covered it.
     pub(super) unread: usize,
     /// The key to speak is held down, and closes the microphone when it is let go.
@@ -225,6 +103,11 @@ pub(super) enum Mode {
     Number,
     /// Every number there is.
     Stats,
+    /// What happened.
+    Events {
+        /// Lines that it is scrolled up.
+        up: usize,
+    },
     /// All keys and commands.
     Help {
         /// First line that is shown.
@@ -378,15 +261,17 @@ impl Model {
             detected: theme,
             values: Values::default(),
             kept_in: String::new(),
+            mistakes: Vec::new(),
             keymap: Keymap::default(),
             devices: None,
             rehearsal: None,
             releases_keys: false,
             focused: false,
-            unheard: 0,
+            unheard: None,
             silenced: BTreeMap::new(),
             arranged: 0,
             minutes: BTreeMap::new(),
+            diary: Diary::default(),
             unread: 0,
             holding: false,
             mode: Mode::Start,
@@ -428,7 +313,7 @@ impl Model {
         self.rehearsal.is_some() || self.view.as_deref().is_some_and(speaks)
     }
 
-    /// Whether somebody waits for [`Msg::Devices`].
+    /// Whether somebody waits for [`Msg::Devices`](super::message::Msg::Devices).
     pub fn wants_devices(&self) -> bool {
         matches!(self.mode, Mode::Settings(_)) && self.devices.is_none()
     }
@@ -460,7 +345,14 @@ impl Model {
     pub(super) fn standing_alarm(&self) -> Option<&Alarm> {
         let interruptible = matches!(
             self.mode,
-            Mode::Call | Mode::Invite | Mode::Code | Mode::Number | Mode::Stats | Mode::Write | Mode::CommandLine(_)
+            Mode::Call
+                | Mode::Invite
+                | Mode::Code
+                | Mode::Number
+                | Mode::Stats
+                | Mode::Events { .. }
+                | Mode::Write
+                | Mode::CommandLine(_)
         );
         self.view.as_ref()?.alarms.first().filter(|_| interruptible)
     }

@@ -1,6 +1,7 @@
 //! The person's terminal: taken over, drawn on, listened to, and given back whatever happens.
 
-use super::model::{Model, Msg};
+use super::message::Msg;
+use super::model::Model;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crossterm::event::{

@@ -2,7 +2,8 @@
 
 use crate::support::process::BINARY;
 use crate::support::terminal::{Terminal, Terminals};
-use crate::support::{alone, has_tool, skip};
+use crate::support::{alone, has_tool, skip, sound};
+use resonance::audio::cue::{Cue, Cues};
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,4 +109,40 @@ fn ctrl_z_gives_the_shell_back_and_fg_the_screen() {
     ada.shows("nobody hears you", PATIENCE);
     ada.types("q");
     ada.is_restored();
+}
+
+#[test]
+fn a_short_sound_tells_who_comes_and_who_goes() {
+    let test = "journeys::a_short_sound_tells_who_comes_and_who_goes";
+    let _alone = alone();
+    if !has_tool("tmux") {
+        return skip(test, "tmux is missing");
+    }
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let terminals = Terminals::of(80, 24);
+    let [ada, bo] = ["ada", "bo"].map(|name| terminals.open(name));
+    let heard = data.path().join("heard.wav");
+    let line = program("create", "Ada", data.path());
+    ada.runs(&line.replace("--output null", &format!("--output 'wav:{}'", heard.display())));
+    let link = ada.wait_for("the whole link", PATIENCE, super::screen::link_on);
+    bo.runs(&program(&format!("join '{link}'"), "Bo", data.path()));
+    ada.shows("direct", PATIENCE);
+    bo.types("qq");
+    bo.is_restored();
+    ada.shows("Bo left", PATIENCE);
+    // The sound is to be heard to its end.
+    std::thread::sleep(Duration::from_secs(1));
+    ada.types("q");
+    ada.is_restored();
+
+    let left_ear: Vec<f32> = sound::read(&heard).samples.iter().step_by(2).copied().collect();
+    let found = [Cue::Joined, Cue::Left].map(|cue| {
+        let mut cues = Cues::default();
+        cues.play(cue);
+        let needle: Vec<f32> = std::iter::from_fn(|| cues.render()).flatten().collect();
+        let (at, likeness) = sound::find(&needle, &left_ear);
+        assert!(likeness > 0.9, "{cue:?} is heard: {likeness}");
+        at
+    });
+    assert!(found[0] < found[1], "first who comes, then who goes: {found:?}");
 }

@@ -16,6 +16,7 @@ mod lan;
 mod manual;
 mod matrix;
 mod mesh;
+mod mishaps;
 mod netsim;
 mod packages;
 mod plain;

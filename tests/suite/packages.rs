@@ -4,7 +4,7 @@ use crate::support::{has_tool, root, say, skip, target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const TEST: &str = "packages::the_tarball_runs_in_a_clean_root";
+const TEST: &str = "packages::the_package_and_the_tarball_run_in_a_clean_root";
 
 fn done(what: &str, command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -44,22 +44,41 @@ fn only(folder: &Path, ending: &str) -> PathBuf {
 
 /// Minutes, and a mirror of Debian: `make deep`.
 #[test]
-#[ignore = "builds the tarball and a whole small system around it"]
-fn the_tarball_runs_in_a_clean_root() {
+#[ignore = "builds both and a whole small system around them"]
+fn the_package_and_the_tarball_run_in_a_clean_root() {
     let is_root = done("id", Command::new("id").arg("-u")).stdout == b"0\n";
     if !is_root || !has_tool("debootstrap") {
         return skip(TEST, "it needs root and debootstrap");
     }
     done("make dist", Command::new("bash").arg("scripts/dist.sh").current_dir(root()));
     let dist = target().join("dist");
-    let tarball = only(&dist, ".tar.gz");
+    let (package, tarball) = (only(&dist, ".deb"), only(&dist, ".tar.gz"));
     let release = std::fs::read_to_string("/etc/os-release").expect("a Debian");
     let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).expect("its name");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let clean = folder.path().join("clean");
     done("debootstrap", Command::new("debootstrap").args(["--variant=minbase", codename]).arg(&clean));
-    inside(&clean, "apt-get update -q && apt-get install -y -q --no-install-recommends libasound2");
+    inside(&clean, "apt-get update -q");
+    done("cp", Command::new("cp").arg(&package).arg(clean.join("tmp/resonance.deb")));
+    // What it needs beside itself comes with it.
+    inside(&clean, "apt-get install -y -q --no-install-recommends /tmp/resonance.deb");
+    starts(&clean, "/usr/bin/resonance");
+    let files = inside(&clean, "dpkg -L resonance");
+    for file in [
+        "man1/resonance.1.gz",
+        "bash-completion/completions/resonance",
+        "vendor-completions/_resonance",
+        "vendor_completions.d/resonance.fish",
+        "applications/resonance.desktop",
+        "doc/resonance/README.md",
+        "doc/resonance/copyright",
+    ] {
+        // The bare system leaves documentation out when it unpacks: the list of files is what counts.
+        assert!(files.contains(file), "{file} is in the package:\n{files}");
+    }
+    inside(&clean, "apt-get remove -y -q resonance; test ! -e /usr/bin/resonance");
+
     done(
         "tar",
         Command::new("tar")
@@ -73,6 +92,6 @@ fn the_tarball_runs_in_a_clean_root() {
     for file in ["man/man1/resonance.1.gz", "zsh/site-functions/_resonance", "applications/resonance.desktop"] {
         assert!(clean.join("usr/local/share").join(file).is_file(), "{file} is in the tarball");
     }
-    let size = std::fs::metadata(&tarball).map_or(0, |metadata| metadata.len()) / 1_000;
-    say(&format!("{TEST}: tarball {size} kB, in a bare {codename}"));
+    let size = |file: &Path| std::fs::metadata(file).map_or(0, |metadata| metadata.len()) / 1_000;
+    say(&format!("{TEST}: package {} kB, tarball {} kB, in a bare {codename}", size(&package), size(&tarball)));
 }

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
-use resonance::audio::{Control, Protection};
+use resonance::audio::{Control, Cue, Protection};
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionId;
 use resonance_protocol::media::packet::AddressedPacket;
@@ -131,6 +131,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
             90 => listener.control(Control::Mute(false), now).expect("ordered"),
             150 => listener.control(Control::Deafen(true), now).expect("ordered"),
             180 => listener.control(Control::Deafen(false), now).expect("ordered"),
+            200 => listener.control(Control::Cue(Cue::Knock), now).expect("ordered"),
             250 => listener.control(Control::Face { deg: frame as f32 }, now).expect("ordered"),
             _ => {}
         }

@@ -28,6 +28,16 @@ fn a_file_to_begin_with_is_written_on_request_and_mistakes_in_it_are_named() {
     {
         assert!(wrong.stderr.contains(words), "{}", wrong.stderr);
     }
+    // The other faces say it, too, by the file's name and line.
+    let slip = "config.toml, line";
+    let plain = run(&["--plain", "--no-dht", "--config", &place], PATIENCE);
+    assert!(plain.stdout.lines().any(|line| line.starts_with(slip) && line.contains("did you mean \"theme\"?")));
+    let quiet = ["--no-dht", "--no-mdns", "--input", "silence", "--output", "null", "--duration", "1"];
+    let data_dir = data.path().display().to_string();
+    let session = ["create", "--headless", "--name", "Ada", "--config", &place, "--data-dir", &data_dir];
+    let headless = run(&[&session[..], &quiet].concat(), PATIENCE);
+    let told = |line: &str| line.contains("\"code\":\"settings\"") && line.contains(slip);
+    assert!(headless.code == Some(0) && headless.stdout.lines().any(told), "{}", headless.stdout);
 }
 
 /// Name, microphone, speaker, hearing oneself, in: then a session in one key. The next time there is nothing to answer.
@@ -86,6 +96,19 @@ fn a_newcomer_is_asked_once_and_settings_hold_at_once() {
     }
     ada.types("z");
     ada.shows("nobody hears you (z)", PATIENCE);
+    // A slip is shown where one is, with its line and what was meant, until it is mended.
+    std::fs::write(&file, format!("{kept}[scren]\n[keys]\nmuet = \"z\"\n")).expect("writable");
+    let line = 1 + kept.lines().count();
+    let slips = [
+        format!("config.toml, line {line}: `scren` is no setting; did you mean \"screen\"?"),
+        format!("config.toml, line {}: `keys.muet` is nothing that a key can do; did you mean \"mute\"?", line + 2),
+    ];
+    ada.wait_for("both slips", PATIENCE, |screen| {
+        let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        slips.iter().all(|slip| words.contains(slip)).then_some(())
+    });
+    std::fs::write(&file, &kept).expect("writable");
+    ada.wait_for("a page without them", PATIENCE, |screen| (!screen.contains("did you mean")).then_some(()));
     // And from the page.
     ada.types(",");
     ada.shows("cleaning the voice", PATIENCE);

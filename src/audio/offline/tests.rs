@@ -1,5 +1,6 @@
 //! Whole conversations: two pipelines, sealed packets between them, virtual time.
 
+use super::super::cue::Cue;
 use super::super::format::SAMPLE_RATE;
 use super::*;
 use rand::SeedableRng;
@@ -268,6 +269,23 @@ fn a_new_key_is_taken_up_without_a_gap() {
     call.run(1.0);
     let lane = call.report().lanes[0].clone();
     assert_eq!((lane.refused, lane.concealed_frames, lane.lost), (0, 0, 0));
+}
+
+#[test]
+fn a_short_sound_is_heard_by_whoever_hears_at_all() {
+    let mut call = Call::connected();
+    let peer = call.alice.id;
+    call.tell_bob(Control::Volume { peer, db: -60.0 });
+    let mut with_sound = |deafened| {
+        call.tell_bob(Control::Deafen(deafened));
+        call.run(0.5);
+        let from = call.heard.len();
+        call.tell_bob(Control::Cue(Cue::Joined));
+        call.run(0.4);
+        loudness_db(call.heard[from..].iter().map(|f| f[0]))
+    };
+    let (heard, deafened) = (with_sound(false), with_sound(true));
+    assert!((-40.0..-20.0).contains(&heard) && deafened < -90.0, "{heard}, {deafened}");
 }
 
 #[test]

@@ -187,6 +187,32 @@ fn an_outage_is_lost_after_six_seconds_and_heals() {
 }
 
 #[test]
+fn a_device_that_is_missing_is_a_problem_until_another_is_there() {
+    let mut world = World::new();
+    let (ada, _) = world.create("Ada");
+    let mut happens = |events: Vec<Event>| {
+        events.into_iter().for_each(|event| world.happen(ada, Duration::ZERO, event));
+        world.run(SECOND);
+        world.people[ada].session.view(world.now).problems
+    };
+    let lost = |code, message: &str| Event::AudioProblem { code, message: message.into(), hint: "Choose.".into() };
+    let devices = |input: &str, output: &str| Event::Devices { input: input.into(), output: output.into() };
+    assert_eq!(happens(vec![devices("Headset", "Headset"), lost("no-lane", "Full.")]), [""; 0]);
+    let both = ["No microphone. Choose.", "No speaker. Choose."];
+    let news = vec![
+        lost("no-output", "No speaker."),
+        devices("Headset", "null"),
+        lost("no-input", "No microphone."),
+        devices("silence", "null"),
+    ];
+    assert_eq!(happens(news), both);
+    assert_eq!(happens(vec![devices("silence", "null")]), both);
+    assert_eq!(happens(vec![devices("Headset", "null")]), both[1..]);
+    assert_eq!(happens(vec![Event::Command(Command::Output("default".into()))]), both[1..], "nothing came of it yet");
+    assert_eq!(happens(vec![Event::Command(Command::Output("null".into()))]), [""; 0], "that is what is wanted");
+}
+
+#[test]
 fn commands_do_what_they_say_and_name_what_is_wrong() {
     let mut world = World::new();
     let (ada, link) = world.create("Ada");

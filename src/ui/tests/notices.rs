@@ -66,7 +66,7 @@ fn whoever_looks_elsewhere_is_called_when_that_is_set() {
     assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), None, "nothing is set");
     let mut values = Values::default();
     values.set(Setting::BELL, "true").expect("a switch");
-    let values = Msg::Settings { values: Box::new(values), kept_in: String::new() };
+    let values = Msg::Settings { values: Box::new(values), kept_in: String::new(), mistakes: Vec::new() };
     update(&mut model, values);
     show(&mut model, call());
     assert_eq!(notified(&mut model, with_line(Some("Bo"), "hello")), Some("Bo writes".into()));
@@ -87,16 +87,62 @@ fn whoever_looks_elsewhere_is_called_when_that_is_set() {
 
 #[test]
 fn whoever_speaks_into_a_closed_microphone_is_told() {
-    let muted = |level_db: f32| View { me: Me { muted: true, level_db, ..call().me }, ..call() };
-    let mut model = in_session(UNICODE, muted(-20.0));
-    for _ in 0..8 {
-        show(&mut model, muted(-20.0));
-    }
-    show(&mut model, muted(-70.0));
-    for _ in 0..11 {
-        show(&mut model, muted(-20.0));
+    let muted = |ms: u64, level_db: f32| View {
+        elapsed: Duration::from_millis(800_000 + ms),
+        me: Me { muted: true, level_db, ..call().me },
+        ..call()
+    };
+    let mut model = in_session(UNICODE, muted(0, -20.0));
+    for (ms, level_db) in [(500, -20.0), (550, -70.0), (600, -20.0), (1_150, -20.0)] {
+        show(&mut model, muted(ms, level_db));
     }
     assert!(!picture(&mut model, 80, 24).contains("you speak"), "a cough is not speech");
-    show(&mut model, muted(-20.0));
+    show(&mut model, muted(1_200, -20.0));
     assert!(picture(&mut model, 80, 24).contains("you speak, but your microphone is closed (m)"));
+    model.notice = None;
+    show(&mut model, muted(5_000, -20.0));
+    assert_eq!(model.notice, None, "once");
+}
+
+fn sounds(model: &mut Model, view: View) -> Vec<Cue> {
+    let asked = update(model, Msg::View(Box::new(view)));
+    asked.into_iter().filter_map(|action| if let Action::Play(cue) = action { Some(cue) } else { None }).collect()
+}
+
+#[test]
+fn who_comes_goes_knocks_and_is_lost_is_heard_once() {
+    let mut model = in_session(UNICODE, call());
+    assert_eq!(sounds(&mut model, call()), []);
+    let mut more = call();
+    more.peers.push(peer("e5e5e5e5", "Eve", 60.0));
+    assert_eq!(sounds(&mut model, more.clone()), [Cue::Joined]);
+    more.admission.knocks = vec![KnockView { id: "f6f6f6f6".into(), name: "Finn".into() }];
+    assert_eq!(sounds(&mut model, more.clone()), [Cue::Knock]);
+    assert_eq!(sounds(&mut model, more.clone()), []);
+    let silent = |seconds| {
+        let mut view = more.clone();
+        view.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(seconds) };
+        view
+    };
+    assert_eq!(sounds(&mut model, silent(0)), [], "what mends itself at once is not told");
+    assert_eq!(sounds(&mut model, more.clone()), []);
+    assert_eq!(sounds(&mut model, silent(2)), [Cue::Lost]);
+    assert_eq!(sounds(&mut model, silent(3)), []);
+    assert_eq!(sounds(&mut model, more.clone()), [Cue::Back]);
+    more.peers.remove(0);
+    assert_eq!(sounds(&mut model, more), [Cue::Left]);
+    let mut values = Values::default();
+    values.set(Setting::SOUNDS, "false").expect("a switch");
+    update(&mut model, Msg::Settings { values: Box::new(values), kept_in: String::new(), mistakes: Vec::new() });
+    assert_eq!(sounds(&mut model, call()), [], "whoever wants silence has it");
+}
+
+/// Who decides about the door matters less than that nothing is heard of somebody.
+#[test]
+fn a_host_that_is_lost_is_said_to_be_so_with_the_seconds() {
+    let mut view = call();
+    view.peers[0].host = true;
+    view.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(4) };
+    let shown = picture(&mut in_session(UNICODE, view), 80, 24);
+    assert!(shown.contains("reconnecting… 4 s"), "{shown}");
 }

@@ -22,6 +22,12 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("settings", model));
 
     let mut model = Model::at_start(theme, "Ada");
+    let mistakes =
+        vec!["config.toml, line 3: `theem` is no setting of [screen]; did you mean \"theme\"?".to_owned(); 3];
+    update(&mut model, Msg::Settings { values: Box::default(), kept_in: "config.toml".into(), mistakes });
+    views.push(("start_with_mistakes", model));
+
+    let mut model = Model::at_start(theme, "Ada");
     update(&mut model, Msg::Paste(format!("Hi Ada,\n come here: {LINK}\n")));
     views.push(("start_with_link", model.clone()));
     press(&mut model, &[KeyCode::Enter]);
@@ -59,6 +65,14 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("code", model.clone()));
     press(&mut model, &[KeyCode::Char('s')]);
     views.push(("stats", model.clone()));
+    let mut later_on = model.clone();
+    update(&mut later_on, Msg::Warning { message: "The microphone was lost.".into(), hint: "Silence is sent.".into() });
+    let mut later = View { elapsed: Duration::from_secs(770), ..call() };
+    later.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(3) };
+    show(&mut later_on, later);
+    press(&mut later_on, &[KeyCode::Char('e')]);
+    later_on.notice = None;
+    views.push(("events", later_on));
     press(&mut model, &[KeyCode::Char('?')]);
     views.push(("help", model.clone()));
     press(&mut model, &[KeyCode::Esc, KeyCode::Enter]);

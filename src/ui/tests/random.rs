@@ -27,7 +27,7 @@ const CODES: [KeyCode; 16] = [
     KeyCode::F(1),
     KeyCode::Null,
 ];
-const CHARACTERS: &str = "mmdvvynuoqcishrup,?:jjkkll+-[]/ 日e\u{301}\u{1b}9.0 mute move Bo";
+const CHARACTERS: &str = "mmdvvynuoqcisehrup,?:jjkkll+-[]/ 日e\u{301}\u{1b}9.0 mute move Bo";
 
 fn random_view(random: &mut StdRng) -> View {
     let names = [
@@ -54,6 +54,7 @@ fn random_view(random: &mut StdRng) -> View {
         peer.position =
             Position { azimuth_deg: number(random), elevation_deg: number(random), distance_m: number(random) };
         (peer.level_db, peer.loss_down, peer.loss_up) = (number(random), number(random), number(random));
+        peer.jitter_ms = number(random);
         (peer.volume_db, peer.jitter_buffer_ms, peer.rtt_ms) = (number(random), number(random), Some(number(random)));
         (peer.speaking, peer.muted) = (random.random(), random.random());
         view.peers.push(peer);
@@ -99,7 +100,11 @@ fn random_msg(random: &mut StdRng, start: Instant, model: &Model) -> Msg {
         3 => Msg::Paste(
             [LINK, "hello\nyou", "日本語", ""].choose(random).copied().unwrap_or("").repeat(random.random_range(0..40)),
         ),
-        24 => Msg::Settings { values: Box::new(random_values(random)), kept_in: CHARACTERS.into() },
+        24 => Msg::Settings {
+            values: Box::new(random_values(random)),
+            kept_in: CHARACTERS.into(),
+            mistakes: vec![CHARACTERS.repeat(3); random.random_range(0..4)],
+        },
         25 => [
             Msg::FocusLost,
             Msg::FocusGained,
@@ -212,7 +217,7 @@ fn is_usable(model: &mut Model) {
 #[test]
 fn a_storm_of_sizes_leaves_the_screen_as_it_was() {
     let mut random = StdRng::seed_from_u64(7);
-    for keys in ["", "i", "r", "s", "n", "v", "?", ",", ":mo", "q"] {
+    for keys in ["", "i", "r", "s", "e", "n", "v", "?", ",", ":mo", "q"] {
         let mut model = in_session(UNICODE, call());
         type_in(&mut model, keys);
         let before = picture(&mut model, 80, 24);

@@ -12,7 +12,8 @@ fn keep(setting: &'static Setting, value: &str) -> Action {
 
 /// Lets the model know what is set, as the program does at the start and whenever that changes.
 fn set(model: &mut Model, values: Values) -> Vec<Action> {
-    update(model, Msg::Settings { values: Box::new(values), kept_in: "~/.config/resonance/config.toml".into() })
+    let kept_in = "~/.config/resonance/config.toml".into();
+    update(model, Msg::Settings { values: Box::new(values), kept_in, mistakes: Vec::new() })
 }
 
 fn values(setting: &Setting, value: &str) -> Values {
@@ -157,4 +158,46 @@ fn a_name_that_is_changed_in_a_session_is_for_the_next_one() {
     type_in(&mut model, "!");
     assert_eq!(press(&mut model, &[KeyCode::Down]), [keep(Setting::NAME, "Ada!")]);
     assert!(picture(&mut model, 80, 24).contains("in this session you keep your name"));
+}
+
+/// A slip in the file is seen where people are, until it is mended; who talks is told once.
+#[test]
+fn a_mistake_in_the_file_stands_on_the_first_pages_until_it_is_mended() {
+    let slip = "config.toml, line 3: `theem` is no setting of [screen]; did you mean \"theme\"?";
+    let told = |model: &mut Model, mistakes: &[&str]| {
+        let mistakes = mistakes.iter().map(|slip| (*slip).to_owned()).collect();
+        let (values, kept_in) = (Box::default(), "~/.config/resonance/config.toml".into());
+        assert_eq!(update(model, Msg::Settings { values, kept_in, mistakes }), []);
+    };
+    let mut pages = vec![Model::at_start(UNICODE, "Ada"), Model::first_run(UNICODE, "Ada")];
+    pages.push(in_session(UNICODE, alone()));
+    for keys in [",", "s"] {
+        let mut model = in_session(UNICODE, call());
+        type_in(&mut model, keys);
+        pages.push(model);
+    }
+    for mut model in pages {
+        told(&mut model, &[slip]);
+        model.notice = None;
+        let shown = joined(&picture(&mut model, 80, 24));
+        assert!(shown.contains(slip), "{shown}");
+        told(&mut model, &[slip; 5]);
+        assert!(joined(&picture(&mut model, 140, 50)).contains("and 3 more: resonance config show"));
+        told(&mut model, &[]);
+        model.notice = None;
+        assert!(!joined(&picture(&mut model, 80, 24)).contains("theem"));
+    }
+    let mut model = in_session(UNICODE, call());
+    told(&mut model, &[slip, slip]);
+    let shown = joined(&picture(&mut model, 80, 24));
+    assert!(shown.contains(slip) && shown.contains("And 1 more (,)"), "{shown}");
+    model.notice = None;
+    told(&mut model, &[slip, slip]);
+    assert_eq!(model.notice, None, "once");
+}
+
+/// What is written over several lines, in one.
+fn joined(shown: &str) -> String {
+    let words = shown.split_whitespace().filter(|word| !word.chars().all(|c| "│─┌┐└┘".contains(c)));
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,8 @@
 
 use super::{call, go, verify};
 use crate::command::Command;
-use crate::ui::model::{Action, Mode, Model};
+use crate::ui::message::Action;
+use crate::ui::model::{Mode, Model};
 use crossterm::event::{KeyCode, KeyEvent};
 use std::time::{Duration, Instant};
 

@@ -5,8 +5,9 @@ use crate::session::view::Invite;
 use crate::ui::keymap::Deed;
 use crate::ui::layout;
 use crate::ui::map::Projection;
-use crate::ui::model::{Action, CommandLine, Mode, Model, Tone};
-use crossterm::event::{KeyCode, KeyEvent};
+use crate::ui::message::Action;
+use crate::ui::model::{CommandLine, Mode, Model, Tone};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use resonance_protocol::position::Position;
 
 /// Degrees that a key turns the head.
@@ -19,9 +20,17 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
         model.mode = Mode::Call;
         return Vec::new();
     }
-    let Some(deed) = model.keymap.deed(event) else { return Vec::new() };
+    match model.keymap.deed(event) {
+        Some(Deed::Talk) => super::talk::press(model, event.kind),
+        Some(deed) => act(model, deed),
+        None => Vec::new(),
+    }
+}
+
+/// Does what a key does that is pressed and let go.
+pub(super) fn act(model: &mut Model, deed: Deed) -> Vec<Action> {
     match deed {
-        Deed::Talk => return super::talk::press(model, event.kind),
+        Deed::Talk => return super::talk::press(model, KeyEventKind::Press),
         Deed::Settings => super::settings::open(model),
         Deed::Mute => return mute(model),
         Deed::Deafen => return deafen(model),
@@ -39,6 +48,7 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
         Deed::Silence => return silence(model),
         Deed::Arrange => return arrange(model),
         Deed::Stats => model.mode = if model.mode == Mode::Stats { Mode::Call } else { Mode::Stats },
+        Deed::Events => model.mode = Mode::Events { up: 0 },
         Deed::Previous => choose(model, |index, count| (index + count - 1) % count),
         Deed::Next => choose(model, |index, count| (index + 1) % count),
         Deed::Left => return step(model, -1.0, 0.0),

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod call;
+mod events;
 mod mouse;
 mod news;
 pub(super) mod settings;
@@ -10,10 +11,12 @@ mod talk;
 mod typing;
 mod verify;
 
-use super::model::{Action, Mode, Model, Msg, NOTICE_TIME, Tone, WAVE};
+use super::diary::Diary;
+use super::message::{Action, Msg};
+use super::model::{Mode, Model, NOTICE_TIME, Tone, WAVE};
 use crate::session::view::View;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Takes a message in and returns what the program is asked to do, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
@@ -40,6 +43,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
                 (false, true) => format!("{message} {hint}"),
                 (false, false) => format!("{message}: {hint}"),
             };
+            let at = model.view.as_ref().map_or(Duration::ZERO, |view| view.elapsed);
+            model.diary.note(at, Tone::Trouble, text.clone());
             model.tell(Tone::Trouble, text);
         }
         Msg::Knocking if matches!(model.mode, Mode::Opening(_)) => {
@@ -48,6 +53,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
         Msg::Knocking => {}
         Msg::Failed(failure) => {
             model.mode = Mode::Alarm(failure);
+            model.diary = Diary::default();
             model.view = None;
             model.selected = None;
             model.drag = None;
@@ -55,7 +61,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             model.holding = false;
         }
         Msg::InputEnded => return vec![Action::Quit],
-        Msg::Settings { values, kept_in } => return settings::take(model, *values, kept_in),
+        Msg::Settings { values, kept_in, mistakes } => {
+            settings::take_mistakes(model, mistakes);
+            return settings::take(model, *values, kept_in);
+        }
         Msg::Devices { inputs, outputs } => model.devices = Some((inputs, outputs)),
         Msg::Rehearsal { input_db, output_db } => {
             model.rehearsal = Some((input_db, output_db));
@@ -93,6 +102,8 @@ fn take_view(model: &mut Model, mut view: Box<View>) -> Vec<Action> {
         }
     }
     actions.extend(news::notify(model, &view));
+    actions.extend(news::sounds(model, &view).into_iter().map(Action::Play));
+    model.diary.take(model.view.as_deref(), &view);
     news::unheard(model, &view);
     news::count_unread(model, &view);
     model.silenced.retain(|id, _| view.peers.iter().any(|peer| peer.id == *id));
@@ -145,6 +156,7 @@ fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
             _ => Vec::new(),
         },
         Mode::Call | Mode::Invite | Mode::Code | Mode::Stats | Mode::Number => call::key(model, event),
+        Mode::Events { .. } => events::key(model, event),
         Mode::Verify(_) => verify::key(model, event),
         Mode::Help { scroll } => {
             let scroll = *scroll;

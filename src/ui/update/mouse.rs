@@ -3,7 +3,8 @@
 use super::call;
 use crate::ui::layout;
 use crate::ui::map;
-use crate::ui::model::{Action, Drag, Mode, Model};
+use crate::ui::message::Action;
+use crate::ui::model::{Drag, Mode, Model};
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
@@ -18,6 +19,7 @@ pub(super) fn mouse(model: &mut Model, event: MouseEvent) -> Vec<Action> {
             let scroll = scroll.saturating_add_signed(-roll);
             super::scroll_help(model, scroll);
         }
+        (Mode::Events { .. }, Some(roll)) => super::events::scroll(model, roll),
         (Mode::Call, Some(roll)) => call::scroll_talk(model, roll),
         (Mode::Call | Mode::Write | Mode::CommandLine(_), None) => return point(model, event),
         _ => model.drag = None,

@@ -1,14 +1,48 @@
 //! What a person who looks elsewhere should know: who knocks, who came, who wrote; and that one speaks into a closed microphone.
 
-use crate::session::view::View;
+use crate::session::view::{Connection, PeerView, View};
 use crate::settings::Setting;
+use crate::ui::diary::fresh;
 use crate::ui::keymap::Deed;
-use crate::ui::model::{Action, Mode, Model, Tone};
+use crate::ui::message::{Action, Cue};
+use crate::ui::model::{Mode, Model, Tone};
+use std::time::Duration;
 
 /// Louder than this is speech and not the room, in dBFS.
 const SPEECH_DB: f32 = -40.0;
-/// Pictures in a row, twenty a second: somebody who coughs is not told.
-const SPEAKS_FOR: u32 = 12;
+/// So long without a pause: somebody who coughs is not told.
+const SPEAKS_FOR: Duration = Duration::from_millis(600);
+
+/// Silence from which on somebody counts as lost: shorter ones mend themselves before one could ask what the sound meant.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+
+/// The short sounds for what is new in this moment.
+pub(super) fn sounds(model: &Model, view: &View) -> Vec<Cue> {
+    let Some(before) = model.view.as_deref().filter(|_| model.values.is_on(Setting::SOUNDS)) else {
+        return Vec::new();
+    };
+    let peer = |view: &View, id: &str| view.peers.iter().find(|peer| peer.id == id).cloned();
+    let is_lost = |peer: &PeerView| matches!(peer.connection, Connection::Reconnecting { silent_for } if silent_for >= LOST_AFTER);
+    let knocks = |view: &View, id: &str| view.admission.knocks.iter().any(|knock| knock.id == id);
+    let (mut came, mut lost, mut back) = (false, false, false);
+    for now in &view.peers {
+        match peer(before, &now.id) {
+            None => came = true,
+            Some(before) => {
+                lost |= is_lost(now) && !is_lost(&before);
+                back |= is_lost(&before) && now.connection.stands();
+            }
+        }
+    }
+    let new = [
+        (view.admission.knocks.iter().any(|knock| !knocks(before, &knock.id)), Cue::Knock),
+        (lost, Cue::Lost),
+        (before.peers.iter().any(|gone| peer(view, &gone.id).is_none()), Cue::Left),
+        (came, Cue::Joined),
+        (back, Cue::Back),
+    ];
+    new.into_iter().filter(|(is_new, _)| *is_new).map(|(_, cue)| cue).collect()
+}
 
 /// Draws attention to what is new in this moment, unless the window is looked at.
 pub(super) fn notify(model: &Model, view: &View) -> Option<Action> {
@@ -35,11 +69,7 @@ pub(super) fn notify(model: &Model, view: &View) -> Option<Action> {
 
 /// Who wrote what was written since, the newest first; oneself left out.
 fn written<'a>(before: &View, view: &'a View) -> impl Iterator<Item = &'a String> {
-    let known = match before.talk.last() {
-        Some(last) => view.talk.iter().rposition(|line| line == last).map_or(view.talk.len(), |at| at + 1),
-        None => 0,
-    };
-    let new = view.talk.iter().skip(known).rev();
+    let new = fresh(Some(before), view).iter().rev();
     new.filter_map(|line| line.from.as_ref()).filter(move |from| **from != view.me.name)
 }
 
@@ -55,9 +85,13 @@ pub(super) fn count_unread(model: &mut Model, view: &View) {
 
 /// Says so when somebody speaks and is not heard.
 pub(super) fn unheard(model: &mut Model, view: &View) {
-    let speaks = view.me.muted && view.me.level_db > SPEECH_DB;
-    model.unheard = if speaks { model.unheard + 1 } else { 0 };
-    if model.unheard == SPEAKS_FOR {
+    if !view.me.muted || view.me.level_db <= SPEECH_DB {
+        model.unheard = None;
+        return;
+    }
+    let (since, told) = *model.unheard.get_or_insert((view.elapsed, false));
+    if !told && view.elapsed.saturating_sub(since) >= SPEAKS_FOR {
+        model.unheard = Some((since, true));
         let words = model.with_key("you speak, but your microphone is closed", Deed::Mute);
         model.tell(Tone::Trouble, words);
     }

@@ -3,8 +3,9 @@
 use super::typing::{Edit, edit};
 use super::{call, push_level, start, talk};
 use crate::settings::{Kind, SETTINGS, Setting, Values};
-use crate::ui::keymap::Keymap;
-use crate::ui::model::{Action, Mode, Model, SettingsPage, StartField, Tone};
+use crate::ui::keymap::{Deed, Keymap};
+use crate::ui::message::Action;
+use crate::ui::model::{Mode, Model, SettingsPage, StartField, Tone};
 use crossterm::event::{KeyCode, KeyEvent};
 
 /// A line of the page.
@@ -53,6 +54,22 @@ pub(super) fn take(model: &mut Model, values: Values, kept_in: String) -> Vec<Ac
         (false, true, Some(false)) | (true, false, Some(true)) => call::mute(model),
         _ => Vec::new(),
     }
+}
+
+/// What is wrong with the file: the pages that people see first show it as long as it is so; who talks is told once.
+pub(super) fn take_mistakes(model: &mut Model, mistakes: Vec<String>) {
+    let talks = model.view.is_some() && !model.alone();
+    if let Some((first, more)) = mistakes.split_first()
+        && talks
+        && mistakes != model.mistakes
+    {
+        let words = match more.len() {
+            0 => first.clone(),
+            more => model.with_key(&format!("{first} And {more} more"), Deed::Settings),
+        };
+        model.tell(Tone::Trouble, words);
+    }
+    model.mistakes = mistakes;
 }
 
 pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {

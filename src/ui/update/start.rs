@@ -1,7 +1,8 @@
 //! The start screen's keys: a form of three fields and four lines to choose from.
 
 use super::typing::{Edit, edit};
-use crate::ui::model::{Action, Mode, Model, Start, StartChoice, StartField, Tone};
+use crate::ui::message::{Action, StartChoice};
+use crate::ui::model::{Mode, Model, Start, StartField, Tone};
 use crossterm::event::{KeyCode, KeyEvent};
 
 /// What every link begins with.

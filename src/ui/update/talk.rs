@@ -6,7 +6,8 @@ use crate::command::Command;
 use crate::session::view::View;
 use crate::settings::Setting;
 use crate::ui::keymap::Deed;
-use crate::ui::model::{Action, Model};
+use crate::ui::message::Action;
+use crate::ui::model::Model;
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 /// Whether the settings want the microphone closed until a key is held.

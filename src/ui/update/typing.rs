@@ -3,8 +3,10 @@
 use super::{call, settings, start, verify};
 use crate::command::{self, Command, MAX_TEXT_BYTES, VERBS};
 use crate::session::view::View;
+use crate::ui::keymap::PAGES;
 use crate::ui::line::Line;
-use crate::ui::model::{Action, CommandLine, MAX_HISTORY, Mode, Model, Tone};
+use crate::ui::message::Action;
+use crate::ui::model::{CommandLine, MAX_HISTORY, Mode, Model, Tone};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What a key did to a line.
@@ -135,16 +137,10 @@ fn enter(model: &mut Model) -> Vec<Action> {
         model.mode = Mode::Call;
         return Vec::new();
     }
-    match text.trim_start_matches(['/', ':']).trim() {
-        "help" => {
-            model.mode = Mode::Help { scroll: 0 };
-            return Vec::new();
-        }
-        "settings" => {
-            settings::open(model);
-            return Vec::new();
-        }
-        _ => {}
+    let word = text.trim_start_matches(['/', ':']).trim();
+    if let Some((_, deed, _)) = PAGES.iter().find(|(name, ..)| *name == word) {
+        model.mode = Mode::Call;
+        return call::act(model, *deed);
     }
     let command = match command::parse(&text) {
         Ok(command) => command,
@@ -211,7 +207,7 @@ fn candidates(text: &str, view: Option<&View>) -> Vec<String> {
         let verbs = VERBS
             .iter()
             .map(|verb| (verb.name, !verb.arguments.is_empty()))
-            .chain([("help", false), ("settings", false)]);
+            .chain(PAGES.iter().map(|(name, ..)| (*name, false)));
         let fitting = verbs.filter(|(name, _)| name.starts_with(text));
         return fitting.map(|(name, more)| format!("{name}{}", if more { " " } else { "" })).collect();
     };

@@ -2,7 +2,8 @@
 
 use crate::command::{Command, VOLUME_DB};
 use crate::session::view::Trust;
-use crate::ui::model::{Action, Mode, Model, Precaution, Tone, Verify, VerifyPage};
+use crate::ui::message::Action;
+use crate::ui::model::{Mode, Model, Precaution, Tone, Verify, VerifyPage};
 use crossterm::event::{KeyCode, KeyEvent};
 
 /// Begins with the chosen person.

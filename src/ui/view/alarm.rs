@@ -3,7 +3,8 @@
 use super::page::Page;
 use super::{panel, put_all};
 use crate::session::view::{Alarm, Trust};
-use crate::ui::model::{Failure, Model};
+use crate::ui::message::Failure;
+use crate::ui::model::Model;
 use crate::ui::text;
 use crate::ui::theme::Theme;
 use ratatui::Frame;

@@ -1,7 +1,8 @@
 //! Everything about the chosen person, where the window is wide enough to keep it open.
 
 use super::{meter, panel, put_all, words};
-use crate::ui::history::{History, SECONDS};
+use crate::session::view::PeerView;
+use crate::ui::history::{History, QUIET_DB, SECONDS};
 use crate::ui::model::Model;
 use crate::ui::text;
 use ratatui::Frame;
@@ -11,8 +12,12 @@ use std::collections::VecDeque;
 
 /// What fills a minute's curve: a delay that people begin to notice, in ms, …
 const FULL_MS: f32 = 200.0;
+/// … jitter that no buffer hides for long, in ms, …
+const FULL_JITTER_MS: f32 = 50.0;
 /// … and a loss that conceals nothing any more, 0–1.
 const FULL_LOSS: f32 = 0.2;
+/// From a word to its packet and back, without network and buffer, in ms: a frame of 10 is filled before it is sent, and Opus looks 6.5 ahead.
+const CODING_MS: f32 = 16.5;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
@@ -38,12 +43,18 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         row("connection", words::path(&peer.connection)),
         row("round trip", words::round_trip(peer).unwrap_or_else(|| "—".into())),
         minute(&history.round_trip_ms, FULL_MS),
-        row("lost", format!("{} here, {} there", words::percent(peer.loss_down), words::percent(peer.loss_up))),
+        row("lost here", words::percent(peer.loss_down)),
+        row("lost there", words::percent(peer.loss_up)),
         minute(&history.lost, FULL_LOSS),
+        row("jitter", format!("{:.0} ms", peer.jitter_ms.max(0.0))),
+        minute(&history.jitter_ms, FULL_JITTER_MS),
         row("buffer", format!("{:.0} ms", peer.jitter_buffer_ms)),
         minute(&history.buffer_ms, FULL_MS),
+        row("delay", delay(peer)),
+        Line::styled(delay_by_stage(peer), theme.faint()),
         Line::default(),
         row("voice", words::level(peer.level_db)),
+        minute(&history.level_db, -QUIET_DB),
         row("volume", words::signed(peer.volume_db, "dB")),
         row("place", words::direction(peer.position, facing_deg)),
         row("distance", format!("{:.1} m", peer.position.distance_m)),
@@ -52,4 +63,20 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         row("id", peer.id.clone()),
     ];
     put_all(frame, inside, lines);
+}
+
+/// Whole ms in the network (half of the round trip), in the jitter buffer and in the codec, as far as they are known.
+fn stages_ms(peer: &PeerView) -> Option<[f32; 3]> {
+    let rtt_ms = peer.rtt_ms.filter(|rtt_ms| rtt_ms.is_finite() && peer.connection.stands())?;
+    Some([rtt_ms / 2.0, peer.jitter_buffer_ms, CODING_MS].map(|ms| ms.max(0.0).round()))
+}
+
+/// From mouth to ear, as far as the program knows: the cards at both ends come on top.
+fn delay(peer: &PeerView) -> String {
+    stages_ms(peer).map_or_else(|| "—".to_owned(), |stages| format!("{} ms + cards", stages.iter().sum::<f32>()))
+}
+
+fn delay_by_stage(peer: &PeerView) -> String {
+    stages_ms(peer)
+        .map_or_else(String::new, |[net, buffer, codec]| format!(" net {net}, buffer {buffer}, codec {codec}"))
 }

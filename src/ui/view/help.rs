@@ -2,7 +2,7 @@
 
 use super::{panel, put_all};
 use crate::command::VERBS;
-use crate::ui::keymap::{CALL, EVERYWHERE};
+use crate::ui::keymap::{CALL, EVERYWHERE, PAGES};
 use crate::ui::layout;
 use crate::ui::model::Model;
 use crate::ui::text;
@@ -54,6 +54,7 @@ fn lines(model: &Model, cells: usize) -> Vec<Line<'static>> {
     lines.extend(EVERYWHERE.iter().flat_map(|(keys, help)| entry(theme.either(keys.0, keys.1), KEYS, help)));
     lines.push(Line::default());
     lines.push(heading("Commands, after :"));
+    lines.extend(PAGES.iter().flat_map(|(name, _, help)| entry(name, VERB, help)));
     for verb in VERBS {
         let words = format!("{} {}", verb.name, verb.arguments);
         if text::width(words.trim()) <= VERB {

@@ -98,5 +98,6 @@ fn alone(model: &Model, view: &View, cells: usize) -> Vec<Line<'static>> {
         let wrapped = text::wrap(&format!("⚠ {problem}"), cells.saturating_sub(4));
         lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
     }
+    lines.extend(super::mistakes(model, cells));
     lines
 }

@@ -3,6 +3,7 @@
 mod alarm;
 mod code;
 mod details;
+pub(super) mod events;
 pub(super) mod help;
 mod invite;
 mod meter;
@@ -69,7 +70,8 @@ fn session(model: &Model, view: &View, frame: &mut Frame, areas: &Areas) {
     match &model.mode {
         Mode::Verify(state) => verify::draw(model, frame, areas.body, state),
         Mode::Number => number::draw(model.theme, view, frame, areas.body),
-        Mode::Stats => stats::draw(model.theme, view, frame, areas.body),
+        Mode::Stats => stats::draw(model, view, frame, areas.body),
+        Mode::Events { up } => events::draw(model, frame, areas.body, *up),
         Mode::Code => code::draw(model.theme, view, frame, areas.body),
         Mode::Invite => invite::draw(model, view, frame, areas.body),
         _ if view.peers.is_empty() => invite::draw(model, view, frame, areas.body),
@@ -129,6 +131,18 @@ fn rule(frame: &mut Frame, theme: Theme, area: Rect, heading: &str) {
         Span::styled("─".repeat(rest), theme.faint()),
     ];
     put(frame, area, Line::from_iter(line));
+}
+
+/// What is wrong with the file of settings, in lines of so many cells.
+fn mistakes(model: &Model, cells: usize) -> Vec<Line<'static>> {
+    /// More of them are counted.
+    const NAMED: usize = 2;
+    let mut told: Vec<String> = model.mistakes.iter().take(NAMED).map(|mistake| format!("⚠ {mistake}")).collect();
+    if let Some(more) = model.mistakes.len().checked_sub(NAMED + 1) {
+        told.push(format!("  and {} more: resonance config show", more + 1));
+    }
+    let lines = told.into_iter().flat_map(|mistake| text::wrap(&mistake, cells.saturating_sub(4)));
+    lines.map(|line| Line::styled(format!("  {line}"), model.theme.warning())).collect()
 }
 
 /// `key words   key words …`, from which those before the last two are left out when there is no room for them.

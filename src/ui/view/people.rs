@@ -82,7 +82,10 @@ fn card(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize, detail: De
     let trust_cells = 14.min(cells / 2);
     let path_cells = cells.saturating_sub(2 + trust_cells + 1);
     let loss = peer.loss_up.max(peer.loss_down);
-    let mut path = format!("{}{}", host(peer), words::path(&peer.connection));
+    let words = words::path(&peer.connection);
+    // What is wrong comes before who is the host.
+    let host = Some(host(peer)).filter(|host| text::width(host) + text::width(&words) <= path_cells);
+    let mut path = format!("{}{words}", host.unwrap_or_default());
     let mut path_style = connection(theme, peer);
     if detail == Detail::Tight && has_problem(peer) && loss >= BAD_LOSS {
         (path, path_style) = (format!("{} lost", words::percent(loss)), theme.warning());

@@ -41,7 +41,8 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, page: &Settings
     let about = text::wrap(about, cells).into_iter().map(|line| Line::raw(format!("  {line}")));
     let kept = (!model.kept_in.is_empty())
         .then(|| format!("  Kept in {}", text::cut(&model.kept_in, cells.saturating_sub(8))));
-    put_all(frame, rest, about.chain(kept.map(|kept| Line::styled(kept, model.theme.faint()))));
+    let mistakes = super::mistakes(model, usize::from(inside.width));
+    put_all(frame, rest, about.chain(mistakes).chain(kept.map(|kept| Line::styled(kept, model.theme.faint()))));
 }
 
 fn below(area: Rect, rows: u16) -> Rect {
@@ -94,6 +95,7 @@ fn title(setting: &Setting) -> &'static str {
         "talk" => "talking",
         "theme" => "colours",
         "bell" => "bell",
+        "sounds" => "short sounds",
         "desktop" => "desktop notifications",
         "name" => "your name",
         name => name,

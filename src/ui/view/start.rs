@@ -9,6 +9,8 @@ use ratatui::text::{Line, Span};
 
 /// Cells of a line's words, before its field.
 const WORDS: u16 = 26;
+/// Rows of the welcome and the lines to choose from.
+const MENU_ROWS: u16 = 12;
 /// The widest field, in cells.
 const FIELD: u16 = 60;
 
@@ -21,6 +23,9 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         Line::raw("  End to end encrypted, from terminal to terminal, without any server."),
     ];
     put_all(frame, inside, welcome);
+    let mistakes = super::mistakes(model, usize::from(inside.width));
+    let rows = inside.height.min(MENU_ROWS);
+    put_all(frame, Rect { y: inside.y + rows, height: inside.height - rows, ..inside }, mistakes);
     for (index, field) in StartField::ALL.into_iter().enumerate() {
         let row = [4, 6, 7, 8, 9, 10][index];
         if row < inside.height {

@@ -2,8 +2,8 @@
 
 use super::{panel, put_all, words};
 use crate::session::view::{PeerView, View};
+use crate::ui::model::Model;
 use crate::ui::text;
-use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -11,7 +11,8 @@ use ratatui::text::Line;
 /// Width of each column in cells, the name first.
 const COLUMNS: [usize; 7] = [12, 12, 8, 10, 11, 7, 7];
 
-pub(super) fn draw(theme: Theme, view: &View, frame: &mut Frame, area: Rect) {
+pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
+    let theme = model.theme;
     let inside = panel(frame, theme, area, "Measurements");
     let mut lines = vec![Line::default()];
     if view.peers.is_empty() {
@@ -34,6 +35,7 @@ pub(super) fn draw(theme: Theme, view: &View, frame: &mut Frame, area: Rect) {
         let wrapped = text::wrap(&format!("⚠ {problem}"), usize::from(inside.width).saturating_sub(4));
         lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
     }
+    lines.extend(super::mistakes(model, usize::from(inside.width)));
     put_all(frame, inside, lines);
 }
 

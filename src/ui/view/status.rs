@@ -4,7 +4,7 @@ use super::{hints, meter, put, rule, words};
 use crate::command::VERBS;
 use crate::session::view::{Invite, Trust, View};
 use crate::settings::Setting;
-use crate::ui::keymap::Deed;
+use crate::ui::keymap::{Deed, PAGES};
 use crate::ui::layout::{Areas, BAD_LOSS};
 use crate::ui::line::Line as Input;
 use crate::ui::model::{CommandLine, Mode, Model, Tone, VerifyPage};
@@ -242,6 +242,9 @@ fn about_command(state: &CommandLine) -> Option<String> {
     }
     let typed = state.line.text().trim_start().trim_start_matches(['/', ':']);
     let word = typed.split_whitespace().next()?;
+    if let Some((name, _, help)) = PAGES.iter().find(|(name, ..)| *name == word) {
+        return Some(format!("{name}: {help}"));
+    }
     let verb = VERBS.iter().find(|verb| verb.name == word)?;
     Some(format!("{} {}: {}", verb.name, verb.arguments, verb.help).replace(" :", ":"))
 }
@@ -272,11 +275,14 @@ fn keys(model: &Model) -> Vec<(String, String)> {
         Mode::Alarm(_) => vec![hint(enter, "back to the start"), hint("q", "quit")],
         Mode::Help { .. } => vec![hint(arrows, "scroll"), hint("PgDn", "further"), hint("Esc", "back")],
         Mode::Leave => vec![hint("q", "leave the others"), hint("Esc", "stay")],
-        Mode::Call | Mode::Invite | Mode::Code | Mode::Stats | Mode::Number if model.standing_alarm().is_some() => {
+        Mode::Call | Mode::Invite | Mode::Code | Mode::Stats | Mode::Number | Mode::Events { .. }
+            if model.standing_alarm().is_some() =>
+        {
             vec![hint("v", "compare"), hint("d", "go on"), hint("m", &mute.1), hint("q", "leave")]
         }
         Mode::Verify(state) => verify_keys(model, &state.page),
         Mode::Number => vec![mute, deed(Deed::Verify, "compare with one person"), hint("Esc", "back")],
+        Mode::Events { .. } => vec![hint(arrows, "scroll"), hint("PgUp", "further"), mute, hint("Esc", "back")],
         Mode::Stats | Mode::Code => vec![mute, hint("Esc", "back")],
         Mode::Invite => copy.chain([mute, hint("Esc", "back")]).collect(),
         _ if model.alone() => {

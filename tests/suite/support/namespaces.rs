@@ -72,6 +72,11 @@ impl Host {
         command.args(["netns", "exec", &self.namespace, program]);
         command
     }
+
+    /// What a shell puts before a command that is to run on that machine.
+    pub fn shell(&self) -> String {
+        format!("ip netns exec {}", self.namespace)
+    }
 }
 
 /// Some machines and the switch between them.
@@ -120,6 +125,16 @@ impl Network {
             ip(&["-n", &host.namespace, "route", "add", "default", "via", "10.77.0.1"]);
         }
         network
+    }
+
+    /// Takes a machine off the wire; it notices.
+    pub fn unplug(&self, index: usize) {
+        ip(&["-n", &self.switch.namespace, "link", "set", &format!("port{index}"), "down"]);
+    }
+
+    /// Puts it back.
+    pub fn plug(&self, index: usize) {
+        ip(&["-n", &self.switch.namespace, "link", "set", &format!("port{index}"), "up"]);
     }
 }
 

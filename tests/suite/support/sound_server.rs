@@ -59,6 +59,8 @@ impl Drop for SoundServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What was killed leaves it behind; the next one in this folder is there when its own is.
+        let _ = fs::remove_file(self.folder.join("native"));
     }
 }
 
