@@ -87,7 +87,9 @@ fn sessions(group: &[Pair]) -> String {
 
 fn expectations(group: &[Pair]) -> String {
     let one = |place| {
-        format!("[[expect]]\nof = [\"one-{place}\", \"other-{place}\"]\nconnects_within = 10\nhears = \"yes\"\npath = \"best\"\n")
+        format!(
+            "[[expect]]\nof = [\"one-{place}\", \"other-{place}\"]\nconnects_within = 10\nhears = \"yes\"\npath = \"best\"\n"
+        )
     };
     (0..group.len()).map(one).collect()
 }

@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(held.expire(at(300 + 9)), 10, "those of the first ten milliseconds");
         let order: Vec<u8> = std::iter::from_fn(|| held.release()).map(|held| held.packet.as_slice()[0]).collect();
         assert_eq!(order, (10..32).collect::<Vec<_>>());
-        assert!(held.len() == 0 && held.is_empty() && held.release().is_none());
+        assert_eq!(held.len(), 0);
+        assert!(held.is_empty() && held.release().is_none());
     }
 }
