@@ -221,6 +221,12 @@ fn a_key_is_compared_but_not_shown() {
 }
 
 #[test]
+fn the_reasons_of_fresh_keys_have_their_words() {
+    let reasons = [RekeyReason::Join, RekeyReason::Timer, RekeyReason::Leave, RekeyReason::Kick];
+    assert_eq!(reasons.map(RekeyReason::word), ["join", "timer", "leave", "kick"]);
+}
+
+#[test]
 fn everyone_hashes_the_same_recipients_alike() {
     let [al, bo, cy] = [1, 2, 3].map(|seed| IdentityPublic::from_bytes([seed; 32]));
     let hash = MediaKey::hash_recipients([al, bo, cy]);
