@@ -164,6 +164,7 @@ mod tests {
         assert_eq!((id.kid(), id.generation(), id.step()), (4_809, 300, 9));
         assert_eq!(KeyId::from_kid(4_809), id);
         assert_eq!(KeyId::new(u64::MAX, 255).kid(), u64::MAX);
+        assert_eq!(KeyId::MAX_GENERATION, (1 << 60) - 1);
         assert_eq!(id.to_string(), "300.9");
     }
 

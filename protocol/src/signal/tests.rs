@@ -218,6 +218,22 @@ fn a_key_is_compared_but_not_shown() {
     assert_ne!(ruling(3, Some([9; 16])), ruling(3, None));
     assert_eq!(media_key(9, 2), media_key(9, 2));
     assert_ne!(media_key(9, 2), media_key(9, 3));
+    let Signal::MediaKey(key) = media_key(9, 2) else { unreachable!() };
+    for other in [
+        MediaKey { secret: Zeroizing::new([0; 32]), ..key.clone() },
+        MediaKey { hop_key: Zeroizing::new([0; 32]), ..key.clone() },
+        MediaKey { generation: 8, ..key.clone() },
+        MediaKey { recipients_hash: [0; 32], ..key.clone() },
+        MediaKey { reason: RekeyReason::Join, ..key.clone() },
+    ] {
+        assert_ne!(other, key);
+    }
+}
+
+#[test]
+fn the_reasons_of_fresh_keys_have_their_words() {
+    let reasons = [RekeyReason::Join, RekeyReason::Timer, RekeyReason::Leave, RekeyReason::Kick];
+    assert_eq!(reasons.map(RekeyReason::word), ["join", "timer", "leave", "kick"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A relay between two members: whatever it does with hop-sealed packets, the destination takes each once and from its source only.
 
 use super::*;
+use crate::media::key_schedule::{ChaCha20Poly1305Sha256, Suite};
 use crate::peer::TransportId;
 
 const AL: TransportId = TransportId::from_bytes([1; 32]);
@@ -34,6 +35,10 @@ fn the_bytes_are_counter_and_ciphertext() {
     for counter in 0..3u8 {
         let sealed = hop_seal(&mut sealer, b"a sealed frame");
         assert_eq!(sealed.as_slice()[..8], [0, 0, 0, 0, 0, 0, 0, counter]);
+        let (text, tag) = sealed.as_slice()[8..].split_last_chunk().unwrap();
+        let nonce = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, counter];
+        let aad = [&b"resonance/v1/hop"[..], AL.as_bytes(), BO.as_bytes()].concat();
+        assert!(ChaCha20Poly1305Sha256::open(&KEY, &nonce, &aad, &mut text.to_vec(), tag), "under that nonce");
         assert_eq!(sealed.as_slice().len(), 14 + HopSealer::OVERHEAD);
         assert_eq!(hop_open(&mut opener, &sealed).unwrap(), b"a sealed frame");
     }

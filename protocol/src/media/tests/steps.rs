@@ -157,6 +157,25 @@ fn a_step_is_erased_seven_seconds_after_its_first_use_whatever_comes() {
 }
 
 #[test]
+fn a_key_that_is_handed_over_twice_begins_nothing_and_lasts_no_longer() {
+    let mut before = Speaker::new(35, 0);
+    let mut after = before.renewed(36);
+    let mut opener = Opener::new();
+    opener.install(at_ms(0), &before.opening(RekeyReason::Join));
+    assert!(open_at(&mut opener, at_ms(0), &before.say()).is_ok());
+    for ms in [100, 200] {
+        opener.install(at_ms(ms), &after.opening(RekeyReason::Leave));
+    }
+    assert!(open_at(&mut opener, at_ms(900), &before.say()).is_ok(), "it is in use until the next one is");
+    assert!(open_at(&mut opener, at_ms(1_000), &after.say()).is_ok());
+    opener.install(at_ms(5_000), &after.opening(RekeyReason::Leave));
+    opener.advance(at_ms(7_999));
+    assert!(opener.holds(KeyId::new(1, 0)));
+    opener.advance(at_ms(8_000));
+    assert!(!opener.holds(KeyId::new(1, 0)), "seven seconds after its first use");
+}
+
+#[test]
 fn a_key_that_was_overtaken_by_the_next_one_is_taken_until_that_is_used() {
     let mut before = Speaker::new(33, 4);
     let mut after = before.renewed(34);
