@@ -234,6 +234,11 @@ fn a_key_is_compared_but_not_shown() {
 fn the_reasons_of_fresh_keys_have_their_words() {
     let reasons = [RekeyReason::Join, RekeyReason::Timer, RekeyReason::Leave, RekeyReason::Kick];
     assert_eq!(reasons.map(RekeyReason::word), ["join", "timer", "leave", "kick"]);
+    let Signal::MediaKey(key) = media_key(9, 2) else { unreachable!() };
+    for reason in reasons {
+        let signal = Signal::MediaKey(MediaKey { reason, ..key.clone() });
+        assert_eq!(Signal::parse(&signal.write().unwrap()), Ok(signal));
+    }
 }
 
 #[test]

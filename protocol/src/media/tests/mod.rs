@@ -113,6 +113,7 @@ fn one_key_gives_one_sealer_and_only_to_its_owner() {
 #[test]
 fn the_largest_plaintext_fits_at_every_header_length() {
     let mut voice = Voice::new(5);
+    let mut longest = 0;
     for generation in [0, 1, 1 << 20, KeyId::MAX_GENERATION] {
         let (mut sealer, key) = voice.generation(generation);
         let mut opener = Opener::new();
@@ -120,13 +121,12 @@ fn the_largest_plaintext_fits_at_every_header_length() {
         for ctr in [0, 8, 1 << 30, u64::MAX - 1] {
             sealer.skip_to(ctr);
             let text = [0xA5; Sealer::MAX_PLAINTEXT];
-            assert_eq!(
-                open(&mut opener, &seal(&mut sealer, &text)).unwrap(),
-                text,
-                "generation {generation} ctr {ctr}"
-            );
+            let packet = seal(&mut sealer, &text);
+            assert_eq!(open(&mut opener, &packet).unwrap(), text, "generation {generation} ctr {ctr}");
+            longest = longest.max(packet.as_slice().len());
         }
     }
+    assert_eq!(longest, SealedPacket::CAPACITY, "and nothing larger does");
 }
 
 #[test]
