@@ -145,8 +145,14 @@ fn a_passphrase_is_typed_without_being_shown() {
     answers("correct house");
     terminal.shows("not the same", PATIENCE);
     terminal.is_restored();
+    // What was asked before is not taken for being asked again.
+    let asks_after = |before: &str, question: &str| {
+        terminal.wait_for(question, PATIENCE, |screen| {
+            (!screen.contains(before) && screen.contains(question)).then_some(())
+        });
+    };
     terminal.runs(&format!("clear; '{BINARY}' identity create --name Ada --data-dir '{data}'"));
-    terminal.shows("New passphrase:", PATIENCE);
+    asks_after("not the same", "New passphrase:");
     answers("correct horse");
     terminal.shows("The same again:", PATIENCE);
     answers("correct horse");
@@ -159,7 +165,7 @@ fn a_passphrase_is_typed_without_being_shown() {
     terminal.shows("Given up", PATIENCE);
     terminal.is_restored();
     terminal.runs(&session);
-    terminal.shows("Passphrase of your identity", PATIENCE);
+    asks_after("Given up", "Passphrase of your identity");
     answers("wrong horse");
     terminal.shows("does not open", PATIENCE);
     assert!(!terminal.screen().contains("horse"), "{}", terminal.screen());
