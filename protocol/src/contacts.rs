@@ -106,6 +106,15 @@ mod tests {
     }
 
     #[test]
+    fn a_long_name_is_cut_at_a_whole_character_also_when_a_contact_is_put_in() {
+        let mut book = ContactBook::default();
+        let long = "é".repeat(Contact::MAX_NAME);
+        book.insert(key(1), Contact { name: long, first_met: 100, last_met: 100, verified: false });
+        let name = &book.get(&key(1)).unwrap().name;
+        assert_eq!(*name, "é".repeat(Contact::MAX_NAME / 2));
+    }
+
+    #[test]
     fn meeting_again_changes_the_name_and_the_last_time_alone() {
         let mut book = ContactBook::default();
         book.meet(key(1), "Bo", 100);

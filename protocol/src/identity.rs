@@ -178,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn a_fingerprint_is_shown_in_full() {
+        let mut bytes = [0xab; 16];
+        bytes[0] = 1;
+        assert_eq!(Fingerprint(bytes).to_string(), format!("01{}", "ab".repeat(15)));
+    }
+
+    #[test]
     fn keys_of_small_order_prove_nothing() {
         // With the neutral element as key and as R, and s = 0, the plain equation of RFC 8032 holds for every message.
         let mut neutral = [0; 32];
