@@ -30,3 +30,18 @@ impl MessageKind {
         (Self::of(message)? == self).then(|| message.get(1..)).flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_long_as_the_largest_signal_behind_the_largest_header_and_no_longer() {
+        let longest = crate::channel::SecureChannel::MAX_OVERHEAD + crate::signal::Signal::MAX_PADDED;
+        let mut message = vec![4; longest];
+        assert_eq!(MessageKind::of(&message), Some(MessageKind::Channel));
+        message.push(0);
+        assert_eq!(MessageKind::of(&message), None);
+        assert_eq!((MessageKind::of(&[]), MessageKind::of(&[0]), MessageKind::of(&[5])), (None, None, None));
+    }
+}

@@ -137,6 +137,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_is_shown_by_its_first_four_bytes() {
+        let mut bytes = [0xff; 32];
+        bytes[..4].copy_from_slice(&[0, 0x1b, 0xc3, 0xd4]);
+        let id = TransportId::from_bytes(bytes);
+        assert_eq!((id.short().as_str(), id.to_string().as_str()), ("001bc3d4", "001bc3d4"));
+    }
+
+    #[test]
     fn compact_addresses_come_back() {
         let mut bytes = Vec::new();
         let addresses =

@@ -34,3 +34,28 @@ impl Position {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_has_one_name() {
+        for (given, azimuth) in [
+            (0.0, 0.0),
+            (180.0, 180.0),
+            (-180.0, 180.0),
+            (181.0, -179.0),
+            (270.0, -90.0),
+            (-90.0, -90.0),
+            (725.0, 5.0),
+            (f32::NAN, 0.0),
+        ] {
+            assert_eq!(Position::at_azimuth(given).azimuth_deg, azimuth, "{given}");
+        }
+        let far = Position { azimuth_deg: 0.0, elevation_deg: 100.0, distance_m: 1_000.0 }.normalised();
+        assert_eq!((far.elevation_deg, far.distance_m), (90.0, 20.0));
+        let nowhere = Position { azimuth_deg: 0.0, elevation_deg: f32::NAN, distance_m: f32::INFINITY }.normalised();
+        assert_eq!((nowhere.elevation_deg, nowhere.distance_m), (0.0, 1.0));
+    }
+}

@@ -223,6 +223,23 @@ fn expiry_is_an_error_from_the_second_it_names() {
 }
 
 #[test]
+fn how_long_ago_a_link_expired_is_said_in_the_largest_whole_unit() {
+    let said = [
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "1 minute"),
+        (3_599, "59 minutes"),
+        (3_600, "1 hour"),
+        (86_399, "23 hours"),
+        (200_000, "2 days"),
+    ];
+    for (seconds_ago, words) in said {
+        let error = LinkError::Expired { seconds_ago }.to_string();
+        assert!(error.contains(&format!("expired {words} ago")), "{error}");
+    }
+}
+
+#[test]
 fn every_part_that_matters_changes_the_keys() {
     let made = link(9, hints(1, 0));
     let mut others = vec![made.clone(), link(10, Vec::new())];
