@@ -96,6 +96,19 @@ fn whoever_mends_the_checksum_is_refused_by_the_seal() {
 }
 
 #[test]
+fn a_file_that_is_too_long_is_not_even_tried() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let file = somebody(&mut rng).seal_at(CHEAP, "p", &mut rng).unwrap();
+    let of_length = |len: usize| {
+        let mut long = file.clone();
+        long.resize(len, 0);
+        KeptIdentity::open(&with_checksum(long), "p").err()
+    };
+    assert_eq!(of_length(KeptIdentity::MAX_FILE), Some(OpenError::Refused));
+    assert_eq!(of_length(KeptIdentity::MAX_FILE + 1), Some(OpenError::Damaged));
+}
+
+#[test]
 fn a_file_that_asks_for_too_much_is_refused_before_any_work() {
     let mut rng = StdRng::seed_from_u64(5);
     let file = somebody(&mut rng).seal_at(CHEAP, "p", &mut rng).unwrap();
