@@ -55,6 +55,8 @@ mod tests {
         }
         let far = Position { azimuth_deg: 0.0, elevation_deg: 100.0, distance_m: 1_000.0 }.normalised();
         assert_eq!((far.elevation_deg, far.distance_m), (90.0, 20.0));
+        let below = Position { azimuth_deg: 0.0, elevation_deg: -60.0, distance_m: 0.0 }.normalised();
+        assert_eq!((below.elevation_deg, below.distance_m), (-60.0, 0.2));
         let nowhere = Position { azimuth_deg: 0.0, elevation_deg: f32::NAN, distance_m: f32::INFINITY }.normalised();
         assert_eq!((nowhere.elevation_deg, nowhere.distance_m), (0.0, 1.0));
     }

@@ -223,6 +223,14 @@ fn expiry_is_an_error_from_the_second_it_names() {
 }
 
 #[test]
+fn only_so_much_of_a_text_is_searched() {
+    let link = link(21, hints(1, 0));
+    assert_found(&format!("{}{}", "- ".repeat(30_000), link.to_text()), &link);
+    let book = format!("{}{}", "- ".repeat(40_000), link.to_text());
+    assert_eq!(Link::find(&book).unwrap_err(), LinkError::NotFound);
+}
+
+#[test]
 fn how_long_ago_a_link_expired_is_said_in_the_largest_whole_unit() {
     let said = [
         (1, "1 second"),
