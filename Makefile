@@ -15,7 +15,7 @@ setup: ## install what building and testing need and this machine lacks (says wh
 run: ## install what building needs, build, and open the program (ARGS="lan" and the like)
 	@bash scripts/setup.sh build
 	@$(CARGO) build --release --locked --bin resonance
-	@exec ./$(or $(CARGO_TARGET_DIR),target)/release/resonance $(ARGS)
+	@exec $(abspath $(or $(CARGO_TARGET_DIR),target))/release/resonance $(ARGS)
 
 # One profile for program, tests and benches: the dependencies are built once.
 test: setup ## install what the tests need and run them all
