@@ -6,7 +6,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use resonance::audio::format::{Block, FRAME, SAMPLE_RATE};
+use resonance::audio::format::{Block, FRAME, QUANTUM, SAMPLE_RATE};
 use resonance::audio::libopus::{Decoder, DeepRedundancy, Encoder, Setting, has_lbrr};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
@@ -273,12 +273,16 @@ impl Call {
             }
         }
         let wanted = now + self.phase;
-        for packet in self.under_way.extract_if(.., |packet| packet.arrived <= wanted) {
-            self.listener.deliver(packet);
+        for quantum in 0..FRAME / QUANTUM {
+            // A card that takes 2.5 ms at a time.
+            let wanted = wanted + FRAME_TIME * quantum as u32 / (FRAME / QUANTUM) as u32;
+            for packet in self.under_way.extract_if(.., |packet| packet.arrived <= wanted) {
+                self.listener.deliver(packet);
+            }
+            let mut ears = [[0.0; 2]; QUANTUM];
+            self.listener.hear_quantum(wanted, &mut ears);
+            self.left_ear.extend(ears.iter().map(|[left, _]| left));
         }
-        let mut ears = [[0.0; 2]; FRAME];
-        self.listener.hear(wanted, &mut ears);
-        self.left_ear.extend(ears.iter().map(|[left, _]| left));
         let mut voice = [0.0; FRAME];
         while self.listener.voice(SPEAKER, &mut voice) {
             heard.extend(voice);

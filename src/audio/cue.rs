@@ -1,6 +1,6 @@
 //! Short sounds that say what happened without a word: a few soft notes, made while they are played.
 
-use super::format::{Block, FRAME, SAMPLE_RATE};
+use super::format::{QUANTUM, Quantum, SAMPLE_RATE};
 use std::f32::consts::{PI, TAU};
 
 /// What a sound says.
@@ -81,15 +81,15 @@ impl Cues {
         }
     }
 
-    /// The next frame; `None` when there is nothing to hear.
-    pub fn render(&mut self) -> Option<Block> {
+    /// The next 2.5 ms; `None` when there is nothing to hear.
+    pub fn render(&mut self) -> Option<Quantum> {
         let [first, ..] = self.waiting;
         let cue = first?;
-        let mut block = [0.0; FRAME];
+        let mut block = [0.0; QUANTUM];
         for (sample, at) in block.iter_mut().zip(self.played..cue.samples()) {
             *sample = cue.sample(at);
         }
-        self.played += FRAME;
+        self.played += QUANTUM;
         if self.played >= cue.samples() {
             self.played = 0;
             self.waiting.rotate_left(1);
@@ -152,7 +152,7 @@ mod tests {
         for _ in 0..10 {
             cues.play(Cue::Joined);
         }
-        let frames = std::iter::from_fn(|| cues.render()).count();
-        assert_eq!(frames, WAITING * sound(Cue::Joined).len() / FRAME);
+        let blocks = std::iter::from_fn(|| cues.render()).count();
+        assert_eq!(blocks, WAITING * sound(Cue::Joined).len() / QUANTUM);
     }
 }

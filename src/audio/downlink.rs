@@ -1,7 +1,8 @@
-//! The others' way in, one frame at a time: orders, open what came, render every lane, mix, limit.
+//! The others' way in, 2.5 ms at a time: orders, open what came, render every lane, mix, limit.
 
 use super::cue::{Cue, Cues};
-use super::format::{Block, FRAME, MAX_LANES};
+use super::format::{MAX_LANES, QUANTUM, Quantum, SAMPLE_RATE};
+use super::jitter::Moment;
 use super::lane::{Lane, Ramp};
 use super::level::Meter;
 use super::mixer::Mixer;
@@ -75,7 +76,8 @@ pub struct Downlink {
     presence: f32,
     meter: Meter,
     stats: DownlinkStats,
-    frames: u32,
+    bursts: Bursts,
+    since_report: usize,
 }
 
 impl Downlink {
@@ -92,24 +94,26 @@ impl Downlink {
             presence: 1.0,
             meter: Meter::default(),
             stats: DownlinkStats::default(),
-            frames: 0,
+            bursts: Bursts::default(),
+            since_report: 0,
         }
     }
 
-    /// Renders the frame that is wanted `now`: left and right.
+    /// Renders what is wanted `now`, after so many samples that were wanted at once with it: left and right.
     ///
     /// Real-time: does not allocate, free, lock, block, log or panic.
-    pub fn render(&mut self, now: Instant, out: &mut [[f32; 2]; FRAME]) {
+    pub fn render(&mut self, now: Instant, rendered: usize, out: &mut [[f32; 2]; QUANTUM]) {
         let began = Instant::now();
         self.take_orders(now);
         self.open_packets(now);
+        let moment = Moment { now, rendered, burst: self.bursts.longest(rendered) };
         let heard = if self.hearing == Hearing::On { 1.0 } else { 0.0 };
-        let presence = Ramp(self.presence, heard);
-        self.presence = heard;
+        let presence = Ramp::towards(self.presence, heard);
+        self.presence = presence.1;
         self.mixer.begin();
-        let (mut left, mut right) = ([0.0; FRAME], [0.0; FRAME]);
+        let (mut left, mut right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
         for lane in self.lanes.iter_mut().flatten() {
-            lane.render(now, presence, self.facing_deg, &mut left, &mut right);
+            lane.render(moment, presence, self.facing_deg, &mut left, &mut right);
             self.mixer.add(&left, &right);
         }
         // Whoever wants to hear nobody hears nothing.
@@ -234,25 +238,57 @@ impl Downlink {
     }
 
     /// Hands what will be heard to the echo canceller, and measures it.
-    fn listen(&mut self, out: &[[f32; 2]; FRAME]) {
+    fn listen(&mut self, out: &[[f32; 2]; QUANTUM]) {
         if let Some(reference) = &mut self.reference {
-            let mono: Block = std::array::from_fn(|n| (out[n][0] + out[n][1]) * 0.5);
+            let mono: Quantum = std::array::from_fn(|n| (out[n][0] + out[n][1]) * 0.5);
             let _ = reference.push_partial_slice(&mono);
         }
         let [left, right] = out.iter().fold([0.0, 0.0], |[left, right], [l, r]| [left + l * l, right + r * r]);
-        self.meter.feed_power(left.max(right) / FRAME as f32);
+        self.meter.feed_energy(left.max(right), QUANTUM);
     }
 
     fn report(&mut self) {
-        self.frames += 1;
-        if self.frames < SNAPSHOT_EVERY {
+        self.since_report += QUANTUM;
+        if self.since_report < SNAPSHOT_EVERY {
             return;
         }
-        self.frames = 0;
+        self.since_report = 0;
         self.stats.level_db = self.meter.level_db();
         for (stats, lane) in self.stats.lanes.iter_mut().zip(&self.lanes) {
             *stats = lane.as_ref().map(|lane| lane.stats());
         }
         let _ = self.ends.stats.push(self.stats);
+    }
+}
+
+/// How much the speaker wants at a time: the longest of the last second or two. What is rendered at once could not have been rendered
+/// any later, so packets are waited for in these steps.
+#[derive(Debug)]
+struct Bursts {
+    now: usize,
+    longest: usize,
+    before: usize,
+    samples: usize,
+}
+
+impl Default for Bursts {
+    fn default() -> Self {
+        Self { now: QUANTUM, longest: QUANTUM, before: QUANTUM, samples: 0 }
+    }
+}
+
+impl Bursts {
+    /// Takes in that so much was rendered in this burst before; returns the longest.
+    fn longest(&mut self, rendered: usize) -> usize {
+        if rendered == 0 {
+            self.longest = self.longest.max(self.now);
+        }
+        self.now = rendered + QUANTUM;
+        self.samples += QUANTUM;
+        if self.samples >= SAMPLE_RATE as usize {
+            self.samples = 0;
+            self.before = std::mem::replace(&mut self.longest, QUANTUM);
+        }
+        self.longest.max(self.before)
     }
 }

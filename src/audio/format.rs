@@ -6,6 +6,12 @@ pub const SAMPLE_RATE: u32 = 48_000;
 /// Samples in one frame (one packet, one block of work): 10 ms.
 pub const FRAME: usize = 480;
 
+/// Samples that the ears' side renders at a time: 2.5 ms. Packets wait for the next one of these, not for the next frame.
+pub const QUANTUM: usize = 120;
+
+/// That of one channel.
+pub type Quantum = [f32; QUANTUM];
+
 /// One frame of one channel; full scale is ±1.
 pub type Block = [f32; FRAME];
 

@@ -1,8 +1,8 @@
 //! One remote voice's way from its sealed packets to the listener's ears: open, wait, decode, level, place.
 
 use super::decoder::Decoder;
-use super::format::{Block, FRAME};
-use super::jitter::{Change, JitterBuffer, Pull, Urgency};
+use super::format::{Block, FRAME, QUANTUM, Quantum};
+use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
 use super::level::Meter;
 use super::libopus::OpusError;
 use super::spatial::LaneRenderer;
@@ -16,7 +16,7 @@ use resonance_protocol::position::Position;
 use rtrb::Producer;
 use std::time::Instant;
 
-/// Room for decoded sound: two frames, one added by stretching, and what is left of the frame before.
+/// Room for decoded sound: two frames, one added by stretching, and what is left of those before.
 const ROOM: usize = 4 * FRAME;
 /// A voice that begins is faded in over this many samples: 5 ms.
 const FADE_IN: usize = FRAME / 2;
@@ -27,17 +27,23 @@ const PAUSE_SHARE: f32 = 1.0e-3;
 /// "Lately" fades by this a frame: 10 s.
 const LOUDEST_DECAY: f32 = 0.999;
 
-/// Changes of loudness that apply to a whole frame: from the first number at its beginning to the second at its end.
+/// Changes of loudness that apply to a whole block: from the first number at its beginning to the second at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ramp(pub f32, pub f32);
 
 impl Ramp {
+    /// The next 2.5 ms of the way from one loudness to another, which takes some 15 ms: half of what is left.
+    pub fn towards(from: f32, to: f32) -> Self {
+        let half = (from + to) * 0.5;
+        Self(from, if (to - half).abs() < 0.01 * to.abs().max(0.1) { to } else { half })
+    }
+
     /// Applies it.
-    pub fn apply(self, block: &mut Block) {
+    pub fn apply(self, block: &mut [f32]) {
         if self == Self(1.0, 1.0) {
             return;
         }
-        let step = (self.1 - self.0) / FRAME as f32;
+        let step = (self.1 - self.0) / block.len() as f32;
         for (n, sample) in block.iter_mut().enumerate() {
             *sample *= self.0 + step * (n + 1) as f32;
         }
@@ -205,44 +211,53 @@ impl Lane {
         }
     }
 
-    /// Renders the next frame for both ears. `presence` is the loudness of everyone (deafening); the head points to `facing_deg`.
-    pub fn render(&mut self, now: Instant, presence: Ramp, facing_deg: f32, left: &mut Block, right: &mut Block) {
-        self.opener.advance(now);
-        self.refused += self.held.expire(now) as u64;
-        self.fill(now);
-        let mut mono = [0.0; FRAME];
-        mono.copy_from_slice(&self.pcm[..FRAME]);
-        self.pcm.copy_within(FRAME..self.len, 0);
-        self.len -= FRAME;
-        self.history = mono;
+    /// Renders the next 2.5 ms for both ears. `presence` is the loudness of everyone (deafening); the head points to `facing_deg`.
+    pub fn render(
+        &mut self,
+        moment: Moment,
+        presence: Ramp,
+        facing_deg: f32,
+        left: &mut Quantum,
+        right: &mut Quantum,
+    ) {
+        self.opener.advance(moment.now);
+        self.refused += self.held.expire(moment.now) as u64;
+        if self.len < QUANTUM {
+            self.fill(moment);
+        }
+        let mut mono = [0.0; QUANTUM];
+        mono.copy_from_slice(&self.pcm[..QUANTUM]);
+        self.pcm.copy_within(QUANTUM..self.len, 0);
+        self.len -= QUANTUM;
+        self.history.copy_within(QUANTUM.., 0);
+        self.history[FRAME - QUANTUM..].copy_from_slice(&mono);
         self.meter.feed(&mono);
         presence.apply(&mut mono);
         if let Some(tap) = &mut self.tap {
             // Cannot be full while the card that empties it is the clock.
             let _ = tap.push_partial_slice(&mono);
         }
-        Ramp(self.volume_before, self.volume).apply(&mut mono);
-        self.volume_before = self.volume;
+        let volume = Ramp::towards(self.volume_before, self.volume);
+        self.volume_before = volume.1;
+        volume.apply(&mut mono);
         let azimuth_deg = self.position.azimuth_deg - facing_deg;
         let relative = Position { azimuth_deg, ..self.position }.normalised();
         self.renderer.render(relative, &mono, left, right);
     }
 
-    /// Sees to it that at least one frame of sound is there.
-    fn fill(&mut self, now: Instant) {
-        if self.len < FRAME {
-            let mut block = [0.0; FRAME];
-            self.next_block(now, &mut block);
-            self.append(&block);
-        }
-        let Some(correction) = self.jitter.correction(now) else { return };
+    /// Takes the next frame in, or silence if there is none, and corrects the delay if that is wanted.
+    fn fill(&mut self, moment: Moment) {
+        let mut block = [0.0; FRAME];
+        let len = self.next_block(moment, &mut block);
+        self.append(&block[..len]);
+        let Some(correction) = self.jitter.correction(moment.now) else { return };
         let wish = Wish {
             at_most: correction.at_most,
             urgency: correction.urgency,
             quiet_power: PAUSE_POWER.max(self.loudest * PAUSE_SHARE),
         };
         let changed = match correction.change {
-            Change::Remove => self.remove(now, wish),
+            Change::Remove => self.remove(moment, wish),
             Change::Add => {
                 let added = stretch::lengthen(&mut self.pcm, self.len, &self.history, wish);
                 self.len += added;
@@ -250,33 +265,31 @@ impl Lane {
             }
         };
         if changed > 0 {
-            self.jitter.corrected(now, correction.change, changed);
+            self.jitter.corrected(moment.now, correction.change, changed);
         }
     }
 
-    fn remove(&mut self, now: Instant, wish: Wish) -> usize {
-        let pause = stretch::power(&self.pcm[..FRAME]) <= wish.quiet_power;
+    fn remove(&mut self, moment: Moment, wish: Wish) -> usize {
+        let pause = stretch::power(&self.pcm[..self.len]) <= wish.quiet_power;
         if wish.urgency == Urgency::Calm && !pause {
             return 0;
         }
-        if self.len == FRAME {
-            // Nothing to spare yet: the next frame is needed too.
-            if !self.jitter.next_waits() {
-                return 0;
-            }
+        if self.len < wish.at_most + stretch::OVERLAP && self.jitter.next_waits() {
             let mut block = [0.0; FRAME];
-            if let Pull::Frame(packet) = self.jitter.pull_early(now) {
+            if let Pull::Frame(packet) = self.jitter.pull_early(moment, self.len) {
                 self.undecodable += u64::from(!self.decoder.decode(packet, &mut block));
             }
             self.append(&block);
         }
-        let removed = stretch::shorten(&mut self.pcm[..self.len], wish);
+        let at_most = wish.at_most.min(self.len.saturating_sub(stretch::OVERLAP));
+        let removed = stretch::shorten(&mut self.pcm[..self.len], Wish { at_most, ..wish });
         self.len -= removed;
         removed
     }
 
-    fn next_block(&mut self, now: Instant, block: &mut Block) {
-        let sounds = match self.jitter.pull(now) {
+    /// Writes the next frame, or 2.5 ms of silence; returns how many samples it is.
+    fn next_block(&mut self, moment: Moment, block: &mut Block) -> usize {
+        let sounds = match self.jitter.pull(moment, self.len) {
             Pull::Frame(packet) => {
                 self.undecodable += u64::from(!self.decoder.decode(packet, block));
                 true
@@ -295,17 +308,21 @@ impl Lane {
             }
             (true, false) => {
                 self.decoder.conceal(block);
-                Ramp(1.0, 0.0).apply(block);
+                Ramp(1.0, 0.0).apply(&mut block[..]);
             }
             _ => {}
         }
+        let whole = sounds || self.sounding;
         self.sounding = sounds;
+        if whole { FRAME } else { QUANTUM }
     }
 
-    fn append(&mut self, block: &Block) {
-        self.loudest = stretch::power(block).max(self.loudest * LOUDEST_DECAY);
-        self.pcm[self.len..self.len + FRAME].copy_from_slice(block);
-        self.len += FRAME;
+    fn append(&mut self, block: &[f32]) {
+        if block.len() == FRAME {
+            self.loudest = stretch::power(block).max(self.loudest * LOUDEST_DECAY);
+        }
+        self.pcm[self.len..self.len + block.len()].copy_from_slice(block);
+        self.len += block.len();
     }
 
     /// Totals and levels as they are now.
@@ -321,7 +338,7 @@ impl Lane {
             repaired: totals.repaired,
             late: totals.late,
             concealed: totals.concealed + self.undecodable,
-            corrections: totals.corrections,
+            corrections: totals.corrected / FRAME as u64,
             refused: self.refused,
             duplicates: totals.duplicates + self.replayed,
             jitter_ms: self.jitter.jitter_ms(),

@@ -1,6 +1,6 @@
 //! How loud a voice is, and whether it speaks.
 
-use super::format::{Block, FRAME, SILENCE_DB};
+use super::format::{FRAME, SILENCE_DB};
 
 /// Frames over which a level is averaged: 50 ms.
 const AVERAGED: f32 = 5.0;
@@ -15,9 +15,12 @@ const NOISE_CEILING_DB: f32 = -40.0;
 /// Frames for which "speaking" outlasts the last loud one: 300 ms bridge the gaps between words.
 const HANGOVER: u32 = 30;
 
-/// Level and speech of one signal, fed frame by frame.
+/// Level and speech of one signal, fed block by block.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
+    /// Squares of a frame that is not whole yet, added up, and how many.
+    energy: f32,
+    samples: usize,
     power: f32,
     noise_db: f32,
     hangover: u32,
@@ -25,18 +28,28 @@ pub struct Meter {
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { power: 0.0, noise_db: SPEECH_FLOOR_DB, hangover: 0 }
+        Self { energy: 0.0, samples: 0, power: 0.0, noise_db: SPEECH_FLOOR_DB, hangover: 0 }
     }
 }
 
 impl Meter {
-    /// Takes one frame in.
-    pub fn feed(&mut self, frame: &Block) {
-        self.feed_power(frame.iter().map(|x| x * x).sum::<f32>() / FRAME as f32);
+    /// Takes a block in, no longer than a frame.
+    pub fn feed(&mut self, block: &[f32]) {
+        self.feed_energy(block.iter().map(|x| x * x).sum::<f32>(), block.len());
+    }
+
+    /// Takes the sum of so many samples' squares in, no more than a frame's.
+    pub fn feed_energy(&mut self, energy: f32, samples: usize) {
+        self.energy += energy;
+        self.samples += samples;
+        if self.samples >= FRAME {
+            self.feed_power(self.energy / self.samples as f32);
+            (self.energy, self.samples) = (0.0, 0);
+        }
     }
 
     /// Takes the mean square of one frame in.
-    pub fn feed_power(&mut self, power: f32) {
+    fn feed_power(&mut self, power: f32) {
         self.power += (power - self.power) / AVERAGED;
         let level = self.level_db();
         self.noise_db = (self.noise_db + NOISE_RISE_DB).min(level).clamp(SILENCE_DB, NOISE_CEILING_DB);
@@ -71,7 +84,7 @@ mod tests {
         assert_eq!(meter.level_db(), SILENCE_DB);
         assert!(!meter.speaking());
         for _ in 0..100 {
-            meter.feed(&std::array::from_fn(|n| (n as f32 * std::f32::consts::TAU / 48.0).sin()));
+            meter.feed(&std::array::from_fn::<f32, FRAME, _>(|n| (n as f32 * std::f32::consts::TAU / 48.0).sin()));
         }
         assert!((meter.level_db() + 3.01).abs() < 0.05, "{}", meter.level_db());
     }

@@ -1,6 +1,6 @@
 //! Adding the voices up, and keeping the sum within full scale.
 
-use super::format::{Block, FRAME, SAMPLE_RATE};
+use super::format::{QUANTUM, Quantum, SAMPLE_RATE};
 
 /// Up to this the limiter does nothing at all: −3 dBFS.
 const THRESHOLD: f32 = 0.707;
@@ -38,28 +38,28 @@ impl Limiter {
     }
 }
 
-/// Adds voices up for one frame.
+/// Adds voices up.
 pub struct Mixer {
-    left: Block,
-    right: Block,
+    left: Quantum,
+    right: Quantum,
     limiter: Limiter,
 }
 
 impl Default for Mixer {
     fn default() -> Self {
-        Self { left: [0.0; FRAME], right: [0.0; FRAME], limiter: Limiter::default() }
+        Self { left: [0.0; QUANTUM], right: [0.0; QUANTUM], limiter: Limiter::default() }
     }
 }
 
 impl Mixer {
-    /// Begins the next frame with silence.
+    /// Begins the next 2.5 ms with silence.
     pub fn begin(&mut self) {
         self.left.fill(0.0);
         self.right.fill(0.0);
     }
 
     /// Adds one voice.
-    pub fn add(&mut self, left: &Block, right: &Block) {
+    pub fn add(&mut self, left: &Quantum, right: &Quantum) {
         for (sum, voice) in self.left.iter_mut().zip(left) {
             *sum += voice;
         }
@@ -69,7 +69,7 @@ impl Mixer {
     }
 
     /// Writes the limited sum.
-    pub fn finish(&mut self, out: &mut [[f32; 2]; FRAME]) {
+    pub fn finish(&mut self, out: &mut [[f32; 2]; QUANTUM]) {
         for ((out, left), right) in out.iter_mut().zip(&self.left).zip(&self.right) {
             *out = self.limiter.limit([*left, *right]);
         }
@@ -117,10 +117,10 @@ mod tests {
     fn voices_add_up() {
         let mut mixer = Mixer::default();
         mixer.begin();
-        mixer.add(&[0.25; FRAME], &[0.0; FRAME]);
-        mixer.add(&[0.125; FRAME], &[0.5; FRAME]);
-        let mut out = [[0.0; 2]; FRAME];
+        mixer.add(&[0.25; QUANTUM], &[0.0; QUANTUM]);
+        mixer.add(&[0.125; QUANTUM], &[0.5; QUANTUM]);
+        let mut out = [[0.0; 2]; QUANTUM];
         mixer.finish(&mut out);
-        assert_eq!(out, [[0.375, 0.5]; FRAME]);
+        assert_eq!(out, [[0.375, 0.5]; QUANTUM]);
     }
 }

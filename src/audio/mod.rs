@@ -227,7 +227,7 @@ pub struct LaneReport {
     pub late: u64,
     /// Frames that were made up.
     pub concealed_frames: u64,
-    /// Times that 10 ms of sound were taken out or put in to change the delay.
+    /// Times that 10 ms of sound, all in all, were taken out or put in to change the delay.
     pub corrections: u64,
     /// Packets that did not open.
     pub refused: u64,

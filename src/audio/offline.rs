@@ -5,7 +5,7 @@
 use super::desk::{Desk, LaneError, PipelineEnds};
 use super::device::sink::TapSender;
 use super::downlink::Downlink;
-use super::format::{Block, FRAME};
+use super::format::{Block, FRAME, QUANTUM};
 use super::uplink::Uplink;
 use super::voice::Voice;
 use super::{Control, Report, StartError, rings};
@@ -109,9 +109,17 @@ impl Party {
         self.inbound.push(packet).is_ok()
     }
 
-    /// Renders the frame that is wanted `now`.
+    /// Renders the 10 ms that are wanted `now`, as for a card that takes so much at a time.
     pub fn hear(&mut self, now: Instant, out: &mut [[f32; 2]; FRAME]) {
-        self.downlink.render(now, out);
+        let (quanta, _) = out.as_chunks_mut::<QUANTUM>();
+        for (index, quantum) in quanta.iter_mut().enumerate() {
+            self.downlink.render(now, index * QUANTUM, quantum);
+        }
+    }
+
+    /// Renders the 2.5 ms that are wanted `now`, as for a card without a buffer.
+    pub fn hear_quantum(&mut self, now: Instant, out: &mut [[f32; 2]; QUANTUM]) {
+        self.downlink.render(now, 0, out);
     }
 
     /// The next frame of one voice before it was placed; false when there is none.

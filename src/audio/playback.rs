@@ -1,14 +1,14 @@
 //! The speaker's side: the card is the clock. It takes stereo frames when it needs them, and wakes the downlink worker when
 //! fewer are left than the next call may want.
 
-use super::format::{FRAME, SAMPLE_RATE};
+use super::format::{FRAME, QUANTUM, SAMPLE_RATE};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::Thread;
 
-/// The margin above the largest call grows by this much at every underrun: a quarter frame.
-const MARGIN_STEP: usize = FRAME / 4;
+/// The margin above the largest call grows by this much at every underrun.
+const MARGIN_STEP: usize = QUANTUM;
 /// The margin never exceeds this.
 const MARGIN_MAX: usize = 4 * FRAME;
 /// After so many frames played without an underrun the margin shrinks by one step: a minute.
@@ -71,7 +71,7 @@ impl SpeakerReader {
         }
         self.started = self.started || !short;
         self.largest = self.largest.max(wanted);
-        let target = (self.largest + self.margin).min(self.ring.buffer().capacity() - FRAME);
+        let target = (self.largest + self.margin).min(self.ring.buffer().capacity() - QUANTUM);
         self.shared.target.store(target, Ordering::Relaxed);
         if self.ring.slots() < target {
             self.worker.unpark();
@@ -90,11 +90,11 @@ impl SpeakerReader {
 }
 
 impl SpeakerWriter {
-    /// Whether another frame of 480 is wanted now: fewer are in the ring than its target, and it fits.
+    /// Whether another 120 frames are wanted now: fewer are in the ring than its target, and they fit.
     pub fn wants(&self) -> bool {
         let free = self.ring.slots();
         let filled = self.ring.buffer().capacity() - free;
-        free >= FRAME && filled < self.shared.target.load(Ordering::Relaxed)
+        free >= QUANTUM && filled < self.shared.target.load(Ordering::Relaxed)
     }
 
     /// Stereo frames waiting to be played.
@@ -102,8 +102,8 @@ impl SpeakerWriter {
         self.ring.buffer().capacity() - self.ring.slots()
     }
 
-    /// Hands over one frame of 480; call only when [`wants`](Self::wants) says so (what does not fit is dropped).
-    pub fn push(&mut self, block: &[[f32; 2]; FRAME]) {
+    /// Hands over 120 frames; call only when [`wants`](Self::wants) says so (what does not fit is dropped).
+    pub fn push(&mut self, block: &[[f32; 2]; QUANTUM]) {
         let _ = self.ring.push_partial_slice(block);
     }
 

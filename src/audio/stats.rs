@@ -1,11 +1,11 @@
 //! Snapshots of totals that the workers send to the engine ten times a second: plain numbers, copied through rings.
 
-use super::format::{MAX_LANES, SILENCE_DB};
+use super::format::{MAX_LANES, SAMPLE_RATE, SILENCE_DB};
 use resonance_protocol::peer::TransportId;
 use std::time::{Duration, Instant};
 
-/// Frames between two snapshots: 100 ms.
-pub const SNAPSHOT_EVERY: u32 = 10;
+/// Samples between two snapshots: 100 ms.
+pub const SNAPSHOT_EVERY: usize = SAMPLE_RATE as usize / 10;
 
 /// The uplink's totals and levels.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,7 @@ pub struct LaneStats {
     pub late: u64,
     /// Frames that were made up.
     pub concealed: u64,
-    /// Times that 10 ms were taken out or put in to change the delay.
+    /// Times that 10 ms, all in all, were taken out or put in to change the delay.
     pub corrections: u64,
     /// Packets that did not open, or held no frame of sound.
     pub refused: u64,

@@ -92,7 +92,7 @@ pub struct Uplink {
     skipped: u64,
     meter: Meter,
     stats: UplinkStats,
-    frames: u32,
+    since_report: usize,
 }
 
 impl Uplink {
@@ -113,7 +113,7 @@ impl Uplink {
             skipped: 0,
             meter: Meter::default(),
             stats: UplinkStats::default(),
-            frames: 0,
+            since_report: 0,
         })
     }
 
@@ -255,11 +255,11 @@ impl Uplink {
     }
 
     fn report(&mut self) {
-        self.frames += 1;
-        if self.frames < SNAPSHOT_EVERY {
+        self.since_report += FRAME;
+        if self.since_report < SNAPSHOT_EVERY {
             return;
         }
-        self.frames = 0;
+        self.since_report = 0;
         self.stats.level_db = self.meter.level_db();
         self.stats.speaking = self.meter.speaking() && self.microphone == Microphone::Open;
         let _ = self.ends.stats.push(self.stats);

@@ -2,7 +2,7 @@
 
 use super::capture::MicReader;
 use super::downlink::Downlink;
-use super::format::FRAME;
+use super::format::{FRAME, QUANTUM};
 use super::playback::SpeakerWriter;
 use super::retired::Retired;
 use super::uplink::Uplink;
@@ -81,7 +81,7 @@ pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<W
 /// The system has no thread left.
 pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -> io::Result<Worker> {
     let mut speaker: Option<SpeakerWriter> = None;
-    let mut block = [[0.0; 2]; FRAME];
+    let mut block = [[0.0; 2]; QUANTUM];
     Worker::start("res-downlink", move || {
         if downlink.retirement().has_room()
             && let Ok(next) = speakers.pop()
@@ -90,9 +90,12 @@ pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -
             downlink.retirement().retire(Retired::Speaker(old));
         }
         let Some(speaker) = &mut speaker else { return };
+        let now = Instant::now();
+        let mut rendered = 0;
         while speaker.wants() {
-            downlink.render(Instant::now(), &mut block);
+            downlink.render(now, rendered, &mut block);
             speaker.push(&block);
+            rendered += QUANTUM;
         }
         let underruns = speaker.take_underruns();
         if underruns > 0 {

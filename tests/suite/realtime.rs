@@ -166,7 +166,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
         let ((), calls) = counted(|| listener.uplink.process(&mut mic));
         uplink_calls += calls;
         let mut out = [[0.0; 2]; FRAME];
-        let ((), calls) = counted(|| listener.downlink.render(now + Duration::from_millis(4), &mut out));
+        let ((), calls) = counted(|| listener.hear(now + Duration::from_millis(4), &mut out));
         downlink_calls += calls;
         for [left, right] in out {
             largest = largest.max(left.abs()).max(right.abs());

@@ -169,11 +169,12 @@ impl Voice {
     fn write(&mut self, until: u64) -> Result<(), FileError> {
         let mut block = [0.0; FRAME];
         while self.tap.slots() >= FRAME {
-            let there = self.tap.slots() as u64;
             // A voice may be ahead by what the speaker's ring holds, never behind.
-            while self.written + there + FRAME as u64 <= until {
-                self.file.write(&[0.0; FRAME])?;
-                self.written += FRAME as u64;
+            let there = self.tap.slots() as u64;
+            while self.written + there < until {
+                let silence = (until - self.written - there).min(FRAME as u64);
+                self.file.write(&[0.0; FRAME][..silence as usize])?;
+                self.written += silence;
             }
             if self.tap.pop_entire_slice(&mut block).is_err() {
                 break;

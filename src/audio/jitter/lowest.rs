@@ -25,12 +25,6 @@ impl Lowest {
         };
     }
 
-    /// Changes what was taken in by so much.
-    pub fn shift(&mut self, by: f64) {
-        self.now = self.now.map(|(began, lowest)| (began, lowest + by));
-        self.before = self.before.map(|lowest| lowest + by);
-    }
-
     /// The lowest; `None` before the first.
     pub fn value(&self) -> Option<f64> {
         let now = self.now.map(|(_, lowest)| lowest)?;

@@ -1,32 +1,34 @@
-//! The adaptive jitter buffer: packets in as the network brings them, one frame out whenever the speaker wants one.
+//! The adaptive jitter buffer: packets in as the network brings them, one frame out whenever the lane has played the one before.
 //!
 //! Time is an input, so it runs in virtual time. It never touches sound itself: it says which packet is next, when to conceal, and
 //! when a little time should be removed or added; the [lane](super::lane) does that between pitch periods or in a pause.
 //!
 //! - *Delay*: a frame is played so long after it was spoken as all but a hundredth of the packets need (`delays.rs`). What is more
-//!   than a whole frame above that is taken out of the sound, what is less is put in; both keep the pitch.
+//!   than that is taken out of the sound, what is less is put in; both keep the pitch.
+//! - *Bursts*: a card wants several milliseconds at once, and what is wanted at once cannot be rendered later: so the delay goes up
+//!   and down in steps of such a burst, and what is played late in one costs nothing to be played earlier in the same.
 //! - *Copies*: later packets may carry earlier frames again ([`repair`](JitterBuffer::repair)). While that mends something, the delay is
 //!   longer by the age of the oldest copy, and for three seconds after.
 //! - *Nothing there*: when packets stay away while sound still waits, the sound is slowed down. When nothing is left, the clock of the
 //!   buffer is held for up to 100 ms while the lane conceals. When what comes then was lost on the way, time is skipped as if it had
 //!   not been held; when it is merely late, it is played and the delay has grown by itself.
 //! - *Something later there*: the missing frame is concealed and time goes on.
-//! - *Drift* between the two clocks shows as delay that creeps up or down and is worked off one frame at a time, in pauses if there
-//!   are any: at 150 ppm once a minute.
+//! - *Drift* between the two clocks shows as delay that creeps up or down and is worked off a burst at a time, in pauses if there
+//!   are any: at 150 ppm and bursts of 10 ms once a minute.
 //! - *After an outage* what is stale is thrown away, and it does not count as what the network needs.
 
-mod correction;
 mod delays;
 mod lowest;
 mod reception;
 mod store;
+mod terms;
 
 #[cfg(test)]
 mod tests;
 
-pub use correction::{Change, Correction, Urgency};
+pub use terms::{Change, Correction, Inserted, Moment, Pull, Totals, Urgency};
 
-use super::format::{FRAME, SAMPLE_RATE};
+use super::format::{FRAME, QUANTUM, SAMPLE_RATE, milliseconds};
 use delays::Delays;
 use lowest::Lowest;
 use reception::{Arrival, Reception};
@@ -35,15 +37,16 @@ use store::Store;
 
 /// One frame, in milliseconds.
 const FRAME_MS: f64 = FRAME as f64 * 1_000.0 / SAMPLE_RATE as f64;
+/// The least that is rendered at once, in milliseconds.
+const QUANTUM_MS: f64 = QUANTUM as f64 * 1_000.0 / SAMPLE_RATE as f64;
 /// Added to what the network needs while little is known about it.
 const INITIAL_MS: f64 = 10.0;
 /// And afterwards: room for a scheduler's hiccup. Sound is put in when half of it is used up.
 const MARGIN_MS: f64 = 2.0;
-/// More than one superfluous frame by this share of what jitter needs before one is taken out, which keeps the measurement's noise from
-/// going to and fro;
+/// Superfluous by this share of what jitter needs before any is taken out, which keeps the measurement's noise from going to and fro;
 const NOISE_SHARE: f64 = 0.15;
 /// at most so much, in ms.
-const MAX_NOISE_MS: f64 = 3.0;
+const MAX_NOISE_MS: f64 = 10.0;
 /// The clock is held at most this long while nothing comes, in frames: by then concealment has faded out.
 const MAX_HELD: u32 = 10;
 /// No voice is played later than this after it could have been at the earliest, in ms: nobody can talk with more.
@@ -69,49 +72,6 @@ const SHORT_MS: f64 = 30.0;
 /// nor once it is longer than the network needs by this factor: where packets come in crowds, each pause would make it longer still.
 const SLOWED_BY: f64 = 2.25;
 
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inserted {
-    /// It waits to be played.
-    Kept,
-    /// It came before.
-    Duplicate,
-    /// Its time is over (or it belongs to another timeline).
-    Late,
-}
-
-/// What to play for the next frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pull<'a> {
-    /// This packet.
-    Frame(&'a [u8]),
-    /// Something made up: a frame is missing.
-    Conceal,
-    /// Nothing: the voice has not begun, or has ended.
-    Silence,
-}
-
-/// Totals since the lane began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Packets that were the first of their frame.
-    pub received: u64,
-    /// Packets that never came.
-    pub lost: u64,
-    /// Runs in which they were missing.
-    pub gaps: u64,
-    /// Frames that came in time as copies in later packets.
-    pub repaired: u64,
-    /// Packets that came after their time, or that were too old to be worth playing.
-    pub late: u64,
-    /// Packets that came again.
-    pub duplicates: u64,
-    /// Frames that were made up.
-    pub concealed: u64,
-    /// Times that 10 ms were taken out or put in.
-    pub corrections: u64,
-}
-
 /// One voice's jitter buffer.
 pub struct JitterBuffer {
     epoch: Instant,
@@ -123,10 +83,12 @@ pub struct JitterBuffer {
     cursor: i64,
     /// Frames concealed while the cursor waited.
     held: u32,
-    /// Samples, less than a frame, that the lane holds beyond what it was asked for.
-    ahead: usize,
     /// When frames are pulled, on the scale of transits: the earliest of the last moments.
     pulled: Lowest,
+    /// How much was played between that and the frame itself, in ms: the least of the last moments.
+    ahead: Lowest,
+    /// What is wanted at once, in ms.
+    burst_ms: f64,
     /// When a copy was of use last, and how old the oldest ones are that come with it.
     repairs: Option<(Instant, f64)>,
     /// Since when packets come again after an outage, while what comes is backlog.
@@ -150,8 +112,9 @@ impl JitterBuffer {
             playing: false,
             cursor: i64::MIN,
             held: 0,
-            ahead: 0,
             pulled: Lowest::default(),
+            ahead: Lowest::default(),
+            burst_ms: 0.0,
             repairs: None,
             back_since: None,
             last_correction: None,
@@ -280,8 +243,10 @@ impl JitterBuffer {
         (needed + self.stale_ms()).min((store::CAPACITY - 1) as f64 * FRAME_MS)
     }
 
-    /// What to play for the next frame, wanted `now`.
-    pub fn pull(&mut self, now: Instant) -> Pull<'_> {
+    /// What to play for the next frame, wanted now, after `ahead` samples that the lane still has.
+    pub fn pull(&mut self, moment: Moment, ahead: usize) -> Pull<'_> {
+        let now = moment.now;
+        self.burst_ms = f64::from(milliseconds(moment.burst as f32));
         if !self.playing && !self.begin(now) {
             return Pull::Silence;
         }
@@ -292,9 +257,11 @@ impl JitterBuffer {
             }
             return Pull::Silence;
         }
+        let ahead_ms = f64::from(milliseconds((moment.rendered + ahead) as f32));
         self.pulled.feed(now, self.age_ms(now, self.cursor));
+        self.ahead.feed(now, ahead_ms);
         if self.store.has(self.cursor) {
-            return self.serve(now, 0.0);
+            return self.serve(now, ahead_ms);
         }
         if self.store.len() > 0 {
             self.cursor += 1;
@@ -310,16 +277,18 @@ impl JitterBuffer {
         self.playing && self.held == 0 && self.store.has(self.cursor)
     }
 
-    /// The next frame, one frame before its time: needed to take time out. Call only when [`next_waits`](Self::next_waits).
-    pub fn pull_early(&mut self, now: Instant) -> Pull<'_> {
-        if self.next_waits() { self.serve(now, FRAME_MS) } else { Pull::Silence }
+    /// The next frame before its time, while the lane still has `ahead` samples: needed to take time out. Call only when
+    /// [`next_waits`](Self::next_waits).
+    pub fn pull_early(&mut self, moment: Moment, ahead: usize) -> Pull<'_> {
+        let ahead_ms = f64::from(milliseconds((moment.rendered + ahead) as f32));
+        if self.next_waits() { self.serve(moment.now, ahead_ms) } else { Pull::Silence }
     }
 
-    fn serve(&mut self, now: Instant, early_ms: f64) -> Pull<'_> {
+    fn serve(&mut self, now: Instant, ahead_ms: f64) -> Pull<'_> {
         let frame = self.cursor;
         let Some((arrived, packet)) = self.store.take(frame) else { return Pull::Conceal };
         self.cursor += 1;
-        let waited_ms = signed_ms(now, arrived) + early_ms;
+        let waited_ms = signed_ms(now, arrived) + ahead_ms;
         self.waited_ms += (waited_ms - self.waited_ms) / 16.0;
         Pull::Frame(packet)
     }
@@ -356,7 +325,12 @@ impl JitterBuffer {
         }
         self.totals.late += self.store.drop_before(self.cursor);
         self.held = 0;
+        self.forget_pulls();
+    }
+
+    fn forget_pulls(&mut self) {
         self.pulled = Lowest::default();
+        self.ahead = Lowest::default();
     }
 
     /// Goes back to waiting for a voice that begins at `cursor` or later.
@@ -364,7 +338,7 @@ impl JitterBuffer {
         self.playing = false;
         self.held = 0;
         self.cursor = cursor;
-        self.pulled = Lowest::default();
+        self.forget_pulls();
         self.wanted_since = None;
     }
 
@@ -383,7 +357,7 @@ impl JitterBuffer {
                 self.cursor += missing;
                 let grown = i64::from(self.held) - missing;
                 if grown > 0 {
-                    self.pulled = Lowest::default();
+                    self.forget_pulls();
                     self.last_correction = Some(now);
                 }
                 self.held = 0;
@@ -421,18 +395,23 @@ impl JitterBuffer {
             return None;
         }
         if self.runs_dry(now) {
-            return Some((Change::Add, FRAME - self.ahead, FRAME_MS));
+            return Some((Change::Add, FRAME, FRAME_MS));
         }
-        let (pulled_ms, wanted_ms) = (self.pulled.value()?, self.wanted_ms(now)?);
+        let (pulled_ms, ahead_ms, wanted_ms) = (self.pulled.value()?, self.ahead.value()?, self.wanted_ms(now)?);
+        let burst_ms = self.burst_ms.max(QUANTUM_MS);
         if pulled_ms < wanted_ms - MARGIN_MS * 0.5 {
-            return Some((Change::Add, FRAME - self.ahead, wanted_ms - pulled_ms));
+            let short_ms = wanted_ms - pulled_ms;
+            let later_ms = (short_ms / burst_ms).ceil() * burst_ms - ahead_ms;
+            return Some((Change::Add, samples(later_ms.clamp(QUANTUM_MS, FRAME_MS)), short_ms));
         }
-        if self.ahead > 0 {
-            return Some((Change::Remove, self.ahead, 0.0));
-        }
-        let superfluous = pulled_ms - wanted_ms - FRAME_MS;
         let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(MAX_NOISE_MS);
-        (superfluous > noise_ms).then_some((Change::Remove, FRAME, superfluous))
+        let bursts = ((pulled_ms - wanted_ms - noise_ms) / burst_ms).floor().max(0.0);
+        let superfluous_ms = ahead_ms + bursts * burst_ms;
+        (superfluous_ms >= QUANTUM_MS + noise_ms).then_some((
+            Change::Remove,
+            samples(superfluous_ms.min(FRAME_MS)),
+            superfluous_ms,
+        ))
     }
 
     /// Packets stay away, not because they are lost, and the sound that waits will not last.
@@ -449,32 +428,16 @@ impl JitterBuffer {
     /// The lane took `samples` out or put them in (at most what was asked for, at least one).
     pub fn corrected(&mut self, now: Instant, change: Change, samples: usize) {
         self.last_correction = Some(now);
-        match change {
-            Change::Remove if self.ahead == 0 => {
-                // One more frame than usual went out of the buffer; what was not taken out waits in the lane.
-                self.ahead = FRAME.saturating_sub(samples);
-                self.delay_changed(-FRAME_MS);
-            }
-            Change::Remove => self.ahead = self.ahead.saturating_sub(samples),
-            Change::Add => {
-                self.ahead += samples;
-                if self.ahead >= FRAME {
-                    self.ahead -= FRAME;
-                    self.delay_changed(FRAME_MS);
-                }
-            }
-        }
-    }
-
-    fn delay_changed(&mut self, ms: f64) {
-        self.pulled.shift(ms);
-        self.waited_ms += ms;
-        self.totals.corrections += 1;
+        self.totals.corrected += samples as u64;
+        let ms = f64::from(milliseconds(samples as f32));
+        self.waited_ms += if change == Change::Add { ms } else { -ms };
+        // What it led to is seen from the next pulls.
+        self.forget_pulls();
     }
 
     /// Time that sound spends in here and in the lane behind, on average of the last moments, in ms.
     pub fn buffer_ms(&self) -> f32 {
-        if self.playing { self.waited_ms.max(0.0) as f32 + super::format::milliseconds(self.ahead as f32) } else { 0.0 }
+        if self.playing { self.waited_ms.max(0.0) as f32 } else { 0.0 }
     }
 
     /// Interarrival jitter (RFC 3550, section 6.4.1) in ms.
@@ -492,6 +455,10 @@ impl JitterBuffer {
         let (lost, gaps) = self.reception.lost();
         Totals { lost, gaps, ..self.totals }
     }
+}
+
+fn samples(ms: f64) -> usize {
+    (ms * f64::from(SAMPLE_RATE) / 1_000.0).round() as usize
 }
 
 /// `a − b` in milliseconds.

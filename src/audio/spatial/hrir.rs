@@ -12,6 +12,9 @@ const BLENDED: usize = 4;
 /// A response begins where it first exceeds this share of its peak. Of 0.1, 0.2, 0.3 and the lag of the minimum-phase response,
 /// this predicts the embedded set's directions from their neighbours best (correlation 0.992, 0.986, 0.973, 0.984).
 const ONSET: f32 = 0.1;
+/// Samples before the earliest onset of all that are kept of every response: what comes before is the way from the measuring loudspeaker to
+/// the head, 4 ms in the embedded set, which nobody wants to wait for.
+const LEAD: usize = 16;
 /// Directions nearer than this (as a chord on the unit sphere) are one direction: 0.01°.
 const SAME: f32 = 2e-4;
 /// Taps of the fractional delay on each side of its centre.
@@ -29,6 +32,9 @@ pub(super) struct HrirSet {
     onsets: Vec<[usize; 2]>,
     /// For each direction and ear: delay to add to the response, in samples.
     delays: Vec<[f32; 2]>,
+    /// Samples by which all responses begin earlier than in the file.
+    #[cfg_attr(not(test), expect(dead_code, reason = "compared with the file in tests"))]
+    pub lead: usize,
     measured_taps: usize,
     taps: usize,
     lowest_deg: f32,
@@ -71,26 +77,29 @@ impl HrirSet {
         let sofa = OpenOptions::new().sample_rate(SAMPLE_RATE_HZ).neighbor_angle_step(45.0).open_data(file)?;
         let hrtf = sofa.hrtf();
         let dimensions = hrtf.dimensions();
-        let (count, measured_taps) = (dimensions.m as usize, dimensions.n as usize);
+        let (count, file_taps) = (dimensions.m as usize, dimensions.n as usize);
         let mut responses = hrtf.data_ir.values.clone();
         let positions = hrtf.source_position.values.as_slice();
-        if dimensions.r != 2 || count == 0 || measured_taps == 0 {
+        if dimensions.r != 2 || count == 0 || file_taps == 0 {
             return Err(SpatialError::Unusable("it needs two ears and at least one direction"));
         }
-        if responses.len() != count * 2 * measured_taps || positions.len() != count * 3 {
+        if responses.len() != count * 2 * file_taps || positions.len() != count * 3 {
             return Err(SpatialError::Unusable("its arrays do not have the lengths that its dimensions say"));
         }
         if !responses.iter().chain(positions).all(|value| value.is_finite()) {
             return Err(SpatialError::Unusable("it holds numbers that are not finite"));
         }
         let directions: Vec<_> = positions.chunks_exact(3).map(|p| unit([p[0], p[1], p[2]])).collect();
-        let loudness = loudness_ahead(&directions, &responses, measured_taps);
+        let loudness = loudness_ahead(&directions, &responses, file_taps);
         if loudness <= 0.0 {
             return Err(SpatialError::Unusable("it lets no speech through from ahead"));
         }
         responses.iter_mut().for_each(|tap| *tap *= HEADROOM / loudness);
         let elevations = || directions.iter().map(|direction| direction[2].clamp(-1.0, 1.0).asin().to_degrees());
         let (lowest_deg, highest_deg) = (elevations().fold(90.0, f32::min), elevations().fold(-90.0, f32::max));
+        let lead = responses.chunks_exact(file_taps).map(onset).min().unwrap_or(0).saturating_sub(LEAD);
+        let responses: Vec<f32> = responses.chunks_exact(file_taps).flat_map(|response| &response[lead..]).copied().collect();
+        let measured_taps = file_taps - lead;
         let onsets = responses
             .chunks_exact(2 * measured_taps)
             .map(|pair| {
@@ -101,7 +110,7 @@ impl HrirSet {
         let delays = delays(&hrtf.data_delay.values, count)?;
         let longest = delays.iter().flatten().copied().fold(0.0, f32::max);
         let taps = measured_taps + longest.ceil() as usize;
-        Ok(Self { directions, responses, onsets, delays, measured_taps, taps, lowest_deg, highest_deg })
+        Ok(Self { directions, responses, onsets, delays, lead, measured_taps, taps, lowest_deg, highest_deg })
     }
 
     /// Length of the filters that [`Self::blend`] makes, in samples.

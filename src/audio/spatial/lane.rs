@@ -2,7 +2,8 @@
 
 use super::SpatialError;
 use super::hrir::HrirSet;
-use crate::audio::format::{Block, FRAME};
+use crate::audio::format::{FRAME, QUANTUM, Quantum};
+use crate::audio::lane::Ramp;
 use resonance_protocol::position::Position;
 use sofar::reader::Filter;
 use sofar::render::{FilterTransition, Renderer, RendererPlan};
@@ -23,6 +24,8 @@ pub struct LaneRenderer {
     scratch: Box<[f32]>,
     /// Where the filter in use points; none before the first block.
     pointed: Option<Position>,
+    /// Samples until the filter in use has faded in.
+    fading: usize,
     gain: f32,
 }
 
@@ -33,29 +36,32 @@ impl LaneRenderer {
         let filter = Filter::new(set.taps());
         // The convolution needs storage for two filters, the one that fades out and the one that fades in, and takes it when
         // they are first set: here, with silence, out of which a new voice then fades in.
-        let (mut left, mut right) = ([0.0; FRAME], [0.0; FRAME]);
+        let (mut left, mut right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
         for _ in 0..2 {
             convolution.set_filter(&filter)?;
-            convolution.process_block(&[0.0; FRAME], &mut left, &mut right)?;
+            for _ in 0..FRAME / QUANTUM {
+                convolution.process_block(&[0.0; QUANTUM], &mut left, &mut right)?;
+            }
         }
         let scratch = vec![0.0; set.taps()].into_boxed_slice();
-        Ok(Self { set, convolution, filter, scratch, pointed: None, gain: 0.0 })
+        Ok(Self { set, convolution, filter, scratch, pointed: None, fading: 0, gain: 0.0 })
     }
 
-    /// Renders 10 ms of a voice at `position` relative to the head (its forehead is azimuth 0) into both ears, replacing what
-    /// was there. A change of place fades in over the block: the old and the new filter by a raised cosine, loudness in a
-    /// straight line. Does not allocate or lock.
-    pub fn render(&mut self, position: Position, mono: &Block, left: &mut Block, right: &mut Block) {
+    /// Renders 2.5 ms of a voice at `position` relative to the head (its forehead is azimuth 0) into both ears, replacing what
+    /// was there. A change of place fades in over 10 ms: the old and the new filter by a raised cosine, loudness faster first.
+    /// Does not allocate or lock.
+    pub fn render(&mut self, position: Position, mono: &Quantum, left: &mut Quantum, right: &mut Quantum) {
         let position = position.normalised();
         let gain = 1.0 / position.distance_m.max(NEAREST_M);
         let from = if self.pointed.is_some() { self.gain } else { gain };
-        self.gain = gain;
-        let input: Block = std::array::from_fn(|n| {
-            let part = (n + 1) as f32 / FRAME as f32;
-            mono[n] * (from + (gain - from) * part)
-        });
-        let turned = self.pointed.is_none_or(|pointed| turned(pointed, position));
+        let ramp = Ramp::towards(from, gain);
+        self.gain = ramp.1;
+        let mut input = *mono;
+        ramp.apply(&mut input);
+        self.fading = self.fading.saturating_sub(QUANTUM);
+        let turned = self.fading == 0 && self.pointed.is_none_or(|pointed| turned(pointed, position));
         if turned {
+            self.fading = FRAME;
             self.set.blend(position, &mut self.scratch, &mut self.filter);
         }
         // Neither can fail with lengths that are fixed at compile time and a filter made by the set itself; silence if it did.

@@ -12,7 +12,7 @@ mod tests;
 
 pub use lane::LaneRenderer;
 
-use super::format::{FRAME, SAMPLE_RATE};
+use super::format::{QUANTUM, SAMPLE_RATE};
 use hrir::HrirSet;
 use sofar::render::RendererPlan;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Spatializer {
     fn from_sofa(file: &[u8]) -> Result<Self, SpatialError> {
         let set = HrirSet::from_sofa(file)?;
         let plan =
-            RendererPlan::builder(set.taps()).with_sample_rate(SAMPLE_RATE as f32).with_partition_len(FRAME).build()?;
+            RendererPlan::builder(set.taps()).with_sample_rate(SAMPLE_RATE as f32).with_partition_len(QUANTUM).build()?;
         Ok(Self { set: Arc::new(set), plan })
     }
 

@@ -1,7 +1,7 @@
 //! What the ears get, checked against the measured set itself.
 
 use super::*;
-use crate::audio::format::Block;
+use crate::audio::format::{Block, FRAME};
 use resonance_protocol::position::Position;
 use sofar::reader::OpenOptions;
 use std::sync::LazyLock;
@@ -20,14 +20,18 @@ fn rendered(position: Position, sound: &[f32]) -> [Vec<f32>; 2] {
 fn moving(mut position: impl FnMut(usize) -> Position, sound: &[f32]) -> [Vec<f32>; 2] {
     let mut lane = SPATIALIZER.lane().expect("a lane");
     let mut ears = [vec![], vec![]];
-    let (mut left, mut right) = ([0.0; FRAME], [0.0; FRAME]);
+    let (mut left, mut right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
     // The filter fades in during the first block, which therefore is silent here and left out.
-    lane.render(position(0), &[0.0; FRAME], &mut left, &mut right);
+    for _ in 0..FRAME / QUANTUM {
+        lane.render(position(0), &[0.0; QUANTUM], &mut left, &mut right);
+    }
     for block in 0..sound.len().div_ceil(FRAME) + 2 {
         let mono: Block = std::array::from_fn(|n| sound.get(block * FRAME + n).copied().unwrap_or(0.0));
-        lane.render(position(block), &mono, &mut left, &mut right);
-        ears[0].extend(left);
-        ears[1].extend(right);
+        for quantum in mono.as_chunks::<QUANTUM>().0 {
+            lane.render(position(block), quantum, &mut left, &mut right);
+            ears[0].extend(left);
+            ears[1].extend(right);
+        }
     }
     ears
 }
@@ -134,7 +138,7 @@ fn measured(azimuth_deg: f32, elevation_deg: f32) -> [Vec<f32>; 2] {
         let response = &hrtf.data_ir.values[start..start + taps];
         (0..2 * FRAME)
             .map(|n| {
-                let time = n as f64 * 44_100.0 / 48_000.0 - f64::from(delay);
+                let time = (n + SPATIALIZER.set.lead) as f64 * 44_100.0 / 48_000.0 - f64::from(delay);
                 let sum: f64 = response
                     .iter()
                     .enumerate()
