@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// Threads that must neither allocate nor lock nor write, by name: microphone to packet, and packet to ear.
 const WORKERS: [&str; 2] = ["res-uplink", "res-downlink"];
 
-/// Where the program's own code must not, and the sound system's library does what it does: it locks what it shares with a thread of
-/// its own. These threads do nothing but convert and copy.
+/// The threads of the cards, which do nothing but convert and copy. Through ALSA only the program's own code must not: the library there locks
+/// what it shares with a thread of its own.
 const CARDS: [&str; 2] = ["audio mic", "audio speaker"];
 
 /// Counting begins this long after the start: two people are connected and talk by then.
@@ -62,12 +62,28 @@ fn audio_threads_with_a_card_never_allocate_lock_or_write() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = SoundServer::start(folder.path());
-    let with_card = |ada: Launch, _: &Path| {
-        let ada = ada.input("default").output("default");
-        server.environment().into_iter().fold(ada, |ada, (name, value)| ada.environment(name, value))
-    };
+    let silent = [WORKERS[0], WORKERS[1], "audio voice", CARDS[0], CARDS[1]];
+    let Some((rows, table)) = watched_call(test, &silent, with_card(server.environment())) else { return };
+    for name in silent {
+        none_of(&rows, name, &table, |row| &row.counts);
+    }
+    let others: u64 = rows.iter().filter(|row| !silent.contains(&row.name.as_str())).map(|row| row.counts[0]).sum();
+    assert!(others > 100, "the rest of the program was counted, so counting works:\n{table}");
+    say(&format!("{test}: none in {} s on {}", FOR.as_secs(), silent.join(", ")));
+}
+
+/// With a card through ALSA, whose library is another's.
+#[test]
+fn audio_threads_with_a_card_of_alsa_never_allocate_lock_or_write() {
+    let test = "preload::audio_threads_with_a_card_of_alsa_never_allocate_lock_or_write";
+    let _alone = alone();
+    if let Some(lacks) = counting_lacks().or_else(sound_server::lacks) {
+        return skip(test, lacks);
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = SoundServer::start(folder.path());
     let silent = [WORKERS[0], WORKERS[1], "audio voice"];
-    let Some((rows, table)) = watched_call(test, &silent, with_card) else { return };
+    let Some((rows, table)) = watched_call(test, &silent, with_card(server.alsa_environment())) else { return };
     for name in silent {
         none_of(&rows, name, &table, |row| &row.counts);
     }
@@ -82,6 +98,14 @@ fn audio_threads_with_a_card_never_allocate_lock_or_write() {
         silent.join(", "),
         CARDS.join(", ")
     ));
+}
+
+/// The default card, which is found by these variables.
+fn with_card(variables: Vec<(&'static str, String)>) -> impl FnOnce(Launch, &Path) -> Launch {
+    |ada, _| {
+        let ada = ada.input("default").output("default");
+        variables.into_iter().fold(ada, |ada, (name, value)| ada.environment(name, value))
+    }
 }
 
 fn counting_lacks() -> Option<&'static str> {

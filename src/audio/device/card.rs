@@ -1,5 +1,5 @@
-//! Real sound cards: found through `cpal`, opened through it too or, on Linux, through ALSA, which reaches PulseAudio and PipeWire by
-//! their plugins.
+//! Real sound cards. On Linux those of PulseAudio or PipeWire, asked directly, where one of them runs; those of ALSA beside them, and
+//! where none does; elsewhere what `cpal` finds, and opens.
 //!
 //! A card converts samples and rates and copies; its callbacks do not allocate, lock or log. A card that breaks (a plugin that
 //! reports underruns without end, a cable pulled) is taken down and opened again with growing pauses by a thread that watches it.
@@ -7,8 +7,12 @@
 #[cfg(target_os = "linux")]
 mod alsa;
 mod format;
+#[cfg(target_os = "linux")]
+mod pulse;
 mod quiet;
 mod resample;
+#[cfg(target_os = "linux")]
+mod running;
 mod stream;
 mod watch;
 
@@ -76,15 +80,38 @@ const NOT_DEVICES: [&str; 12] = [
     "dsnoop",
 ];
 
-/// Every device that can be opened now. Opens each for a moment.
+/// A device that was found.
+#[derive(Clone)]
+enum Device {
+    /// By `cpal`.
+    Cpal(cpal::Device),
+    /// By the sound server.
+    #[cfg(target_os = "linux")]
+    Pulse(pulse::Device),
+}
+
+impl Device {
+    fn name(&self) -> String {
+        match self {
+            Self::Cpal(device) => device_name(device),
+            #[cfg(target_os = "linux")]
+            Self::Pulse(device) => device.name.clone(),
+        }
+    }
+}
+
+/// Every device that can be opened now, the sound server's first. Opens each of the others for a moment.
 pub fn list() -> Vec<DeviceInfo> {
+    let served = served();
     quietly(|| {
         let host = cpal::default_host();
-        let mut found = Vec::new();
+        let mut found = served;
+        let preferred = |found: &[DeviceInfo], direction| found.iter().any(|info| info.direction == direction && info.is_default);
         for direction in [Direction::Input, Direction::Output] {
             let default = default_device(&host, direction);
             let default_id = default.as_ref().and_then(device_id);
             let listed = devices(&host, direction);
+            let has_default = preferred(&found, direction);
             let is_listed = listed.iter().any(|device| device_id(device) == default_id);
             for device in default.filter(|_| !is_listed).into_iter().chain(listed) {
                 let Some((rates, channels)) = format::range(&device, direction) else { continue };
@@ -92,7 +119,7 @@ pub fn list() -> Vec<DeviceInfo> {
                 found.push(DeviceInfo {
                     name: device_name(&device),
                     direction,
-                    is_default: Some(&id) == default_id.as_ref(),
+                    is_default: !has_default && Some(&id) == default_id.as_ref(),
                     id,
                     rates,
                     channels,
@@ -121,7 +148,7 @@ pub fn open_output(wanted: Wanted<'_>, speaker: SpeakerReader) -> Result<Box<dyn
 
 fn open<E: stream::End>(wanted: Wanted<'_>, direction: Direction, end: E) -> Result<Box<dyn Card>, CardError> {
     let device = quietly(|| find(wanted, direction))?;
-    let name = device_name(&device);
+    let name = device.name();
     match watch::Watched::open(name.clone(), device, end) {
         Ok(card) => Ok(Box::new(card)),
         Err(error) => Err(match (wanted, error.kind()) {
@@ -134,14 +161,38 @@ fn open<E: stream::End>(wanted: Wanted<'_>, direction: Direction, end: E) -> Res
     }
 }
 
-fn find(wanted: Wanted<'_>, direction: Direction) -> Result<cpal::Device, CardError> {
+/// The sound server's devices.
+fn served() -> Vec<DeviceInfo> {
+    #[cfg(target_os = "linux")]
+    return pulse::devices();
+    #[cfg(not(target_os = "linux"))]
+    Vec::new()
+}
+
+/// One of the sound server's devices.
+#[cfg(target_os = "linux")]
+fn find_served(wanted: Wanted<'_>, direction: Direction) -> Option<Device> {
+    let found = match wanted {
+        Wanted::Default => pulse::Device::preferred(direction),
+        Wanted::Named(name) => pulse::Device::named(name, direction),
+    };
+    found.map(Device::Pulse)
+}
+
+fn find(wanted: Wanted<'_>, direction: Direction) -> Result<Device, CardError> {
+    #[cfg(target_os = "linux")]
+    if let Some(device) = find_served(wanted, direction) {
+        return Ok(device);
+    }
     let host = cpal::default_host();
     let none = || CardError::NoDevice { kind: direction.word() };
     let Wanted::Named(name) = wanted else {
-        return default_device(&host, direction).ok_or_else(none);
+        return default_device(&host, direction).map(Device::Cpal).ok_or_else(none);
     };
     let mut devices = devices(&host, direction);
-    if devices.is_empty() {
+    let served = served().into_iter().filter(|info| info.direction == direction).map(|info| info.id);
+    let available: Vec<String> = served.chain(devices.iter().filter_map(device_id)).collect();
+    if available.is_empty() {
         return Err(none());
     }
     let position = devices
@@ -149,11 +200,11 @@ fn find(wanted: Wanted<'_>, direction: Direction) -> Result<cpal::Device, CardEr
         .position(|device| device_id(device).as_deref() == Some(name))
         .or_else(|| devices.iter().position(|device| device_name(device).eq_ignore_ascii_case(name)));
     match position {
-        Some(position) => Ok(devices.swap_remove(position)),
+        Some(position) => Ok(Device::Cpal(devices.swap_remove(position))),
         None => Err(CardError::NotFound {
             kind: direction.word(),
             name: name.to_owned(),
-            available: devices.iter().filter_map(device_id).collect(),
+            available,
         }),
     }
 }

@@ -45,8 +45,10 @@ const INITIAL_MS: f64 = 10.0;
 const MARGIN_MS: f64 = 2.0;
 /// Superfluous by this share of what jitter needs before any is taken out, which keeps the measurement's noise from going to and fro;
 const NOISE_SHARE: f64 = 0.15;
-/// at most so much, in ms.
-const MAX_NOISE_MS: f64 = 10.0;
+/// at most so much together with a burst, in ms,
+const MAX_WITH_BURST_MS: f64 = 13.0;
+/// and never less than this when the network needs that much.
+const LEAST_NOISE_MS: f64 = 3.0;
 /// The clock is held at most this long while nothing comes, in frames: by then concealment has faded out.
 const MAX_HELD: u32 = 10;
 /// No voice is played later than this after it could have been at the earliest, in ms: nobody can talk with more.
@@ -404,7 +406,8 @@ impl JitterBuffer {
             let later_ms = (short_ms / burst_ms).ceil() * burst_ms - ahead_ms;
             return Some((Change::Add, samples(later_ms.clamp(QUANTUM_MS, FRAME_MS)), short_ms));
         }
-        let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(MAX_NOISE_MS);
+        let most_noise_ms = (MAX_WITH_BURST_MS - burst_ms).max(LEAST_NOISE_MS);
+        let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(most_noise_ms);
         let bursts = ((pulled_ms - wanted_ms - noise_ms) / burst_ms).floor().max(0.0);
         let superfluous_ms = ahead_ms + bursts * burst_ms;
         (superfluous_ms >= QUANTUM_MS + noise_ms).then_some((

@@ -28,9 +28,10 @@ pub struct SoundServer {
 impl SoundServer {
     /// Starts one that keeps everything in `folder`.
     pub fn start(folder: &Path) -> Self {
-        fs::write(folder.join(".asoundrc"), "pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-            .expect("a writable temporary folder");
         let socket = folder.join("native");
+        let plugin = format!("{{ type pulse server \"unix:{}\" }}", socket.display());
+        fs::write(folder.join(".asoundrc"), format!("pcm.!default {plugin}\nctl.!default {plugin}\n"))
+            .expect("a writable temporary folder");
         let child = Command::new("pulseaudio")
             .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disallow-exit=yes"])
             .arg(format!("--load=module-native-protocol-unix socket={} auth-anonymous=1", socket.display()))
@@ -52,6 +53,14 @@ impl SoundServer {
     /// What a program needs to find it, and nothing else of this machine's sound.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         environment(&self.folder)
+    }
+
+    /// What a program needs to find it by ALSA's plugin alone.
+    pub fn alsa_environment(&self) -> Vec<(&'static str, String)> {
+        let own = |(name, value)| (name, if name == "PULSE_SERVER" { String::new() } else { value });
+        let elsewhere = self.folder.join("elsewhere").display().to_string();
+        let elsewhere = [("PULSE_RUNTIME_PATH", elsewhere.clone()), ("XDG_RUNTIME_DIR", elsewhere)];
+        self.environment().into_iter().map(own).chain(elsewhere).collect()
     }
 }
 

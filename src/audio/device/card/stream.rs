@@ -1,8 +1,10 @@
 //! The callbacks: convert and copy, nothing else.
 
-use super::Direction;
 #[cfg(target_os = "linux")]
-use super::alsa::{AlsaDevice, start_microphone, start_speaker};
+use super::running::Running;
+use super::{Device, Direction};
+#[cfg(target_os = "linux")]
+use super::{alsa, pulse};
 use super::format::{self, Format};
 use super::resample::{FromDevice, ToDevice};
 use super::watch::{Health, Loan};
@@ -24,9 +26,9 @@ pub(super) enum Flow {
     },
     /// Past it.
     #[cfg(target_os = "linux")]
-    Alsa {
+    Own {
         /// Held only to be dropped.
-        _device: AlsaDevice,
+        _device: Running,
     },
 }
 
@@ -54,7 +56,14 @@ pub(super) trait End: Sized + Send + 'static {
     /// # Errors
     /// What ALSA says; the end is back with its lender then.
     #[cfg(target_os = "linux")]
-    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<AlsaDevice, Error>;
+    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<Running, Error>;
+
+    /// Starts a device of the sound server.
+    ///
+    /// # Errors
+    /// What the server says; the end is back with its lender then.
+    #[cfg(target_os = "linux")]
+    fn start_pulse(device: &pulse::Device, end: Loan<Self>, health: Arc<Health>) -> Result<Running, Error>;
 }
 
 /// Opens `device` in the best format it has and starts it: with short periods if it can, else with its own.
@@ -62,16 +71,24 @@ pub(super) trait End: Sized + Send + 'static {
 /// # Errors
 /// What `cpal` says; the end is back with its lender then.
 pub(super) fn start<E: End>(
-    device: &cpal::Device,
+    device: &Device,
     lend: &mut dyn FnMut() -> Option<Loan<E>>,
     health: &Arc<Health>,
 ) -> Result<Flow, Error> {
+    let device = match device {
+        Device::Cpal(device) => device,
+        #[cfg(target_os = "linux")]
+        Device::Pulse(device) => {
+            let end = lend().ok_or_else(never_ended)?;
+            return Ok(Flow::Own { _device: E::start_pulse(device, end, health.clone())? });
+        }
+    };
     let format = format::choose(device, E::DIRECTION)?;
     #[cfg(target_os = "linux")]
     if let Some(id) = device.id().ok().filter(|id| id.host() == cpal::HostId::Alsa) {
         let end = lend().ok_or_else(never_ended)?;
         let device = E::start_alsa(id.id(), format, end, health.clone())?;
-        return Ok(Flow::Alsa { _device: device });
+        return Ok(Flow::Own { _device: device });
     }
     let mut build = |config| build::<E>(device, format, config, lend().ok_or_else(never_ended)?, health);
     let stream = match build(format.brisk()) {
@@ -153,8 +170,13 @@ impl End for MicWriter {
     }
 
     #[cfg(target_os = "linux")]
-    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<AlsaDevice, Error> {
-        start_microphone(id, format, end, health)
+    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<Running, Error> {
+        alsa::start_microphone(id, format, end, health)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start_pulse(device: &pulse::Device, end: Loan<Self>, health: Arc<Health>) -> Result<Running, Error> {
+        pulse::start_microphone(device, end, health)
     }
 }
 
@@ -192,8 +214,13 @@ impl End for SpeakerReader {
     }
 
     #[cfg(target_os = "linux")]
-    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<AlsaDevice, Error> {
-        start_speaker(id, format, end, health)
+    fn start_alsa(id: &str, format: Format, end: Loan<Self>, health: Arc<Health>) -> Result<Running, Error> {
+        alsa::start_speaker(id, format, end, health)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start_pulse(device: &pulse::Device, end: Loan<Self>, health: Arc<Health>) -> Result<Running, Error> {
+        pulse::start_speaker(device, end, health)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Watches an open card and opens it again when it breaks.
 
+use super::Device;
 use super::quiet::quietly;
 use super::stream::{self, End, Flow};
 use crate::audio::device::Card;
@@ -121,7 +122,7 @@ impl Watched {
     ///
     /// # Errors
     /// What `cpal` said at the first attempt.
-    pub fn open<E: End>(name: String, device: cpal::Device, end: E) -> Result<Self, Error> {
+    pub fn open<E: End>(name: String, device: Device, end: E) -> Result<Self, Error> {
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), health: Arc::default(), fault: OnceLock::new() });
         let (report, reported) = sync_channel(1);
         let watcher = Watcher::new(device, end, shared.clone());
@@ -163,14 +164,14 @@ impl Drop for Watched {
 }
 
 struct Watcher<E> {
-    device: cpal::Device,
+    device: Device,
     give_back: SyncSender<E>,
     returned: Receiver<E>,
     shared: Arc<Shared>,
 }
 
 impl<E: End> Watcher<E> {
-    fn new(device: cpal::Device, end: E, shared: Arc<Shared>) -> Self {
+    fn new(device: Device, end: E, shared: Arc<Shared>) -> Self {
         let (give_back, returned) = sync_channel(1);
         let _ = give_back.try_send(end);
         Self { device, give_back, returned, shared }

@@ -1,9 +1,10 @@
 //! A microphone: whatever is there is taken at once, so that sound does not wait for its period to fill.
 
-use super::{AlsaDevice, Timing, WAIT_MS, Worker, open, translate};
+use super::{Timing, WAIT_MS, Worker, open, run, translate};
 use crate::audio::capture::MicWriter;
 use crate::audio::device::card::format::Format;
 use crate::audio::device::card::resample::FromDevice;
+use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::{PIECE, converter, to_mono};
 use crate::audio::device::card::watch::{Health, Loan};
 use alsa::Direction;
@@ -23,7 +24,7 @@ pub fn start_microphone(
     format: Format,
     end: Loan<MicWriter>,
     health: Arc<Health>,
-) -> Result<AlsaDevice, Error> {
+) -> Result<Running, Error> {
     match format.sample {
         SampleFormat::F32 => start::<f32>(id, format, end, health),
         SampleFormat::I16 => start::<i16>(id, format, end, health),
@@ -33,7 +34,7 @@ pub fn start_microphone(
     }
 }
 
-fn start<T>(id: &str, format: Format, end: Loan<MicWriter>, health: Arc<Health>) -> Result<AlsaDevice, Error>
+fn start<T>(id: &str, format: Format, end: Loan<MicWriter>, health: Arc<Health>) -> Result<Running, Error>
 where
     T: IoFormat + Default + Send + 'static,
     f32: FromSample<T>,
@@ -43,7 +44,7 @@ where
     opened.pcm.start().map_err(translate)?;
     let channels = usize::from(format.channels);
     let data = vec![T::default(); PIECE * channels];
-    AlsaDevice::run("audio mic", opened.pcm, Reader { channels, resampler, end, data }, health)
+    run("audio mic", opened.pcm, Reader { channels, resampler, end, data }, health)
 }
 
 struct Reader<T> {

@@ -11,64 +11,38 @@ pub(super) use microphone::start_microphone;
 pub(super) use speaker::start_speaker;
 
 use super::format::Format;
+use super::running::Running;
 use super::watch::Health;
 use crate::audio::format::{FRAME, SAMPLE_RATE};
-use crate::audio::workers::hurry;
 use alsa::pcm::{Access, Frames, HwParams, IO, IoFormat, PCM};
 use alsa::{Direction, ValueOr};
 use cpal::{Error, ErrorKind};
 use std::ffi::c_int;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::Ordering;
 
 /// How long is waited for a device before looking whether to stop, in milliseconds.
 const WAIT_MS: u32 = 50;
 
-/// A device that works until this is dropped.
-pub(super) struct AlsaDevice {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl AlsaDevice {
-    /// Lets `worker` step again and again on a thread of this name, and recover when it fails, if that can help.
-    fn run<W: Worker>(name: &str, pcm: PCM, mut worker: W, health: Arc<Health>) -> Result<Self, Error> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let work = move || {
-            hurry();
-            // Once: it asks for the device's parameters, and allocates for the answer.
-            let io = match pcm.io_checked() {
-                Ok(io) => io,
-                Err(error) => return health.error(translate(error).kind()),
-            };
-            while !stopped.load(Ordering::Acquire) {
-                let Err(error) = worker.step(&pcm, &io, &health) else { continue };
-                let error = translate(error);
-                health.error(error.kind());
-                if error.kind() == ErrorKind::DeviceNotAvailable {
-                    return;
-                }
-                // If it cannot be started anew, the next step fails, too.
-                let _ = worker.recover(&pcm);
-            }
+/// Lets `worker` step again and again on a thread of this name, and recover when it fails, if that can help.
+fn run<W: Worker>(name: &str, pcm: PCM, mut worker: W, health: Arc<Health>) -> Result<Running, Error> {
+    Running::start(name, move |stop| {
+        // Once: it asks for the device's parameters, and allocates for the answer.
+        let io = match pcm.io_checked() {
+            Ok(io) => io,
+            Err(error) => return health.error(translate(error).kind()),
         };
-        let thread = thread::Builder::new()
-            .name(name.into())
-            .spawn(work)
-            .map_err(|error| Error::with_message(ErrorKind::ResourceExhausted, error.to_string()))?;
-        Ok(Self { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for AlsaDevice {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        while !stop.load(Ordering::Acquire) {
+            let Err(error) = worker.step(&pcm, &io, &health) else { continue };
+            let error = translate(error);
+            health.error(error.kind());
+            if error.kind() == ErrorKind::DeviceNotAvailable {
+                return;
+            }
+            // If it cannot be started anew, the next step fails, too.
+            let _ = worker.recover(&pcm);
         }
-    }
+    })
 }
 
 /// What a device's thread does.

@@ -1,8 +1,9 @@
 //! A speaker: a period is written as soon as it fits.
 
-use super::{AlsaDevice, Timing, WAIT_MS, Worker, open, translate};
+use super::{Timing, WAIT_MS, Worker, open, run, translate};
 use crate::audio::device::card::format::Format;
 use crate::audio::device::card::resample::ToDevice;
+use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::{PIECE, converter, from_stereo};
 use crate::audio::device::card::watch::{Health, Loan};
 use crate::audio::playback::SpeakerReader;
@@ -28,7 +29,7 @@ pub fn start_speaker(
     format: Format,
     end: Loan<SpeakerReader>,
     health: Arc<Health>,
-) -> Result<AlsaDevice, Error> {
+) -> Result<Running, Error> {
     match format.sample {
         SampleFormat::F32 => start::<f32>(id, format, end, health),
         SampleFormat::I16 => start::<i16>(id, format, end, health),
@@ -38,7 +39,7 @@ pub fn start_speaker(
     }
 }
 
-fn start<T>(id: &str, format: Format, end: Loan<SpeakerReader>, health: Arc<Health>) -> Result<AlsaDevice, Error>
+fn start<T>(id: &str, format: Format, end: Loan<SpeakerReader>, health: Arc<Health>) -> Result<Running, Error>
 where
     T: IoFormat + Sample + FromSample<f32> + Send + 'static,
 {
@@ -47,7 +48,7 @@ where
     let channels = usize::from(format.channels);
     let data = vec![T::EQUILIBRIUM; opened.period * channels];
     let writer = Writer { channels, resampler, end, data, unwritten: 0, silent: TIMING.periods };
-    AlsaDevice::run("audio speaker", opened.pcm, writer, health)
+    run("audio speaker", opened.pcm, writer, health)
 }
 
 struct Writer<T> {

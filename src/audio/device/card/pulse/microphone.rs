@@ -1,0 +1,82 @@
+//! A microphone: the server sends sound as it comes, the thread hands it on.
+
+use super::connection::{Connection, Message, Messages};
+use super::{Device, translate};
+use crate::audio::capture::MicWriter;
+use crate::audio::device::card::running::Running;
+use crate::audio::device::card::stream::PIECE;
+use crate::audio::device::card::watch::{Health, Loan};
+use crate::audio::format::{QUANTUM, SAMPLE_RATE};
+use cpal::{Error, ErrorKind};
+use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
+use pulseaudio::protocol::{
+    ChannelMap, Command, CommandTag, CreateRecordStreamReply, Prop, Props, RecordStreamParams, SampleFormat, SampleSpec,
+    TagStructReader,
+};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const SAMPLE_BYTES: usize = size_of::<f32>();
+
+/// Opens a source and starts reading it: 32-bit floats, mono, 48 kHz, every 2.5 ms if the device can.
+///
+/// # Errors
+/// What the server says, in `cpal`'s words; the end is back with its lender then.
+pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Health>) -> Result<Running, Error> {
+    let mut connection = Connection::open()?;
+    let mut props = Props::new();
+    props.set(Prop::MediaName, c"microphone");
+    let stream: CreateRecordStreamReply = connection.ask(&Command::CreateRecordStream(RecordStreamParams {
+        sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: 1, sample_rate: SAMPLE_RATE },
+        channel_map: ChannelMap::mono(),
+        source_name: Some(device.id.clone()),
+        buffer_attr: BufferAttr { fragment_size: (QUANTUM * SAMPLE_BYTES) as u32, ..BufferAttr::default() },
+        flags: StreamFlags { adjust_latency: true, ..StreamFlags::default() },
+        props,
+        ..RecordStreamParams::default()
+    }))?;
+    let messages = connection.into_messages().map_err(|error| translate(error.into()))?;
+    let mut reader = Reader { messages, channel: stream.channel, end };
+    Running::start("audio mic", move |stop| {
+        if reader.run(stop, &health).is_err() {
+            health.error(ErrorKind::DeviceNotAvailable);
+        }
+    })
+}
+
+struct Reader {
+    messages: Messages,
+    channel: u32,
+    end: Loan<MicWriter>,
+}
+
+impl Reader {
+    /// Until told to stop; an error when the device or its server is gone.
+    fn run(&mut self, stop: &AtomicBool, health: &Health) -> io::Result<()> {
+        while !stop.load(Ordering::Acquire) {
+            let Some(message) = self.messages.next()? else { continue };
+            if message.channel == Message::COMMAND {
+                if is_killed(message.body) {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+            } else if message.channel == self.channel {
+                health.call();
+                for bytes in message.body.chunks(PIECE * SAMPLE_BYTES) {
+                    let mut samples = [0.0; PIECE];
+                    let (whole, _) = bytes.as_chunks::<SAMPLE_BYTES>();
+                    for (sample, bytes) in samples.iter_mut().zip(whole) {
+                        *sample = f32::from_le_bytes(*bytes);
+                    }
+                    self.end.push(&samples[..whole.len()]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the server says that the stream's device is gone. Other commands are none of our business: that it moved, for example.
+fn is_killed(mut body: &[u8]) -> bool {
+    TagStructReader::new(&mut body, 0).read_u32().is_ok_and(|tag| tag == CommandTag::RecordStreamKilled as u32)
+}
