@@ -7,7 +7,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use resonance::audio::format::{Block, FRAME, QUANTUM, SAMPLE_RATE};
-use resonance::audio::libopus::{Decoder, DeepRedundancy, Encoder, Setting, has_lbrr};
+use resonance::audio::libopus::{Decoder, DeepRedundancy, Delay, Encoder, Setting, has_lbrr};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
 use resonance::audio::{Control, LaneReport, Protection};
@@ -111,7 +111,7 @@ fn latency(speech: &[f32]) {
     }
     lags.sort_by(f64::total_cmp);
     let codec =
-        Encoder::new(1).and_then(|mut encoder| encoder.lookahead()).map_or(0.0, |samples| f64::from(samples) / 48.0);
+        Encoder::new(1, Delay::Usual).and_then(|mut encoder| encoder.lookahead()).map_or(0.0, |samples| f64::from(samples) / 48.0);
     let mean = lags.iter().sum::<f64>() / lags.len() as f64;
     say(&format!(
         "microphone to ear without a network and without cards: {mean:.1} ms ({:.1} to {:.1}): frame 10.0, codec {codec:.1}, jitter buffer \
@@ -367,7 +367,7 @@ fn figures(lane: &LaneReport) -> Figures {
 /// What Opus has itself, at the same rate and the same wait: LBRR for a packet that is lost alone, DRED for the others, deep
 /// concealment for the rest.
 fn opus_alone(speech: &[f32], impairment: Impairment, seed: u64) -> Vec<f32> {
-    let mut encoder = Encoder::new(1).expect("an encoder");
+    let mut encoder = Encoder::new(1, Delay::Usual).expect("an encoder");
     for setting in [
         Setting::Speech,
         Setting::Bitrate(128_000),

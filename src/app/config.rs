@@ -94,6 +94,8 @@ pub fn completed(mut common: Common, settings: &Settings) -> Result<Common, Fail
     }
     let voice = values.get(Setting::VOICE).parse().unwrap_or_default();
     common.voice = common.voice.or(Some(voice));
+    let packet = values.get(Setting::PACKET).parse().unwrap_or_default();
+    common.frame_ms = common.frame_ms.or(Some(packet));
     Ok(common)
 }
 
@@ -105,6 +107,7 @@ pub fn shown(common: &Common, settings: &Settings) -> Values {
         (Setting::INPUT, common.input.as_ref().map(ToString::to_string)),
         (Setting::OUTPUT, common.output.as_ref().map(ToString::to_string)),
         (Setting::VOICE, common.voice.as_ref().map(ToString::to_string)),
+        (Setting::PACKET, common.frame_ms.as_ref().map(ToString::to_string)),
     ];
     for (setting, value) in said {
         // What the command line takes and the settings do not is left out: it holds all the same.
@@ -119,5 +122,6 @@ pub fn audio(common: &Common) -> audio::Config {
         input: common.input.clone().unwrap_or(InputChoice::Default),
         output: common.output.clone().unwrap_or(OutputChoice::Default),
         voice: common.voice.unwrap_or(VoiceMode::Auto),
+        packet: common.frame_ms.unwrap_or_default(),
     }
 }

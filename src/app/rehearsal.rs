@@ -275,6 +275,7 @@ mod tests {
             input: InputChoice::Tone { hz: 440.0 },
             output: OutputChoice::Wav(heard.clone()),
             voice: VoiceMode::Off,
+            packet: audio::format::PacketTime::default(),
         };
         let mut rehearsal = Rehearsal::start(config)?;
         rehearsal.hear(true);

@@ -1,6 +1,5 @@
 //! The microphone's side: a card writes mono samples as they come, the uplink worker reads whole frames.
 
-use super::format::{Block, FRAME};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +9,8 @@ use std::thread::Thread;
 pub struct MicWriter {
     ring: Producer<f32>,
     worker: Thread,
+    /// Samples for which it is woken.
+    whole: usize,
     dropped: Arc<AtomicU64>,
 }
 
@@ -20,10 +21,10 @@ pub struct MicReader {
     dropped_seen: u64,
 }
 
-/// Both ends over one ring; `worker` is the thread to wake.
-pub(super) fn ends(writer: Producer<f32>, reader: Consumer<f32>, worker: Thread) -> (MicWriter, MicReader) {
+/// Both ends over one ring; `worker` is the thread to wake when as many samples are there as are `whole`.
+pub(super) fn ends(writer: Producer<f32>, reader: Consumer<f32>, worker: Thread, whole: usize) -> (MicWriter, MicReader) {
     let dropped = Arc::new(AtomicU64::new(0));
-    (MicWriter { ring: writer, worker, dropped: dropped.clone() }, MicReader { ring: reader, dropped, dropped_seen: 0 })
+    (MicWriter { ring: writer, worker, whole, dropped: dropped.clone() }, MicReader { ring: reader, dropped, dropped_seen: 0 })
 }
 
 impl MicWriter {
@@ -34,7 +35,7 @@ impl MicWriter {
         if !rest.is_empty() {
             self.dropped.fetch_add(rest.len() as u64, Ordering::Relaxed);
         }
-        if self.ring.buffer().capacity() - self.ring.slots() >= FRAME {
+        if self.ring.buffer().capacity() - self.ring.slots() >= self.whole {
             self.worker.unpark();
         }
     }
@@ -51,8 +52,8 @@ impl MicWriter {
 }
 
 impl MicReader {
-    /// Takes one frame if a whole one is there.
-    pub fn pop(&mut self, block: &mut Block) -> bool {
+    /// Fills `block` if as much is there.
+    pub fn pop(&mut self, block: &mut [f32]) -> bool {
         self.ring.pop_entire_slice(block).is_ok()
     }
 

@@ -1,13 +1,13 @@
 //! Opus, inward: packets to sound, and concealment where a packet is missing.
 
-use super::format::{Block, FRAME};
+use super::format::PacketTime;
 use super::libopus::{self, OpusError};
 
 /// From 5 on libopus makes up missing frames by a neural network (PESQ at 20 % random loss 2.2 instead of 2.0); more would only matter
 /// below the rates that are used here.
 const COMPLEXITY: i32 = 5;
 
-/// One remote voice's decoder: 48 kHz mono, 10 ms frames.
+/// One remote voice's decoder: 48 kHz mono.
 pub struct Decoder {
     opus: libopus::Decoder,
 }
@@ -21,14 +21,16 @@ impl Decoder {
         Ok(Self { opus: libopus::Decoder::new(1, COMPLEXITY)? })
     }
 
-    /// Whether `packet` claims to hold exactly one frame's worth of sound: nothing else is played.
-    pub fn accepts(packet: &[u8]) -> bool {
-        libopus::samples(packet) == Some(FRAME)
+    /// Samples that `packet` claims to hold, if that is a length that packets can have: nothing else is played.
+    pub fn samples(packet: &[u8]) -> Option<usize> {
+        let is = |samples: &usize| PacketTime::ALL.iter().any(|time| time.samples() == *samples);
+        libopus::samples(packet).filter(is)
     }
 
-    /// Decodes one packet. False when it is not Opus: then the frame was concealed instead. Does not allocate.
-    pub fn decode(&mut self, packet: &[u8], out: &mut Block) -> bool {
-        let good = self.opus.decode(packet, out).is_ok_and(|samples| samples == FRAME);
+    /// Decodes one packet of as many samples as `out` is long. False when it is not: then the frame was concealed instead. Does not
+    /// allocate.
+    pub fn decode(&mut self, packet: &[u8], out: &mut [f32]) -> bool {
+        let good = self.opus.decode(packet, out).is_ok_and(|samples| samples == out.len());
         if !good {
             self.conceal(out);
         }
@@ -37,8 +39,8 @@ impl Decoder {
     }
 
     /// Makes up one frame from what was heard before; fades to silence when called again and again. Does not allocate.
-    pub fn conceal(&mut self, out: &mut Block) {
-        if !self.opus.conceal(out).is_ok_and(|samples| samples == FRAME) {
+    pub fn conceal(&mut self, out: &mut [f32]) {
+        if !self.opus.conceal(out).is_ok_and(|samples| samples == out.len()) {
             out.fill(0.0);
         }
         sane(out);
@@ -46,7 +48,7 @@ impl Decoder {
 }
 
 /// Keeps what a hostile packet can do to filters further on within bounds.
-fn sane(block: &mut Block) {
+fn sane(block: &mut [f32]) {
     for sample in block {
         *sample = if sample.is_finite() { sample.clamp(-2.0, 2.0) } else { 0.0 };
     }
@@ -55,6 +57,7 @@ fn sane(block: &mut Block) {
 #[cfg(test)]
 mod tests {
     use super::super::encoder::{Encoder, MAX_PACKET};
+    use super::super::format::{Block, FRAME};
     use super::*;
 
     fn energy(block: &Block) -> f32 {
@@ -63,13 +66,13 @@ mod tests {
 
     #[test]
     fn a_tone_comes_back_and_a_missing_packet_is_concealed_by_more_of_it() {
-        let (mut encoder, mut decoder) = (Encoder::new().expect("encoder"), Decoder::new().expect("decoder"));
+        let (mut encoder, mut decoder) = (Encoder::new(PacketTime::Usual).expect("encoder"), Decoder::new().expect("decoder"));
         let (mut packet, mut out) = ([0; MAX_PACKET], [0.0; FRAME]);
         let mut tone = (0..).map(|n| 0.25 * (n as f32 * 440.0 * std::f32::consts::TAU / 48_000.0).sin());
         for _ in 0..50 {
             let frame: Block = std::array::from_fn(|_| tone.next().unwrap_or(0.0));
             let len = encoder.encode(&frame, &mut packet).expect("encodes");
-            assert!(Decoder::accepts(&packet[..len]));
+            assert_eq!(Decoder::samples(&packet[..len]), Some(FRAME));
             assert!(decoder.decode(&packet[..len], &mut out));
         }
         let played = energy(&out);
@@ -84,12 +87,13 @@ mod tests {
 
     #[test]
     fn other_durations_and_garbage_are_not_accepted() {
-        // Table of contents bytes (RFC 6716, section 3.1): configuration 1 is SILK 20 ms, 31 CELT 20 ms; code 1 means two frames.
-        assert!(!Decoder::accepts(&[]));
-        assert!(!Decoder::accepts(&[1 << 3, 0]));
-        assert!(!Decoder::accepts(&[31 << 3, 0]));
-        assert!(!Decoder::accepts(&[(30 << 3) | 1, 0, 0]));
-        assert!(Decoder::accepts(&[30 << 3, 0]));
+        // Table of contents bytes (RFC 6716, section 3.1): configurations 2 and 3 are SILK 40 and 60 ms, 28 to 31 CELT 2.5 to 20 ms; code 1 means
+        // two frames.
+        assert_eq!(Decoder::samples(&[]), None);
+        for (config, samples) in [(2, None), (3, None), (28, Some(120)), (29, Some(240)), (30, Some(480)), (31, Some(960))] {
+            assert_eq!(Decoder::samples(&[config << 3, 0]), samples, "configuration {config}");
+        }
+        assert_eq!(Decoder::samples(&[(31 << 3) | 1, 0, 0]), None);
         let mut out = [0.0; FRAME];
         assert!(!Decoder::new().expect("decoder").decode(&[0xFF, 0xFF, 0xFF], &mut out));
         assert!(out.iter().all(|x| x.is_finite()));

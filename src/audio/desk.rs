@@ -3,7 +3,7 @@
 
 use super::device::sink::TapSender;
 use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
-use super::format::MAX_LANES;
+use super::format::{MAX_LANES, PacketTime};
 use super::lane::Lane;
 use super::libopus::OpusError;
 use super::retired::{Retired, Retirement};
@@ -89,25 +89,26 @@ pub struct PipelineEnds {
 }
 
 impl Desk {
-    /// Makes a pipeline and its desk.
+    /// Makes a pipeline and its desk; packets of the own voice hold so much.
     ///
     /// # Errors
     /// The HRTF set or the codec cannot be used.
-    pub fn new(ends: PipelineEnds) -> Result<(Self, Uplink, Downlink), StartError> {
+    pub fn new(ends: PipelineEnds, packet: PacketTime) -> Result<(Self, Uplink, Downlink), StartError> {
         let (to_uplink, uplink_orders) = rings::uplink_orders();
         let (to_downlink, downlink_orders) = rings::downlink_orders();
         let (uplink_retired, from_uplink_retired) = rings::retired();
         let (downlink_retired, from_downlink_retired) = rings::retired();
         let (uplink_stats, from_uplink) = rings::uplink_stats();
         let (downlink_stats, from_downlink) = rings::downlink_stats();
-        let uplink = Uplink::new(UplinkEnds {
+        let uplink_ends = UplinkEnds {
             orders: uplink_orders,
             retired: Retirement::new(uplink_retired),
             outbound: ends.outbound,
             outbound_thread: ends.outbound_thread,
             streamed: ends.outbound_streamed,
             stats: uplink_stats,
-        })?;
+        };
+        let uplink = Uplink::new(uplink_ends, packet)?;
         let downlink = Downlink::new(DownlinkEnds {
             orders: downlink_orders,
             retired: Retirement::new(downlink_retired),

@@ -3,6 +3,7 @@
 use super::capture::MicReader;
 use super::choice::{InputChoice, OutputChoice, VoiceMode};
 use super::desk::{Desk, PipelineEnds};
+use super::format::PacketTime;
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
@@ -29,6 +30,7 @@ pub struct Engine {
     speakers: Producer<SpeakerWriter>,
     desk: Desk,
     voice: VoiceMode,
+    packet: PacketTime,
     /// What was last opened, to be opened again when the voice is to be processed otherwise.
     chosen: InputChoice,
     /// Interruptions reported by cards that are no longer open.
@@ -52,7 +54,7 @@ impl Engine {
             inbound: media.inbound,
             inbound_streamed: media.inbound_streamed,
         };
-        let (desk, uplink, downlink) = Desk::new(ends)?;
+        let (desk, uplink, downlink) = Desk::new(ends, config.packet)?;
         let (mics, next_mic) = rings::mics();
         let (speakers, next_speaker) = rings::speakers();
         let mut engine = Self {
@@ -65,6 +67,7 @@ impl Engine {
             speakers,
             desk,
             voice: config.voice,
+            packet: config.packet,
             chosen: config.input.clone(),
             past_xruns: 0,
             events: VecDeque::new(),
@@ -145,7 +148,7 @@ impl Engine {
         if self.mics.is_full() {
             return Err(SwitchError::Busy);
         }
-        let (writer, reader) = rings::mic(worker.clone());
+        let (writer, reader) = rings::mic(worker.clone(), self.packet.samples());
         let applies = self.voice.applies_to(choice);
         let voice = Voice::new(applies);
         let voice_engine = voice.engine();

@@ -1,7 +1,7 @@
 //! One remote voice's way from its sealed packets to the listener's ears: open, wait, decode, level, place.
 
 use super::decoder::Decoder;
-use super::format::{Block, FRAME, QUANTUM, Quantum};
+use super::format::{Block, FRAME, LONGEST_PACKET, QUANTUM, Quantum};
 use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
 use super::level::Meter;
 use super::libopus::OpusError;
@@ -16,16 +16,16 @@ use resonance_protocol::position::Position;
 use rtrb::Producer;
 use std::time::Instant;
 
-/// Room for decoded sound: two frames, one added by stretching, and what is left of those before.
-const ROOM: usize = 4 * FRAME;
+/// Room for decoded sound: two packets, what is added by stretching, and what is left of those before.
+const ROOM: usize = 3 * LONGEST_PACKET;
 /// A voice that begins is faded in over this many samples: 5 ms.
 const FADE_IN: usize = FRAME / 2;
 /// A place with less than this mean square is a pause whoever speaks: −50 dBFS.
 const PAUSE_POWER: f32 = 1.0e-5;
 /// And so is one this much quieter than the voice at its loudest lately: −30 dB.
 const PAUSE_SHARE: f32 = 1.0e-3;
-/// "Lately" fades by this a frame: 10 s.
-const LOUDEST_DECAY: f32 = 0.999;
+/// "Lately" fades by this share each 10 ms: 10 s.
+const LOUDEST_DECAY: f32 = 0.001;
 
 /// Changes of loudness that apply to a whole block: from the first number at its beginning to the second at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -197,12 +197,12 @@ impl Lane {
             Err(Refused::KeyToCome) if self.held.hold(now, inbound) => return,
             Err(Refused::KeyToCome | Refused::Unreadable | Refused::UnknownKey | Refused::Forged) => None,
         };
-        match opened.filter(|frame| Decoder::accepts(frame.opus)) {
-            Some(frame) => {
+        match opened.and_then(|frame| Some((frame, Decoder::samples(frame.opus)?))) {
+            Some((frame, samples)) => {
                 self.last_opened = Some(inbound.arrived);
-                self.jitter.insert(inbound.arrived, frame.timestamp, frame.opus);
+                self.jitter.insert(inbound.arrived, frame.timestamp, samples, frame.opus);
                 let oldest = frame.copies().map(|copy| copy.samples()).max().unwrap_or(0);
-                for copy in frame.copies().filter(|copy| Decoder::accepts(copy.opus)) {
+                for copy in frame.copies().filter(|copy| Decoder::samples(copy.opus) == Some(samples)) {
                     let timestamp = frame.timestamp.wrapping_sub(copy.samples());
                     self.jitter.repair(inbound.arrived, timestamp, oldest, copy.opus);
                 }
@@ -247,7 +247,7 @@ impl Lane {
 
     /// Takes the next frame in, or silence if there is none, and corrects the delay if that is wanted.
     fn fill(&mut self, moment: Moment) {
-        let mut block = [0.0; FRAME];
+        let mut block = [0.0; LONGEST_PACKET];
         let len = self.next_block(moment, &mut block);
         self.append(&block[..len]);
         let Some(correction) = self.jitter.correction(moment.now) else { return };
@@ -275,11 +275,12 @@ impl Lane {
             return 0;
         }
         if self.len < wish.at_most + stretch::OVERLAP && self.jitter.next_waits() {
-            let mut block = [0.0; FRAME];
+            let mut block = [0.0; LONGEST_PACKET];
+            let block = &mut block[..self.jitter.samples().min(LONGEST_PACKET)];
             if let Pull::Frame(packet) = self.jitter.pull_early(moment, self.len) {
-                self.undecodable += u64::from(!self.decoder.decode(packet, &mut block));
+                self.undecodable += u64::from(!self.decoder.decode(packet, block));
             }
-            self.append(&block);
+            self.append(block);
         }
         let at_most = wish.at_most.min(self.len.saturating_sub(stretch::OVERLAP));
         let removed = stretch::shorten(&mut self.pcm[..self.len], Wish { at_most, ..wish });
@@ -288,7 +289,8 @@ impl Lane {
     }
 
     /// Writes the next frame, or 2.5 ms of silence; returns how many samples it is.
-    fn next_block(&mut self, moment: Moment, block: &mut Block) -> usize {
+    fn next_block(&mut self, moment: Moment, block: &mut [f32; LONGEST_PACKET]) -> usize {
+        let block = &mut block[..self.jitter.samples().min(LONGEST_PACKET)];
         let sounds = match self.jitter.pull(moment, self.len) {
             Pull::Frame(packet) => {
                 self.undecodable += u64::from(!self.decoder.decode(packet, block));
@@ -302,25 +304,25 @@ impl Lane {
         };
         match (self.sounding, sounds) {
             (false, true) => {
-                for (n, sample) in block.iter_mut().take(FADE_IN).enumerate() {
-                    *sample *= stretch::fade(n, FADE_IN);
+                let fading = block.len().min(FADE_IN);
+                for (n, sample) in block.iter_mut().take(fading).enumerate() {
+                    *sample *= stretch::fade(n, fading);
                 }
             }
             (true, false) => {
                 self.decoder.conceal(block);
-                Ramp(1.0, 0.0).apply(&mut block[..]);
+                Ramp(1.0, 0.0).apply(block);
             }
             _ => {}
         }
         let whole = sounds || self.sounding;
         self.sounding = sounds;
-        if whole { FRAME } else { QUANTUM }
+        if whole { block.len() } else { QUANTUM }
     }
 
     fn append(&mut self, block: &[f32]) {
-        if block.len() == FRAME {
-            self.loudest = stretch::power(block).max(self.loudest * LOUDEST_DECAY);
-        }
+        let fades = LOUDEST_DECAY * block.len() as f32 / FRAME as f32;
+        self.loudest = stretch::power(block).max(self.loudest * (1.0 - fades));
         self.pcm[self.len..self.len + block.len()].copy_from_slice(block);
         self.len += block.len();
     }

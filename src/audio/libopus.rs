@@ -56,6 +56,15 @@ pub enum Setting {
     DeepRedundancy(i32),
 }
 
+/// How far an encoder looks ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// 6.5 ms: it may code speech as such (SILK).
+    Usual,
+    /// 2.5 ms: it codes everything as sound (CELT).
+    Low,
+}
+
 /// An encoder of one or two channels.
 pub struct Encoder {
     state: NonNull<sys::OpusEncoder>,
@@ -70,11 +79,15 @@ impl Encoder {
     ///
     /// # Errors
     /// Out of memory.
-    pub fn new(channels: usize) -> Result<Self, OpusError> {
+    pub fn new(channels: usize, delay: Delay) -> Result<Self, OpusError> {
         let mut error = sys::OPUS_OK;
+        let application = match delay {
+            Delay::Usual => sys::OPUS_APPLICATION_AUDIO,
+            Delay::Low => sys::OPUS_APPLICATION_RESTRICTED_LOWDELAY,
+        };
         let count = channels as c_int;
         // SAFETY: `error` lives for the call; wrong numbers of channels are refused.
-        let state = unsafe { sys::opus_encoder_create(RATE, count, sys::OPUS_APPLICATION_AUDIO, &raw mut error) };
+        let state = unsafe { sys::opus_encoder_create(RATE, count, application, &raw mut error) };
         let state = NonNull::new(state).ok_or(OpusError(error))?;
         Ok(Self { state, channels })
     }

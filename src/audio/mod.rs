@@ -46,6 +46,7 @@ pub use engine::Engine;
 pub use redundancy::Protection;
 
 use device::{CardError, FileError};
+use format::PacketTime;
 use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{HopOpener, HopSealer, InboundPacket, KeyId, OpeningKey, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
@@ -63,6 +64,8 @@ pub struct Config {
     pub output: OutputChoice,
     /// Echo cancelling, noise suppression and gain.
     pub voice: VoiceMode,
+    /// How much sound is in a packet of the own voice.
+    pub packet: PacketTime,
 }
 
 /// The rings' ends that lead to the network; see [`rings::outbound`] and [`rings::inbound`].

@@ -5,7 +5,7 @@
 use super::desk::{Desk, LaneError, PipelineEnds};
 use super::device::sink::TapSender;
 use super::downlink::Downlink;
-use super::format::{Block, FRAME, QUANTUM};
+use super::format::{Block, FRAME, PacketTime, QUANTUM};
 use super::uplink::Uplink;
 use super::voice::Voice;
 use super::{Control, Report, StartError, rings};
@@ -25,6 +25,8 @@ pub struct Party {
     pub downlink: Downlink,
     desk: Desk,
     processor: Voice,
+    /// What was said and does not fill a packet yet.
+    said: Vec<f32>,
     reference: Consumer<f32>,
     outbound: Consumer<SealedPacket>,
     outbound_streamed: Consumer<AddressedPacket>,
@@ -35,11 +37,19 @@ pub struct Party {
 }
 
 impl Party {
-    /// Allocates a pipeline.
+    /// Allocates a pipeline with packets of 10 ms.
     ///
     /// # Errors
     /// The HRTF set or the codec cannot be used.
     pub fn new(voice: Voice) -> Result<Self, StartError> {
+        Self::with(voice, PacketTime::default())
+    }
+
+    /// The same with packets of another length.
+    ///
+    /// # Errors
+    /// The HRTF set or the codec cannot be used.
+    pub fn with(voice: Voice, packet: PacketTime) -> Result<Self, StartError> {
         let (outbound_in, outbound) = rings::outbound();
         let (inbound, inbound_out) = rings::inbound();
         let (streamed_in, outbound_streamed) = rings::outbound_streamed();
@@ -51,7 +61,7 @@ impl Party {
             inbound: inbound_out,
             inbound_streamed: streamed_out,
         };
-        let (mut desk, uplink, downlink) = Desk::new(ends)?;
+        let (mut desk, uplink, downlink) = Desk::new(ends, packet)?;
         let (sender, taps): (TapSender, _) = mpsc::channel();
         desk.set_taps(Some(sender));
         let (heard, reference) = rings::reference();
@@ -61,6 +71,7 @@ impl Party {
             downlink,
             desk,
             processor: voice,
+            said: Vec::new(),
             reference,
             outbound,
             outbound_streamed,
@@ -86,7 +97,13 @@ impl Party {
             self.processor.hear(&played);
         }
         self.processor.clean(mic);
-        self.uplink.process(mic);
+        self.said.extend_from_slice(mic);
+        let samples = self.uplink.samples();
+        let whole = self.said.len() / samples * samples;
+        for packet in self.said[..whole].chunks_exact_mut(samples) {
+            self.uplink.process(packet);
+        }
+        self.said.drain(..whole);
     }
 
     /// The next sealed packet for the others.

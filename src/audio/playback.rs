@@ -13,6 +13,8 @@ const MARGIN_STEP: usize = QUANTUM;
 const MARGIN_MAX: usize = 4 * FRAME;
 /// After so many frames played without an underrun the margin shrinks by one step: a minute.
 const MARGIN_DECAY: u64 = 60 * SAMPLE_RATE as u64;
+/// A larger call is remembered for at least so many frames: 2 s.
+const REMEMBERED: usize = 2 * SAMPLE_RATE as usize;
 
 struct Shared {
     /// Frames that the worker keeps in the ring.
@@ -25,7 +27,10 @@ pub struct SpeakerReader {
     ring: Consumer<[f32; 2]>,
     worker: Thread,
     shared: Arc<Shared>,
-    largest: usize,
+    /// The largest call since a moment ago, and of the time before that.
+    largest: [usize; 2],
+    /// Frames since that moment.
+    since: usize,
     margin: usize,
     clean: u64,
     started: bool,
@@ -46,7 +51,7 @@ pub(super) fn ends(
 ) -> (SpeakerWriter, SpeakerReader) {
     let shared = Arc::new(Shared { target: AtomicUsize::new(FRAME), underruns: AtomicU64::new(0) });
     let reader =
-        SpeakerReader { ring: reader, worker, shared: shared.clone(), largest: 0, margin: 0, clean: 0, started: false };
+        SpeakerReader { ring: reader, worker, shared: shared.clone(), largest: [0; 2], since: 0, margin: 0, clean: 0, started: false };
     (SpeakerWriter { ring: writer, shared, underruns_seen: 0 }, reader)
 }
 
@@ -70,12 +75,24 @@ impl SpeakerReader {
             }
         }
         self.started = self.started || !short;
-        self.largest = self.largest.max(wanted);
-        let target = (self.largest + self.margin).min(self.ring.buffer().capacity() - QUANTUM);
+        let largest = self.largest(wanted);
+        let target = (largest + self.margin).min(self.ring.buffer().capacity() - QUANTUM);
         self.shared.target.store(target, Ordering::Relaxed);
         if self.ring.slots() < target {
             self.worker.unpark();
         }
+    }
+
+    fn largest(&mut self, wanted: usize) -> usize {
+        let [now, before] = self.largest;
+        self.largest = [now.max(wanted), before];
+        self.since += wanted;
+        if self.since >= REMEMBERED {
+            self.since = 0;
+            self.largest = [wanted, now.max(wanted)];
+        }
+        let [now, before] = self.largest;
+        now.max(before)
     }
 
     /// Frames that are there now.

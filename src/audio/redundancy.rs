@@ -14,7 +14,7 @@
 //! At 64 kb/s one copy is as good as LBRR at 5 % of loss (4.25 and 4.23) and better at 10 % (4.10 and 4.01): so neither of the two
 //! is used. A copy decodes to exactly what was lost, and leaves the decoder as if nothing had been.
 
-use super::format::FRAME;
+use super::format::{LONGEST_PACKET, QUANTUM};
 use resonance_protocol::media::{Frame, FrameCopy};
 
 /// How much goes with each frame, and so how much of the network is used. It depends on what receivers report, never on what is said:
@@ -33,25 +33,23 @@ pub enum Protection {
 }
 
 impl Protection {
-    /// Which frames go along: how many before the packet's own. Gaps between them outlast short bursts.
-    fn ages(self) -> &'static [u8] {
+    /// Which frames go along: how many samples before the packet's own. Gaps between them outlast short bursts.
+    fn ages(self) -> &'static [usize] {
         match self {
             Self::None => &[],
-            Self::Light => &[2],
-            Self::Medium => &[4, 8],
-            Self::Heavy => &[4, 7, 10],
+            Self::Light => &[960],
+            Self::Medium => &[1_920, 3_840],
+            Self::Heavy => &[1_920, 3_360, 4_800],
         }
     }
 }
 
-/// Frames that are remembered: the oldest copy and the frame itself.
-const REMEMBERED: usize = 11;
+/// Frames that are remembered: as far back as the oldest copy, and the frame itself, when they are the shortest.
+const REMEMBERED: usize = 4_800 / QUANTUM + 1;
 /// Copies in one packet.
 const MOST: usize = 3;
 /// Longest Opus packet that is copied: what the length byte can say.
 const MAX_BYTES: usize = 255;
-/// Units of a copy's age in one frame.
-const UNITS: u8 = (FRAME / Frame::AGE_UNIT as usize) as u8;
 
 #[derive(Clone, Copy)]
 struct Past {
@@ -62,19 +60,21 @@ struct Past {
 
 /// The last frames, and how many of them go with each.
 pub struct Redundancy {
+    /// Of a frame.
+    samples: usize,
     protection: Protection,
     past: [Past; REMEMBERED],
     next: usize,
 }
 
-impl Default for Redundancy {
-    fn default() -> Self {
-        let none = Past { timestamp: 0, len: 0, bytes: [0; MAX_BYTES] };
-        Self { protection: Protection::None, past: [none; REMEMBERED], next: 0 }
-    }
-}
-
 impl Redundancy {
+    /// For frames of so many samples.
+    pub fn new(samples: usize) -> Self {
+        let none = Past { timestamp: 0, len: 0, bytes: [0; MAX_BYTES] };
+        let samples = samples.clamp(QUANTUM, LONGEST_PACKET);
+        Self { samples, protection: Protection::None, past: [none; REMEMBERED], next: 0 }
+    }
+
     /// Another degree from the next frame on.
     pub fn protect(&mut self, protection: Protection) {
         self.protection = protection;
@@ -85,12 +85,14 @@ impl Redundancy {
     pub fn write(&mut self, timestamp: u32, opus: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut copies = [FrameCopy { age: 0, opus: &[] }; MOST];
         let mut count = 0;
-        for &frames in self.protection.ages() {
-            let past = &self.past[(self.next + REMEMBERED - usize::from(frames)) % REMEMBERED];
+        for &age in self.protection.ages() {
+            let frames = age / self.samples;
+            let age = (frames * self.samples) as u32;
+            let past = &self.past[(self.next + REMEMBERED - frames) % REMEMBERED];
             // Not there yet, too long, or from before samples were lost at the microphone.
-            let age = timestamp.wrapping_sub(past.timestamp);
-            if past.len > 0 && age == u32::from(frames) * FRAME as u32 {
-                copies[count] = FrameCopy { age: frames * UNITS, opus: &past.bytes[..past.len] };
+            if past.len > 0 && timestamp.wrapping_sub(past.timestamp) == age {
+                let age = u8::try_from(age / Frame::AGE_UNIT).ok()?;
+                copies[count] = FrameCopy { age, opus: &past.bytes[..past.len] };
                 count += 1;
             }
         }
@@ -109,6 +111,7 @@ impl Redundancy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::format::{FRAME, PacketTime};
     use super::*;
 
     /// What a packet carries: timestamps in frames, and the first byte of each Opus packet.
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn each_degree_carries_its_earlier_frames_once_they_are_there() {
-        let mut redundancy = Redundancy::default();
+        let mut redundancy = Redundancy::new(FRAME);
         redundancy.protect(Protection::Heavy);
         assert_eq!(written(&mut redundancy, 0), [(0, 0)]);
         for frame in 1..20 {
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_was_before_a_jump_of_the_clock_is_not_copied() {
-        let mut redundancy = Redundancy::default();
+        let mut redundancy = Redundancy::new(FRAME);
         redundancy.protect(Protection::Light);
         for frame in 0..5 {
             written(&mut redundancy, frame);
@@ -151,5 +154,27 @@ mod tests {
         assert_eq!(written(&mut redundancy, 9), [(9, 9)]);
         assert_eq!(written(&mut redundancy, 10), [(10, 10)]);
         assert_eq!(written(&mut redundancy, 11), [(9, 9), (11, 11)]);
+    }
+
+    /// Whatever a packet holds, its copies are as old, as far as its frames allow.
+    #[test]
+    fn copies_are_as_old_in_frames_of_every_length() {
+        for time in PacketTime::ALL {
+            let (samples, mut out) = (time.samples() as u32, [0; 1_100]);
+            let mut redundancy = Redundancy::new(time.samples());
+            redundancy.protect(Protection::Heavy);
+            for frame in 0..200_u32 {
+                let len = redundancy.write(frame * samples, &[frame as u8; 40], &mut out).expect("it fits");
+                let read = Frame::parse(&out[..len]).expect("it can be read");
+                for copy in read.copies() {
+                    assert_eq!(u32::from(copy.opus[0]), frame - copy.samples() / samples, "{time} ms: whose it is");
+                }
+                if frame > 60 {
+                    let ages: Vec<u32> = read.copies().map(|copy| copy.samples()).collect();
+                    let expected = [1_920, 3_360, 4_800].map(|age: u32| age / samples * samples);
+                    assert_eq!(ages, expected, "{time} ms");
+                }
+            }
+        }
     }
 }

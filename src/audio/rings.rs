@@ -53,10 +53,10 @@ pub const CARDS: usize = 4;
 /// Snapshots of totals, ten a second.
 pub const SNAPSHOTS: usize = 8;
 
-/// The microphone's ring; `worker` is woken when a whole frame is there.
-pub fn mic(worker: Thread) -> (MicWriter, MicReader) {
+/// The microphone's ring; `worker` is woken when `whole` samples are there.
+pub fn mic(worker: Thread, whole: usize) -> (MicWriter, MicReader) {
     let (producer, consumer) = RingBuffer::new(MIC_SAMPLES);
-    super::capture::ends(producer, consumer, worker)
+    super::capture::ends(producer, consumer, worker, whole)
 }
 
 /// The speaker's ring; `worker` is woken when it runs below its target.

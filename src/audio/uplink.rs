@@ -2,7 +2,7 @@
 //! the network.
 
 use super::encoder::{Encoder, MAX_PACKET};
-use super::format::{Block, FRAME, MAX_LANES};
+use super::format::{FRAME, MAX_LANES, PacketTime};
 use super::level::Meter;
 use super::libopus::OpusError;
 use super::redundancy::{Protection, Redundancy};
@@ -83,6 +83,8 @@ pub struct Uplink {
     ends: UplinkEnds,
     encoder: Encoder,
     redundancy: Redundancy,
+    /// Samples in a packet.
+    samples: usize,
     sealer: Option<Box<Sealer>>,
     hops: [Hop; MAX_LANES],
     microphone: Microphone,
@@ -100,11 +102,12 @@ impl Uplink {
     ///
     /// # Errors
     /// What libopus says, which is out of memory only.
-    pub fn new(ends: UplinkEnds) -> Result<Self, OpusError> {
+    pub fn new(ends: UplinkEnds, time: PacketTime) -> Result<Self, OpusError> {
         Ok(Self {
             ends,
-            encoder: Encoder::new()?,
-            redundancy: Redundancy::default(),
+            encoder: Encoder::new(time)?,
+            redundancy: Redundancy::new(time.samples()),
+            samples: time.samples(),
             sealer: None,
             hops: Default::default(),
             microphone: Microphone::Open,
@@ -117,16 +120,24 @@ impl Uplink {
         })
     }
 
-    /// Takes one frame from the microphone, which is worked on in place. Nothing is sent before the first sealer.
+    /// Samples that [`process`](Self::process) takes: a packet's.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Takes one frame from the microphone, [`samples`](Self::samples) long, which is worked on in place. Nothing is sent before the first
+    /// sealer.
     ///
     /// Real-time: does not allocate, free, lock, block, log or panic.
-    pub fn process(&mut self, mic: &mut Block) {
+    pub fn process(&mut self, mic: &mut [f32]) {
         let began = Instant::now();
         self.take_orders();
-        self.meter.feed(mic);
+        for block in mic.chunks(FRAME) {
+            self.meter.feed(block);
+        }
         self.mute(mic);
         self.send(mic);
-        self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+        self.timestamp = self.timestamp.wrapping_add(mic.len() as u32);
         self.stats.busy += began.elapsed();
         self.report();
     }
@@ -135,9 +146,10 @@ impl Uplink {
     pub fn skip(&mut self, samples: u64) {
         self.stats.overruns += 1;
         self.skipped += samples;
-        let frames = self.skipped / FRAME as u64;
-        self.skipped %= FRAME as u64;
-        self.timestamp = self.timestamp.wrapping_add((frames as u32).wrapping_mul(FRAME as u32));
+        let samples = self.samples as u64;
+        let frames = self.skipped / samples;
+        self.skipped %= samples;
+        self.timestamp = self.timestamp.wrapping_add((frames as u32).wrapping_mul(samples as u32));
     }
 
     /// Hands something back to be freed; see [`Retirement::has_room`].
@@ -198,27 +210,27 @@ impl Uplink {
         }
     }
 
-    /// Closes and opens without a click: over 5 ms.
-    fn mute(&mut self, mic: &mut Block) {
-        const LEN: usize = FRAME / 2;
+    /// Closes and opens without a click: over 5 ms, if a packet is as long.
+    fn mute(&mut self, mic: &mut [f32]) {
+        let fading = mic.len().min(FRAME / 2);
         match (self.microphone_before, self.microphone) {
             (Microphone::Open, Microphone::Open) => {}
             (Microphone::Muted, Microphone::Muted) => mic.fill(0.0),
             (Microphone::Open, Microphone::Muted) => {
                 for (n, sample) in mic.iter_mut().enumerate() {
-                    *sample *= if n < LEN { 1.0 - fade(n, LEN) } else { 0.0 };
+                    *sample *= if n < fading { 1.0 - fade(n, fading) } else { 0.0 };
                 }
             }
             (Microphone::Muted, Microphone::Open) => {
-                for (n, sample) in mic.iter_mut().take(LEN).enumerate() {
-                    *sample *= fade(n, LEN);
+                for (n, sample) in mic.iter_mut().take(fading).enumerate() {
+                    *sample *= fade(n, fading);
                 }
             }
         }
         self.microphone_before = self.microphone;
     }
 
-    fn send(&mut self, mic: &Block) {
+    fn send(&mut self, mic: &[f32]) {
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
         let encoded = self.encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
@@ -255,7 +267,7 @@ impl Uplink {
     }
 
     fn report(&mut self) {
-        self.since_report += FRAME;
+        self.since_report += self.samples;
         if self.since_report < SNAPSHOT_EVERY {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::capture::MicReader;
 use super::downlink::Downlink;
-use super::format::{FRAME, QUANTUM};
+use super::format::{LONGEST_PACKET, QUANTUM};
 use super::playback::SpeakerWriter;
 use super::retired::Retired;
 use super::uplink::Uplink;
@@ -50,13 +50,14 @@ impl Drop for Worker {
     }
 }
 
-/// Runs `uplink`: whenever the microphone has a whole frame. Other microphones come through `mics`.
+/// Runs `uplink`: whenever the microphone has a whole packet's sound. Other microphones come through `mics`.
 ///
 /// # Errors
 /// The system has no thread left.
 pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<Worker> {
     let mut mic: Option<MicReader> = None;
-    let mut block = [0.0; FRAME];
+    let mut block = [0.0; LONGEST_PACKET];
+    let samples = uplink.samples().min(LONGEST_PACKET);
     Worker::start("res-uplink", move || {
         if uplink.retirement().has_room()
             && let Ok(next) = mics.pop()
@@ -65,8 +66,8 @@ pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<W
             uplink.retirement().retire(Retired::Mic(old));
         }
         let Some(mic) = &mut mic else { return };
-        while mic.pop(&mut block) {
-            uplink.process(&mut block);
+        while mic.pop(&mut block[..samples]) {
+            uplink.process(&mut block[..samples]);
         }
         let dropped = mic.take_dropped();
         if dropped > 0 {

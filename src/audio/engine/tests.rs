@@ -40,7 +40,7 @@ impl Echo {
         let (to_network, outbound) = rings::outbound();
         let (inbound, from_network) = rings::inbound();
         let media = ends(to_network, from_network);
-        let config = Config { input, output, voice: VoiceMode::Auto };
+        let config = Config { input, output, voice: VoiceMode::Auto, packet: PacketTime::default() };
         let mut engine = Engine::start(config, media).expect("starts");
         let mut rng = StdRng::seed_from_u64(4);
         let (session, fingerprint) =
@@ -140,6 +140,6 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
     let (outbound, _keep) = rings::outbound();
     let (_keep, inbound) = rings::inbound();
     let media = ends(outbound, inbound);
-    let config = Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto };
+    let config = Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto, packet: PacketTime::default() };
     assert!(matches!(Engine::start(config, media), Err(StartError::File(_))));
 }

@@ -35,8 +35,8 @@ use reception::{Arrival, Reception};
 use std::time::{Duration, Instant};
 use store::Store;
 
-/// One frame, in milliseconds.
-const FRAME_MS: f64 = FRAME as f64 * 1_000.0 / SAMPLE_RATE as f64;
+/// The most that is corrected at once, in milliseconds.
+const STEP_MS: f64 = FRAME as f64 * 1_000.0 / SAMPLE_RATE as f64;
 /// The least that is rendered at once, in milliseconds.
 const QUANTUM_MS: f64 = QUANTUM as f64 * 1_000.0 / SAMPLE_RATE as f64;
 /// Added to what the network needs while little is known about it.
@@ -49,8 +49,8 @@ const NOISE_SHARE: f64 = 0.15;
 const MAX_WITH_BURST_MS: f64 = 13.0;
 /// and never less than this when the network needs that much.
 const LEAST_NOISE_MS: f64 = 3.0;
-/// The clock is held at most this long while nothing comes, in frames: by then concealment has faded out.
-const MAX_HELD: u32 = 10;
+/// The clock is held at most this long while nothing comes, in ms: by then concealment has faded out.
+const MAX_HELD_MS: f64 = 100.0;
 /// No voice is played later than this after it could have been at the earliest, in ms: nobody can talk with more.
 const MAX_DELAY_MS: f64 = 1_500.0;
 /// What waits beyond what the network needs, in ms, before it is stale;
@@ -65,8 +65,10 @@ const BACKLOG_MS: f64 = 50.0;
 const BACKLOG_LASTS: Duration = Duration::from_secs(2);
 /// For so long after a copy was of use the delay leaves room for copies.
 const REPAIRS_LAST: Duration = Duration::from_secs(3);
-/// Packets that stay away for longer than this are more than uneven.
+/// Packets that stay away for longer than this, or than two of them last, are more than uneven.
 const DRY_MS: f64 = 21.0;
+/// So many packets of another length in a row are a sender that has begun anew.
+const ANEW_AFTER: u32 = 3;
 /// And then the sound is slowed down when less of the delay than this waits;
 const LOW_SHARE: f64 = 0.8;
 /// but not where the delay is shorter than this: there is nothing to gain;
@@ -77,6 +79,10 @@ const SLOWED_BY: f64 = 2.25;
 /// One voice's jitter buffer.
 pub struct JitterBuffer {
     epoch: Instant,
+    /// Of a frame.
+    samples: usize,
+    /// Packets of another length, since the last of this one.
+    others: u32,
     reception: Reception,
     store: Store,
     delays: Delays,
@@ -108,6 +114,8 @@ impl JitterBuffer {
     pub fn new(now: Instant) -> Self {
         Self {
             epoch: now,
+            samples: FRAME,
+            others: 0,
             reception: Reception::default(),
             store: Store::new(now),
             delays: Delays::new(),
@@ -128,13 +136,26 @@ impl JitterBuffer {
         }
     }
 
-    /// The time from when this frame was spoken to `at`, on the arbitrary scale of this timeline, in ms.
-    fn age_ms(&self, at: Instant, frame: i64) -> f64 {
-        signed_ms(at, self.epoch) - frame as f64 * FRAME_MS
+    /// Samples of each frame.
+    pub fn samples(&self) -> usize {
+        self.samples
     }
 
-    /// Takes a packet whose first sample has this `timestamp` (48 kHz, wraps) and that `arrived` then.
-    pub fn insert(&mut self, arrived: Instant, timestamp: u32, packet: &[u8]) -> Inserted {
+    fn frame_ms(&self) -> f64 {
+        f64::from(milliseconds(self.samples as f32))
+    }
+
+    /// The time from when this frame was spoken to `at`, on the arbitrary scale of this timeline, in ms.
+    fn age_ms(&self, at: Instant, frame: i64) -> f64 {
+        signed_ms(at, self.epoch) - frame as f64 * self.frame_ms()
+    }
+
+    /// Takes a packet of so many `samples`, whose first one has this `timestamp` (48 kHz, wraps), and that `arrived` then.
+    pub fn insert(&mut self, arrived: Instant, timestamp: u32, samples: usize, packet: &[u8]) -> Inserted {
+        if !self.is_of_length(samples) {
+            self.totals.late += 1;
+            return Inserted::Late;
+        }
         let frame = match self.reception.receive(timestamp) {
             Arrival::New(frame) => frame,
             Arrival::Duplicate => {
@@ -167,10 +188,31 @@ impl JitterBuffer {
             return Inserted::Late;
         }
         let oldest = if self.playing { self.cursor } else { self.store.oldest().map_or(frame, |(oldest, _)| oldest) };
-        if (self.store.newest() - oldest) as f64 * FRAME_MS >= self.most_ms() {
+        if (self.store.newest() - oldest) as f64 * self.frame_ms() >= self.most_ms() {
             self.skip_to_fresh(arrived);
         }
         Inserted::Kept
+    }
+
+    /// Whether packets are so long; also from then on when the sender began anew with others.
+    fn is_of_length(&mut self, samples: usize) -> bool {
+        if samples == self.samples {
+            self.others = 0;
+            return true;
+        }
+        self.others += 1;
+        if self.others < ANEW_AFTER && self.totals.received > 0 {
+            return false;
+        }
+        self.others = 0;
+        self.samples = samples;
+        self.reception.begin_anew(samples);
+        self.store.drop_before(i64::MAX);
+        self.wait(i64::MIN);
+        self.delays.clear();
+        self.last_arrival = None;
+        self.repairs = None;
+        true
     }
 
     /// Whether this packet says something about the network to come: not the backlog of an outage, which nobody would want to wait for.
@@ -215,7 +257,7 @@ impl JitterBuffer {
     /// RFC 3550, section 6.4.1 and appendix A.8, in milliseconds.
     fn measure_jitter(&mut self, arrived: Instant, frame: i64) {
         if let Some((last_arrived, last_frame)) = self.last_arrival {
-            let spacing = signed_ms(arrived, last_arrived) - (frame - last_frame) as f64 * FRAME_MS;
+            let spacing = signed_ms(arrived, last_arrived) - (frame - last_frame) as f64 * self.frame_ms();
             self.jitter_ms += (spacing.abs().min(1_000.0) as f32 - self.jitter_ms) / 16.0;
         }
         self.last_arrival = Some((arrived, frame));
@@ -242,7 +284,7 @@ impl JitterBuffer {
     /// The most that may wait, in ms.
     fn most_ms(&self) -> f64 {
         let needed = self.delays.needed_ms().map_or(0.0, |needed| needed - self.delays.lowest_ms());
-        (needed + self.stale_ms()).min((store::CAPACITY - 1) as f64 * FRAME_MS)
+        (needed + self.stale_ms()).min((store::CAPACITY - 1) as f64 * self.frame_ms())
     }
 
     /// What to play for the next frame, wanted now, after `ahead` samples that the lane still has.
@@ -316,7 +358,7 @@ impl JitterBuffer {
     /// What the network needs is worth waiting for, the rest is history.
     fn skip_to_fresh(&mut self, now: Instant) {
         let wanted_ms = self.wanted_ms(now).unwrap_or_default();
-        let due = ((signed_ms(now, self.epoch) - wanted_ms) / FRAME_MS) as i64;
+        let due = ((signed_ms(now, self.epoch) - wanted_ms) / self.frame_ms()) as i64;
         let newest = self.store.newest();
         if due < newest - store::CAPACITY {
             // The sender's clock jumped ahead: what was known about its packets means nothing any more.
@@ -349,7 +391,7 @@ impl JitterBuffer {
         match self.store.oldest() {
             None => {
                 self.held += 1;
-                if self.held > MAX_HELD {
+                if f64::from(self.held) * self.frame_ms() > MAX_HELD_MS {
                     self.wait(self.cursor);
                 }
                 false
@@ -397,14 +439,14 @@ impl JitterBuffer {
             return None;
         }
         if self.runs_dry(now) {
-            return Some((Change::Add, FRAME, FRAME_MS));
+            return Some((Change::Add, FRAME, STEP_MS));
         }
         let (pulled_ms, ahead_ms, wanted_ms) = (self.pulled.value()?, self.ahead.value()?, self.wanted_ms(now)?);
         let burst_ms = self.burst_ms.max(QUANTUM_MS);
         if pulled_ms < wanted_ms - MARGIN_MS * 0.5 {
             let short_ms = wanted_ms - pulled_ms;
             let later_ms = (short_ms / burst_ms).ceil() * burst_ms - ahead_ms;
-            return Some((Change::Add, samples(later_ms.clamp(QUANTUM_MS, FRAME_MS)), short_ms));
+            return Some((Change::Add, samples(later_ms.clamp(QUANTUM_MS, STEP_MS)), short_ms));
         }
         let most_noise_ms = (MAX_WITH_BURST_MS - burst_ms).max(LEAST_NOISE_MS);
         let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(most_noise_ms);
@@ -412,7 +454,7 @@ impl JitterBuffer {
         let superfluous_ms = ahead_ms + bursts * burst_ms;
         (superfluous_ms >= QUANTUM_MS + noise_ms).then_some((
             Change::Remove,
-            samples(superfluous_ms.min(FRAME_MS)),
+            samples(superfluous_ms.min(STEP_MS)),
             superfluous_ms,
         ))
     }
@@ -423,9 +465,9 @@ impl JitterBuffer {
         let Some(pulled_ms) = self.pulled.value().filter(|_| self.copies_ms(now) == 0.0) else { return false };
         let needed_ms = self.wanted_ms(now).unwrap_or_default() - self.delays.lowest_ms();
         let delay_ms = pulled_ms - self.delays.lowest_ms();
-        let waiting_ms = self.store.len() as f64 * FRAME_MS;
+        let waiting_ms = self.store.len() as f64 * self.frame_ms();
         let slowed = (SHORT_MS..needed_ms * SLOWED_BY).contains(&delay_ms);
-        signed_ms(now, last_arrived) > DRY_MS && slowed && waiting_ms < delay_ms * LOW_SHARE
+        signed_ms(now, last_arrived) > DRY_MS.max(2.1 * self.frame_ms()) && slowed && waiting_ms < delay_ms * LOW_SHARE
     }
 
     /// The lane took `samples` out or put them in (at most what was asked for, at least one).

@@ -25,9 +25,11 @@ pub enum Arrival {
     Restart(i64),
 }
 
-/// The sender's timeline as the receiver sees it. Frames are numbered from 0 by 10 ms, without wrapping.
-#[derive(Debug, Default)]
+/// The sender's timeline as the receiver sees it. Frames are numbered from 0, without wrapping.
+#[derive(Debug)]
 pub struct Reception {
+    /// Samples of a frame.
+    samples: i64,
     /// Timestamp and number of the newest frame.
     newest: Option<(u32, i64)>,
     /// Number of the first frame of this timeline.
@@ -42,7 +44,28 @@ pub struct Reception {
     in_gap: bool,
 }
 
+impl Default for Reception {
+    fn default() -> Self {
+        Self {
+            samples: FRAME as i64,
+            newest: None,
+            first: 0,
+            received: 0,
+            repaired: 0,
+            stray: None,
+            lost: 0,
+            gaps: 0,
+            in_gap: false,
+        }
+    }
+}
+
 impl Reception {
+    /// The sender begins anew, with frames of so many samples; what was lost was lost.
+    pub fn begin_anew(&mut self, samples: usize) {
+        *self = Self { samples: samples as i64, lost: self.lost, gaps: self.gaps, ..Self::default() };
+    }
+
     /// Packets that never came, as far as is certain by now, and in how many runs of one or more they were missing.
     pub fn lost(&self) -> (u64, u64) {
         (self.lost, self.gaps)
@@ -52,8 +75,8 @@ impl Reception {
     pub fn missing(&self, timestamp: u32) -> Option<i64> {
         let (newest_timestamp, newest) = self.newest?;
         let samples = i64::from(newest_timestamp.wrapping_sub(timestamp) as i32);
-        let frames = samples / FRAME as i64;
-        let known = samples % FRAME as i64 == 0 && (0..REMEMBERED).contains(&frames) && newest - frames >= self.first;
+        let frames = samples / self.samples;
+        let known = samples % self.samples == 0 && (0..REMEMBERED).contains(&frames) && newest - frames >= self.first;
         (known && (self.received | self.repaired) & (1 << frames) == 0).then_some(newest - frames)
     }
 
@@ -78,8 +101,8 @@ impl Reception {
             return self.begin(timestamp, 0);
         };
         let samples = i64::from(timestamp.wrapping_sub(newest_timestamp) as i32);
-        let frames = samples.div_euclid(FRAME as i64);
-        let on_grid = samples.rem_euclid(FRAME as i64) == 0;
+        let frames = samples.div_euclid(self.samples);
+        let on_grid = samples.rem_euclid(self.samples) == 0;
         if !on_grid || frames <= -REMEMBERED || frames > MAX_AHEAD {
             return self.stray(timestamp, newest);
         }
@@ -112,7 +135,7 @@ impl Reception {
 
     fn stray(&mut self, timestamp: u32, newest: i64) -> Arrival {
         let run = match self.stray {
-            Some((last, run)) if last.wrapping_add(FRAME as u32) == timestamp => run + 1,
+            Some((last, run)) if last.wrapping_add(self.samples as u32) == timestamp => run + 1,
             _ => 1,
         };
         if run < RESTART_AFTER {

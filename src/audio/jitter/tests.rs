@@ -97,7 +97,7 @@ impl Receiver {
         let mut arriving = std::mem::take(&mut self.waiting).into_iter().peekable();
         while self.now_ms < ms {
             while let Some((at, timestamp, n)) = arriving.next_if(|(at, ..)| *at <= self.now_ms) {
-                self.buffer.insert(self.instant(at), timestamp, &n.to_be_bytes());
+                self.buffer.insert(self.instant(at), timestamp, FRAME, &n.to_be_bytes());
             }
             let here = self.copies.partition_point(|(at, _)| *at <= self.now_ms);
             for (at, n) in self.copies.drain(..here).collect::<Vec<_>>() {

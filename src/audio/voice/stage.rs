@@ -41,7 +41,7 @@ impl VoiceStage {
             }
             work.reference
         })?;
-        let (writer, reader) = rings::mic(thread.thread().clone());
+        let (writer, reader) = rings::mic(thread.thread().clone(), FRAME);
         // The receiver waits for exactly this.
         let _ = give.send(reader);
         Ok((Self { stop, thread: Some(thread) }, writer))

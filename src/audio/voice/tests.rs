@@ -100,7 +100,7 @@ fn a_steady_noise_is_suppressed() {
 
 #[test]
 fn a_stage_hands_frames_on_and_keeps_lost_time() {
-    let (out, mut uplink) = rings::mic(std::thread::current());
+    let (out, mut uplink) = rings::mic(std::thread::current(), FRAME);
     let (_speaker, reference) = rings::reference();
     let (stage, mut card) = VoiceStage::start(Voice::new(false), out, reference).expect("a thread");
     let sound: Vec<f32> = (0..4 * FRAME).map(|n| n as f32).collect();

@@ -3,11 +3,12 @@
 
 use super::*;
 use crate::audio::encoder::{Encoder, MAX_PACKET};
+use crate::audio::format::PacketTime;
 use resonance_protocol::media::{Frame, Sealer};
 
 /// Opus packets of ten seconds.
 fn said() -> Vec<Vec<u8>> {
-    let mut encoder = Encoder::new().expect("an encoder");
+    let mut encoder = Encoder::new(PacketTime::Usual).expect("an encoder");
     let frame = |n: usize| -> Block { std::array::from_fn(|i| voice(n * FRAME + i, 140.0)) };
     (0..1_000)
         .map(|n| {

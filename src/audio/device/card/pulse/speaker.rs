@@ -102,7 +102,7 @@ struct Writer {
 impl Writer {
     /// Until told to stop; an error when the device or its server is gone.
     fn run(&mut self, wanted: usize, stop: &AtomicBool, health: &Health) -> io::Result<()> {
-        self.write(wanted)?;
+        self.begin(wanted)?;
         while !stop.load(Ordering::Acquire) {
             let said = match self.messages.next()? {
                 Some(message) if message.channel == Message::COMMAND => read(message.body),
@@ -127,25 +127,43 @@ impl Writer {
         Ok(())
     }
 
+    /// The server begins to play when most of what it holds is there, and no ring holds so much in advance: silence.
+    fn begin(&mut self, mut wanted: usize) -> io::Result<()> {
+        self.frames.fill([0.0; 2]);
+        while wanted > 0 {
+            let now = wanted.min(ROOM);
+            self.send(now)?;
+            wanted -= now;
+        }
+        Ok(())
+    }
+
     /// Takes so many frames out of the ring, and sends them.
     fn write(&mut self, mut wanted: usize) -> io::Result<()> {
         while wanted > 0 {
-            let frames = &mut self.frames[..wanted.min(ROOM)];
-            wanted -= frames.len();
-            self.clean += frames.len() as u64;
-            self.end.pull(frames);
-            let length = frames.len() * FRAME_BYTES;
-            let (header, body) = self.bytes.split_at_mut(DESCRIPTOR_SIZE);
-            if let Some(header) = header.first_chunk_mut::<DESCRIPTOR_SIZE>() {
-                let flags = DescriptorFlags::empty();
-                protocol::encode_descriptor(header, &Descriptor { length: length as u32, channel: self.channel, offset: 0, flags });
-            }
-            for (bytes, sample) in body.as_chunks_mut::<{ size_of::<f32>() }>().0.iter_mut().zip(frames.as_flattened()) {
-                *bytes = sample.to_le_bytes();
-            }
-            self.messages.write(&self.bytes[..DESCRIPTOR_SIZE + length])?;
+            let now = wanted.min(ROOM);
+            self.end.pull(&mut self.frames[..now]);
+            self.send(now)?;
+            self.clean += now as u64;
+            wanted -= now;
         }
         Ok(())
+    }
+
+    /// Sends the first so many of `frames`, at most [`ROOM`].
+    fn send(&mut self, frames: usize) -> io::Result<()> {
+        let frames = &self.frames[..frames];
+        let length = frames.len() * FRAME_BYTES;
+        let (header, body) = self.bytes.split_at_mut(DESCRIPTOR_SIZE);
+        if let Some(header) = header.first_chunk_mut::<DESCRIPTOR_SIZE>() {
+            let (channel, flags) = (self.channel, DescriptorFlags::empty());
+            protocol::encode_descriptor(header, &Descriptor { length: length as u32, channel, offset: 0, flags });
+        }
+        let (samples, _) = body.as_chunks_mut::<{ size_of::<f32>() }>();
+        for (bytes, sample) in samples.iter_mut().zip(frames.as_flattened()) {
+            *bytes = sample.to_le_bytes();
+        }
+        self.messages.write(&self.bytes[..DESCRIPTOR_SIZE + length])
     }
 
     /// Lets so many quanta be held from now on.
