@@ -22,9 +22,17 @@ pub struct MicReader {
 }
 
 /// Both ends over one ring; `worker` is the thread to wake when as many samples are there as are `whole`.
-pub(super) fn ends(writer: Producer<f32>, reader: Consumer<f32>, worker: Thread, whole: usize) -> (MicWriter, MicReader) {
+pub(super) fn ends(
+    writer: Producer<f32>,
+    reader: Consumer<f32>,
+    worker: Thread,
+    whole: usize,
+) -> (MicWriter, MicReader) {
     let dropped = Arc::new(AtomicU64::new(0));
-    (MicWriter { ring: writer, worker, whole, dropped: dropped.clone() }, MicReader { ring: reader, dropped, dropped_seen: 0 })
+    (
+        MicWriter { ring: writer, worker, whole, dropped: dropped.clone() },
+        MicReader { ring: reader, dropped, dropped_seen: 0 },
+    )
 }
 
 impl MicWriter {

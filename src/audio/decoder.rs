@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_tone_comes_back_and_a_missing_packet_is_concealed_by_more_of_it() {
-        let (mut encoder, mut decoder) = (Encoder::new(PacketTime::Usual).expect("encoder"), Decoder::new().expect("decoder"));
+        let (mut encoder, mut decoder) =
+            (Encoder::new(PacketTime::Usual).expect("encoder"), Decoder::new().expect("decoder"));
         let (mut packet, mut out) = ([0; MAX_PACKET], [0.0; FRAME]);
         let mut tone = (0..).map(|n| 0.25 * (n as f32 * 440.0 * std::f32::consts::TAU / 48_000.0).sin());
         for _ in 0..50 {
@@ -90,7 +91,9 @@ mod tests {
         // Table of contents bytes (RFC 6716, section 3.1): configurations 2 and 3 are SILK 40 and 60 ms, 28 to 31 CELT 2.5 to 20 ms; code 1 means
         // two frames.
         assert_eq!(Decoder::samples(&[]), None);
-        for (config, samples) in [(2, None), (3, None), (28, Some(120)), (29, Some(240)), (30, Some(480)), (31, Some(960))] {
+        for (config, samples) in
+            [(2, None), (3, None), (28, Some(120)), (29, Some(240)), (30, Some(480)), (31, Some(960))]
+        {
             assert_eq!(Decoder::samples(&[config << 3, 0]), samples, "configuration {config}");
         }
         assert_eq!(Decoder::samples(&[(31 << 3) | 1, 0, 0]), None);

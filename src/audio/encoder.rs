@@ -3,16 +3,27 @@
 use super::format::PacketTime;
 use super::libopus::{self, Delay, OpusError, Setting};
 
-/// 32 kb/s: 40 bytes in 10 ms. Constant, since packet lengths of a variable rate tell what is said
-/// (Wright et al., "Spot me if you can", IEEE S&P 2008).
-pub const BITRATE: i32 = 32_000;
+/// Bits a second of the frames themselves, and of what they share with their copies while packets get lost: all packets of one degree of
+/// protection have one size, since packet lengths of a variable rate tell what is said (Wright et al., "Spot me if you can",
+/// IEEE S&P 2008).
+///
+/// PESQ-WB of recorded speech in 10 ms frames: 4.30 at 32 kb/s, 4.50 at 48.
+struct Rates {
+    /// Alone.
+    alone: i32,
+    /// At the least, with however many copies.
+    least: i32,
+}
 
-/// Short frames have to say everything more often: as many bytes a packet give 5 ms the same quality.
-const fn bitrate(time: PacketTime) -> i32 {
+/// With all their copies, unless that would be too little for each.
+const SHARED: i32 = 128_000;
+
+/// Short frames have to say everything more often.
+const fn rates(time: PacketTime) -> Rates {
     match time {
-        PacketTime::Shortest => 128_000,
-        PacketTime::Short => 64_000,
-        PacketTime::Usual | PacketTime::Long => BITRATE,
+        PacketTime::Shortest => Rates { alone: 96_000, least: 64_000 },
+        PacketTime::Short => Rates { alone: 64_000, least: 48_000 },
+        PacketTime::Usual | PacketTime::Long => Rates { alone: 48_000, least: 32_000 },
     }
 }
 
@@ -30,6 +41,7 @@ const fn delay(time: PacketTime) -> Delay {
 /// One voice's encoder: 48 kHz mono, a frame a packet.
 pub struct Encoder {
     opus: libopus::Encoder,
+    rates: Rates,
 }
 
 impl Encoder {
@@ -41,10 +53,19 @@ impl Encoder {
         // The mode "audio" told that it is speech codes as "voip" does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
         // waveform stays (correlation 0.98 instead of 0.93).
         let mut opus = libopus::Encoder::new(1, delay(time))?;
-        for setting in [Setting::Speech, Setting::Bitrate(bitrate(time)), Setting::ConstantRate, Setting::Complexity(10)] {
+        let rates = rates(time);
+        for setting in [Setting::Speech, Setting::Bitrate(rates.alone), Setting::ConstantRate, Setting::Complexity(10)]
+        {
             opus.set(setting)?;
         }
-        Ok(Self { opus })
+        Ok(Self { opus, rates })
+    }
+
+    /// From the next frame on each goes with so many copies of others. Does not allocate.
+    pub fn share(&mut self, copies: usize) {
+        let each = SHARED / (1 + i32::try_from(copies).unwrap_or(i32::MAX - 1));
+        // Never out of its range.
+        let _ = self.opus.set(Setting::Bitrate(each.clamp(self.rates.least, self.rates.alone)));
     }
 
     /// Encodes one frame into `out` ([`MAX_PACKET`] bytes are enough) and returns the packet's length; `None` when libopus refuses.
@@ -82,7 +103,29 @@ mod tests {
                     _ => 1.0e-4 * (i as f32 * 0.3).sin(),
                 };
             }
-            assert_eq!(encoder.encode(&frame, &mut out), Some(40), "frame {n}");
+            assert_eq!(encoder.encode(&frame, &mut out), Some(60), "frame {n}");
+        }
+    }
+
+    #[test]
+    fn with_copies_each_takes_less_and_all_together_no_more_than_there_is() {
+        for time in PacketTime::ALL {
+            let mut encoder = Encoder::new(time).expect("encoder");
+            let frame = vec![0.1; time.samples()];
+            let mut out = [0; MAX_PACKET];
+            let mut before = usize::MAX;
+            for copies in 0..4 {
+                encoder.share(copies);
+                let len = encoder.encode(&frame, &mut out).expect("encoded");
+                assert!(len <= before, "{time} ms, {copies} copies: {len} after {before} bytes");
+                before = len;
+                if matches!(time, PacketTime::Usual | PacketTime::Long) {
+                    let bits = len * (1 + copies) * 8 * 48_000 / time.samples();
+                    assert!(bits <= 128_000, "{time} ms, {copies} copies: {bits} b/s");
+                }
+            }
+            encoder.share(0);
+            assert_eq!(encoder.encode(&frame, &mut out), Encoder::new(time).expect("encoder").encode(&frame, &mut out));
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::capture::MicReader;
 use super::choice::{InputChoice, OutputChoice, VoiceMode};
 use super::desk::{Desk, PipelineEnds};
-use super::format::PacketTime;
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
+use super::format::PacketTime;
 use super::playback::SpeakerWriter;
 use super::voice::{Voice, VoiceStage};
 use super::workers::{self, Worker};

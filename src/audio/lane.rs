@@ -212,14 +212,7 @@ impl Lane {
     }
 
     /// Renders the next 2.5 ms for both ears. `presence` is the loudness of everyone (deafening); the head points to `facing_deg`.
-    pub fn render(
-        &mut self,
-        moment: Moment,
-        presence: Ramp,
-        facing_deg: f32,
-        left: &mut Quantum,
-        right: &mut Quantum,
-    ) {
+    pub fn render(&mut self, moment: Moment, presence: Ramp, facing_deg: f32, left: &mut Quantum, right: &mut Quantum) {
         self.opener.advance(moment.now);
         self.refused += self.held.expire(moment.now) as u64;
         if self.len < QUANTUM {

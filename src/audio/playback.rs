@@ -50,8 +50,16 @@ pub(super) fn ends(
     worker: Thread,
 ) -> (SpeakerWriter, SpeakerReader) {
     let shared = Arc::new(Shared { target: AtomicUsize::new(FRAME), underruns: AtomicU64::new(0) });
-    let reader =
-        SpeakerReader { ring: reader, worker, shared: shared.clone(), largest: [0; 2], since: 0, margin: 0, clean: 0, started: false };
+    let reader = SpeakerReader {
+        ring: reader,
+        worker,
+        shared: shared.clone(),
+        largest: [0; 2],
+        since: 0,
+        margin: 0,
+        clean: 0,
+        started: false,
+    };
     (SpeakerWriter { ring: writer, shared, underruns_seen: 0 }, reader)
 }
 

@@ -33,6 +33,11 @@ pub enum Protection {
 }
 
 impl Protection {
+    /// How many go along.
+    pub fn copies(self) -> usize {
+        self.ages().len()
+    }
+
     /// Which frames go along: how many samples before the packet's own. Gaps between them outlast short bursts.
     fn ages(self) -> &'static [usize] {
         match self {

@@ -190,7 +190,10 @@ impl Uplink {
                         self.retire_hop(left);
                     }
                 }
-                UplinkOrder::Protection(protection) => self.redundancy.protect(protection),
+                UplinkOrder::Protection(protection) => {
+                    self.encoder.share(protection.copies());
+                    self.redundancy.protect(protection);
+                }
             }
         }
     }

@@ -59,7 +59,7 @@ settings! {
     INPUT = ("sound", "input", Kind::Text(1_024), "default", "microphone: default, a device, wav:FILE, tone:HZ, silence");
     OUTPUT = ("sound", "output", Kind::Text(1_024), "default", "speaker: default, a device, wav:FILE, null");
     VOICE = ("sound", "voice", Kind::Choice(&["auto", "on", "off"]), "auto", "echo cancelling, noise suppression, gain; auto: for devices only");
-    PACKET = ("sound", "packet_ms", Kind::Choice(&["2.5", "5", "10", "20"]), "10", "sound in a packet: shorter is sooner heard and takes more of the network; from the next session on");
+    PACKET = ("sound", "packet_ms", Kind::Choice(&["2.5", "5", "10", "20"]), "10", "sound in a packet; shorter is heard sooner and takes more network; from the next session");
     TALK = ("sound", "talk", Kind::Choice(&["open", "push"]), "open", "open: the microphone is open from the start; push: only while you hold the key");
     THEME = ("screen", "theme", Kind::Choice(&["auto", "dark", "light", "contrast", "none"]), "auto", "colours; auto follows NO_COLOR and the terminal");
     GLYPHS = ("screen", "glyphs", Kind::Choice(&["auto", "unicode", "ascii"]), "auto", "what frames and meters are drawn with; auto follows the locale");

@@ -106,7 +106,8 @@ pub fn list() -> Vec<DeviceInfo> {
     quietly(|| {
         let host = cpal::default_host();
         let mut found = served;
-        let preferred = |found: &[DeviceInfo], direction| found.iter().any(|info| info.direction == direction && info.is_default);
+        let preferred =
+            |found: &[DeviceInfo], direction| found.iter().any(|info| info.direction == direction && info.is_default);
         for direction in [Direction::Input, Direction::Output] {
             let default = default_device(&host, direction);
             let default_id = default.as_ref().and_then(device_id);
@@ -201,11 +202,7 @@ fn find(wanted: Wanted<'_>, direction: Direction) -> Result<Device, CardError> {
         .or_else(|| devices.iter().position(|device| device_name(device).eq_ignore_ascii_case(name)));
     match position {
         Some(position) => Ok(Device::Cpal(devices.swap_remove(position))),
-        None => Err(CardError::NotFound {
-            kind: direction.word(),
-            name: name.to_owned(),
-            available,
-        }),
+        None => Err(CardError::NotFound { kind: direction.word(), name: name.to_owned(), available }),
     }
 }
 

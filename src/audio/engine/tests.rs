@@ -140,6 +140,7 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
     let (outbound, _keep) = rings::outbound();
     let (_keep, inbound) = rings::inbound();
     let media = ends(outbound, inbound);
-    let config = Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto, packet: PacketTime::default() };
+    let config =
+        Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto, packet: PacketTime::default() };
     assert!(matches!(Engine::start(config, media), Err(StartError::File(_))));
 }

@@ -47,8 +47,9 @@ const MARGIN_MS: f64 = 2.0;
 const NOISE_SHARE: f64 = 0.15;
 /// at most so much together with a burst, in ms,
 const MAX_WITH_BURST_MS: f64 = 13.0;
-/// and never less than this when the network needs that much.
+/// and never less than this, or than this share, when the network needs that much.
 const LEAST_NOISE_MS: f64 = 3.0;
+const LEAST_NOISE_SHARE: f64 = 0.015;
 /// The clock is held at most this long while nothing comes, in ms: by then concealment has faded out.
 const MAX_HELD_MS: f64 = 100.0;
 /// No voice is played later than this after it could have been at the earliest, in ms: nobody can talk with more.
@@ -448,8 +449,9 @@ impl JitterBuffer {
             let later_ms = (short_ms / burst_ms).ceil() * burst_ms - ahead_ms;
             return Some((Change::Add, samples(later_ms.clamp(QUANTUM_MS, STEP_MS)), short_ms));
         }
-        let most_noise_ms = (MAX_WITH_BURST_MS - burst_ms).max(LEAST_NOISE_MS);
-        let noise_ms = (NOISE_SHARE * (wanted_ms - self.delays.lowest_ms())).min(most_noise_ms);
+        let needed_ms = wanted_ms - self.delays.lowest_ms();
+        let most_noise_ms = (MAX_WITH_BURST_MS - burst_ms).max(LEAST_NOISE_MS).max(LEAST_NOISE_SHARE * needed_ms);
+        let noise_ms = (NOISE_SHARE * needed_ms).min(most_noise_ms);
         let bursts = ((pulled_ms - wanted_ms - noise_ms) / burst_ms).floor().max(0.0);
         let superfluous_ms = ahead_ms + bursts * burst_ms;
         (superfluous_ms >= QUANTUM_MS + noise_ms).then_some((

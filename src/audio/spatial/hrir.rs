@@ -98,7 +98,8 @@ impl HrirSet {
         let elevations = || directions.iter().map(|direction| direction[2].clamp(-1.0, 1.0).asin().to_degrees());
         let (lowest_deg, highest_deg) = (elevations().fold(90.0, f32::min), elevations().fold(-90.0, f32::max));
         let lead = responses.chunks_exact(file_taps).map(onset).min().unwrap_or(0).saturating_sub(LEAD);
-        let responses: Vec<f32> = responses.chunks_exact(file_taps).flat_map(|response| &response[lead..]).copied().collect();
+        let responses: Vec<f32> =
+            responses.chunks_exact(file_taps).flat_map(|response| &response[lead..]).copied().collect();
         let measured_taps = file_taps - lead;
         let onsets = responses
             .chunks_exact(2 * measured_taps)

@@ -59,8 +59,10 @@ impl Spatializer {
     /// `sofar` panics on a file that is cut short.
     fn from_sofa(file: &[u8]) -> Result<Self, SpatialError> {
         let set = HrirSet::from_sofa(file)?;
-        let plan =
-            RendererPlan::builder(set.taps()).with_sample_rate(SAMPLE_RATE as f32).with_partition_len(QUANTUM).build()?;
+        let plan = RendererPlan::builder(set.taps())
+            .with_sample_rate(SAMPLE_RATE as f32)
+            .with_partition_len(QUANTUM)
+            .build()?;
         Ok(Self { set: Arc::new(set), plan })
     }
 

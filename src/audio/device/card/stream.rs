@@ -1,13 +1,13 @@
 //! The callbacks: convert and copy, nothing else.
 
+use super::format::{self, Format};
+use super::resample::{FromDevice, ToDevice};
 #[cfg(target_os = "linux")]
 use super::running::Running;
+use super::watch::{Health, Loan};
 use super::{Device, Direction};
 #[cfg(target_os = "linux")]
 use super::{alsa, pulse};
-use super::format::{self, Format};
-use super::resample::{FromDevice, ToDevice};
-use super::watch::{Health, Loan};
 use crate::audio::capture::MicWriter;
 use crate::audio::playback::SpeakerReader;
 use cpal::traits::{DeviceTrait, StreamTrait};

@@ -19,12 +19,7 @@ const TIMING: Timing = Timing { periods_per_frame: 2, periods: 8, wake_at_period
 ///
 /// # Errors
 /// What ALSA says, in `cpal`'s words; the end is back with its lender then.
-pub fn start_microphone(
-    id: &str,
-    format: Format,
-    end: Loan<MicWriter>,
-    health: Arc<Health>,
-) -> Result<Running, Error> {
+pub fn start_microphone(id: &str, format: Format, end: Loan<MicWriter>, health: Arc<Health>) -> Result<Running, Error> {
     match format.sample {
         SampleFormat::F32 => start::<f32>(id, format, end, health),
         SampleFormat::I16 => start::<i16>(id, format, end, health),

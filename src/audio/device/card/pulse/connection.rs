@@ -3,7 +3,7 @@
 use super::{ANSWERS_MS, translate};
 use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::{
-    self, AuthParams, AuthReply, Command, CommandReply, DESCRIPTOR_SIZE, MAX_VERSION, Prop, ProtocolError, Props,
+    self, AuthParams, AuthReply, Command, CommandReply, DESCRIPTOR_SIZE, MAX_VERSION, Prop, Props, ProtocolError,
     SetClientNameReply,
 };
 use socket2::SockRef;

@@ -10,8 +10,8 @@ use crate::audio::format::{QUANTUM, SAMPLE_RATE};
 use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
-    ChannelMap, Command, CommandTag, CreateRecordStreamReply, Prop, Props, RecordStreamParams, SampleFormat, SampleSpec,
-    TagStructReader,
+    ChannelMap, Command, CommandTag, CreateRecordStreamReply, Prop, Props, RecordStreamParams, SampleFormat,
+    SampleSpec, TagStructReader,
 };
 use std::io;
 use std::sync::Arc;
