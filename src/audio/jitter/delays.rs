@@ -16,8 +16,10 @@ const LEEWAY: usize = 150;
 const BLOCKS: usize = 8;
 /// each of this length.
 const BLOCK_MS: f64 = 4_000.0;
-/// Share of the longer span's packets that may come too late.
-const LATE_LONG: f64 = 0.0135;
+/// Share of the longer span's packets that may come too late,
+const LATE_LONG: f64 = 0.0122;
+/// and how many packets it has at the least, also before it is full: what came once is no rule at the beginning either.
+const FULL: u64 = 3_200;
 /// Packets of the shorter span: 2 s.
 const RECENT: usize = 200;
 /// Share of the shorter span's packets that may come too late.
@@ -114,18 +116,19 @@ impl Delays {
 
     fn evaluate(&mut self) {
         let total: u64 = self.sum.iter().map(|count| u64::from(*count)).sum();
+        let low = self.sum.iter().position(|count| *count > 0).unwrap_or(0);
         let mut late = 0;
         let above = |(_, count): &(usize, &u32)| {
             late += u64::from(**count);
-            late as f64 > total as f64 * LATE_LONG
+            late as f64 > total.max(FULL) as f64 * LATE_LONG
         };
-        let Some((high, _)) = self.sum.iter().enumerate().rev().find(above) else { return };
+        // None where all that came so far may be too late: then the shorter span decides.
+        let high = self.sum.iter().enumerate().rev().find(above).map_or(low, |(high, _)| high);
         let mut recent = self.recent_ms;
         let recent = &mut recent[..self.filled];
         let late = (self.filled as f64 * LATE_RECENT) as usize;
         let (_, now, _) = recent.select_nth_unstable_by(self.filled - 1 - late, f64::total_cmp);
         self.needed_ms = Some(now.max(self.origin_ms + high as f64));
-        let low = self.sum.iter().position(|count| *count > 0).unwrap_or(0);
         self.lowest_ms = self.origin_ms + low as f64;
     }
 

@@ -46,9 +46,9 @@ const MARGIN_MS: f64 = 2.0;
 /// Superfluous by this share of what jitter needs before any is taken out, which keeps the measurement's noise from going to and fro;
 const NOISE_SHARE: f64 = 0.15;
 /// at most so much together with a burst, in ms,
-const MAX_WITH_BURST_MS: f64 = 13.0;
+const MAX_WITH_BURST_MS: f64 = 12.5;
 /// and never less than this, or than this share, when the network needs that much.
-const LEAST_NOISE_MS: f64 = 3.0;
+const LEAST_NOISE_MS: f64 = 2.5;
 const LEAST_NOISE_SHARE: f64 = 0.015;
 /// The clock is held at most this long while nothing comes, in ms: by then concealment has faded out.
 const MAX_HELD_MS: f64 = 100.0;

@@ -18,13 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const FRAME_BYTES: usize = 2 * size_of::<f32>();
 /// What the device and the server hold, in quanta of 2.5 ms: at first and at the least,
-const LEAST: usize = 3;
+const LEAST: usize = 4;
 /// and at the most.
 const MOST: usize = 24;
-/// Every underrun adds so many.
-const STEP: usize = 2;
-/// After so many frames without one there is one less: half a minute.
-const DECAY: u64 = 30 * SAMPLE_RATE as u64;
+/// An underrun adds one, unless another did so less than so many frames before, half a second: that was the same trouble.
+const APART: u64 = SAMPLE_RATE as u64 / 2;
+/// After so many frames without one there is one less: 20 s.
+const DECAY: u64 = 20 * SAMPLE_RATE as u64;
 /// Frames that are written at once, at the most.
 const ROOM: usize = 4_800;
 
@@ -54,6 +54,7 @@ pub fn start_speaker(device: &Device, end: Loan<SpeakerReader>, health: Arc<Heal
         bytes: vec![0; DESCRIPTOR_SIZE + ROOM * FRAME_BYTES].into_boxed_slice(),
         quanta: LEAST,
         clean: 0,
+        grown: APART,
     };
     let wanted = stream.requested_bytes as usize / FRAME_BYTES;
     Running::start("audio speaker", move |stop| {
@@ -97,6 +98,8 @@ struct Writer {
     quanta: usize,
     /// Frames since the last underrun, or since less is held.
     clean: u64,
+    /// Frames since more is held.
+    grown: u64,
 }
 
 impl Writer {
@@ -115,7 +118,11 @@ impl Writer {
                 }
                 Said::Underrun => {
                     health.error(ErrorKind::Xrun);
-                    self.hold((self.quanta + STEP).min(MOST))?;
+                    self.clean = 0;
+                    if self.grown >= APART {
+                        self.grown = 0;
+                        self.hold((self.quanta + 1).min(MOST))?;
+                    }
                 }
                 Said::Gone => return Err(io::ErrorKind::NotFound.into()),
                 Said::Other => {}
@@ -145,6 +152,7 @@ impl Writer {
             self.end.pull(&mut self.frames[..now]);
             self.send(now)?;
             self.clean += now as u64;
+            self.grown += now as u64;
             wanted -= now;
         }
         Ok(())
