@@ -84,6 +84,9 @@ pub fn fields(notice: &Notice) -> (&'static str, Value) {
         Notice::Refused { peer, name } => ("refused", json!({ "peer": peer, "name": name })),
         Notice::Kicked { peer, name } => ("kicked", json!({ "peer": peer, "name": name })),
         Notice::Locked { peer, name, on } => ("locked", json!({ "peer": peer, "name": name, "on": on })),
+        Notice::Recording { peer, name, on, dir } => {
+            ("recording", json!({ "peer": peer, "name": name, "on": on, "dir": dir }))
+        }
         Notice::Stats(stats) => ("stats", stats_fields(stats)),
         Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (
             "audio",

@@ -123,6 +123,12 @@ impl Plain {
                 let what = if *on { "locked: whoever comes has to knock" } else { "unlocked" };
                 one(format!("The session is {what}. It was {}.", if who.is_empty() { "the host" } else { who }))
             }
+            Notice::Recording { on: true, dir: Some(dir), .. } => {
+                one(format!("You are recording everybody, in {dir}. Everybody is told. stop-recording ends it."))
+            }
+            Notice::Recording { on: false, dir: Some(dir), .. } => one(format!("Your recording is in {dir}.")),
+            Notice::Recording { name, on: true, .. } => one(format!("{name} is recording everybody from now on.")),
+            Notice::Recording { name, .. } => one(format!("{name} has stopped recording.")),
             Notice::PeerLeft { peer, reason } => one(format!("{} left{}.", self.name(peer), left(reason))),
             Notice::Warning { message, hint, .. } => one(format!("Warning: {message} {hint}")),
             Notice::Error { message, hint, .. } => one(format!("Not done: {message} {hint}")),
@@ -223,7 +229,8 @@ impl Plain {
                 _ if peer.muted => "microphone closed",
                 _ => "connected",
             };
-            text::plain(&format!("{}: {trust}, {sound}.", peer.name))
+            let recording = if peer.recording { ", recording everybody" } else { "" };
+            text::plain(&format!("{}: {trust}, {sound}{recording}.", peer.name))
         };
         view.peers.iter().map(person).collect()
     }

@@ -1,7 +1,7 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
 use super::process::{StopSignals, standard_input};
-use super::{Failure, control, discretion, requests, translate, unix_now};
+use super::{Failure, control, discretion, recording, requests, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -19,6 +19,7 @@ use resonance_protocol::link::Link;
 use resonance_protocol::peer::{Address, Listener, TransportId};
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -344,6 +345,17 @@ impl Call {
                 .parse()
                 .map_err(|error| format!("{error}"))
                 .and_then(|choice| self.engine.set_output(choice).map_err(|error| error.to_string())),
+            Err(AudioEffect::Record(wanted)) => {
+                let (engine, me) = (&mut self.engine, (self.session.name(), &*self.me.short()));
+                let record = |folder: &Path| engine.record(folder, me).map_err(|error| error.to_string());
+                let news = recording::begin(wanted.as_deref(), record);
+                self.session.handle_event(Instant::now(), Event::Recording(news));
+                return;
+            }
+            Err(AudioEffect::StopRecording) => {
+                self.engine.stop_recording();
+                return;
+            }
             Err(_) => Ok(()),
         };
         if let Err(message) = changed {

@@ -13,6 +13,7 @@ mod inspect;
 mod manual;
 mod plain;
 mod process;
+mod recording;
 mod rehearsal;
 mod requests;
 mod screen;

@@ -98,7 +98,7 @@ impl Rehearsal {
             match event {
                 Event::Report(report) => newest = Some(report),
                 Event::Warning { message, hint, .. } => warnings.push((message, hint)),
-                Event::Devices { .. } => {}
+                Event::Devices { .. } | Event::Recorded { .. } => {}
             }
         }
         (newest, warnings)

@@ -61,6 +61,7 @@ fn state(view: &View) -> Value {
     let people: Vec<Value> = view.peers.iter().map(person).collect();
     json!({
         "me": view.me.id, "name": view.me.name, "open": !view.me.muted, "deafened": view.me.deafened,
+        "recording": view.me.recording,
         "speaking": view.me.speaking, "input": view.me.input, "output": view.me.output,
         "link": link, "room": room, "locked": view.admission.locked, "session_safety_number": view.session_number.number,
         "people": people, "problems": view.problems,
@@ -80,6 +81,7 @@ fn person(peer: &PeerView) -> Value {
     };
     json!({
         "peer": peer.id, "name": peer.name, "speaking": peer.speaking, "muted": peer.muted, "deafened": peer.deafened,
+        "recording": peer.recording,
         "trust": trust, "connection": connection, "host": peer.host,
     })
 }

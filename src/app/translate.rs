@@ -1,7 +1,7 @@
 //! One room's words in another's: rooms never name one another, so what they say passes through here.
 
 use crate::session::effect::{AudioEffect, Effect};
-use crate::session::event::{AudioReport, Description, Event, LaneReport, Undelivered};
+use crate::session::event::{AudioReport, Description, Event, LaneReport, Recording, Undelivered};
 use crate::session::path::{Route, Way};
 use crate::session::protection::Degree;
 use crate::{audio, network, ui};
@@ -83,6 +83,7 @@ fn route(route: network::Route) -> Route {
 pub fn audio_event(event: audio::Event) -> Event {
     match event {
         audio::Event::Warning { code, message, hint } => Event::AudioProblem { code, message, hint },
+        audio::Event::Recorded { problem } => Event::Recording(Recording::Ended { problem }),
         audio::Event::Devices { input, output } => Event::Devices { input, output },
         audio::Event::Report(report) => Event::Audio(AudioReport {
             input_level_db: report.input_level_db,
@@ -145,12 +146,13 @@ pub fn network_command(effect: Effect) -> Result<network::Command, Effect> {
     })
 }
 
-/// What the session wants of the audio workers; gives back a change of devices.
+/// What the session wants of the audio workers; gives back a change of devices, and what concerns recordings.
 pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect> {
     use audio::Control;
     Ok(match effect {
         AudioEffect::SenderKey(sealer) => Control::SenderKey(sealer),
         AudioEffect::Step(id) => Control::Step(id),
+        AudioEffect::Name { peer, name } => Control::Name { peer, name },
         AudioEffect::AddLane(peer) => Control::AddLane { peer },
         AudioEffect::OpeningKey { peer, key } => Control::OpeningKey { peer, key },
         AudioEffect::HopSealer { peer, hop } => Control::HopSealer { peer, hop },
@@ -168,7 +170,10 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         }),
         AudioEffect::Mute(on) => Control::Mute(on),
         AudioEffect::Deafen(on) => Control::Deafen(on),
-        other @ (AudioEffect::Input(_) | AudioEffect::Output(_)) => return Err(other),
+        other @ (AudioEffect::Input(_)
+        | AudioEffect::Output(_)
+        | AudioEffect::Record(_)
+        | AudioEffect::StopRecording) => return Err(other),
     })
 }
 

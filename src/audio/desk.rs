@@ -6,6 +6,7 @@ use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
 use super::format::{MAX_LANES, PacketTime};
 use super::lane::Lane;
 use super::libopus::OpusError;
+use super::record::{MAX_TRACKS, Tapper, Whose};
 use super::retired::{Retired, Retirement};
 use super::spatial::{self, Spatializer};
 use super::stats::{DownlinkStats, LaneStats, UplinkStats};
@@ -16,7 +17,7 @@ use resonance_protocol::media::{InboundPacket, SealedPacket};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
 use rtrb::{Consumer, Producer};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -40,6 +41,9 @@ pub struct Desk {
     spatializer: Spatializer,
     peers: Vec<TransportId>,
     taps: Option<TapSender>,
+    /// What the others are called, for their files.
+    names: BTreeMap<TransportId, String>,
+    recording: Option<Tapper>,
     voice_engine: &'static str,
     uplink: UplinkStats,
     downlink: DownlinkStats,
@@ -125,6 +129,8 @@ impl Desk {
             spatializer: Spatializer::new()?,
             peers: Vec::new(),
             taps: None,
+            names: BTreeMap::new(),
+            recording: None,
             voice_engine: "off",
             uplink: UplinkStats::default(),
             downlink: DownlinkStats::default(),
@@ -148,6 +154,11 @@ impl Desk {
                 self.to_uplink.give(UplinkOrder::Microphone(microphone));
             }
             Control::Protect(protection) => self.to_uplink.give(UplinkOrder::Protection(protection)),
+            Control::Name { peer, name } => {
+                if self.names.len() < MAX_TRACKS || self.names.contains_key(&peer) {
+                    self.names.insert(peer, name);
+                }
+            }
             Control::AddLane { peer } => {
                 if !self.peers.contains(&peer) && self.peers.len() >= MAX_LANES {
                     return Err(LaneError::Full);
@@ -159,6 +170,7 @@ impl Desk {
                     self.peers.push(peer);
                 }
                 self.to_downlink.give(DownlinkOrder::AddLane(Box::new(lane)));
+                self.record_peer(peer);
             }
             Control::OpeningKey { peer, key } => self.to_downlink.give(DownlinkOrder::Key(peer, key)),
             Control::HopSealer { peer, hop } => self.to_uplink.give(UplinkOrder::Hop(peer, hop)),
@@ -169,6 +181,7 @@ impl Desk {
             }
             Control::RemoveLane { peer } => {
                 self.peers.retain(|other| *other != peer);
+                self.names.remove(&peer);
                 self.to_uplink.give(UplinkOrder::Forget(peer));
                 self.to_downlink.give(DownlinkOrder::RemoveLane(peer));
             }
@@ -205,6 +218,27 @@ impl Desk {
             self.to_downlink.give(DownlinkOrder::Tap(peer, tap));
         }
         self.taps = taps;
+    }
+
+    /// Hands every voice, now and later, to a recording, or to none.
+    pub fn record(&mut self, tapper: Option<Tapper>) {
+        self.recording = tapper;
+        let own = self.recording.as_mut().and_then(|tapper| tapper.tap(Whose::Own, ""));
+        self.to_uplink.give(UplinkOrder::Record(own));
+        for peer in self.peers.clone() {
+            match self.recording {
+                Some(_) => self.record_peer(peer),
+                None => self.to_downlink.give(DownlinkOrder::Record(peer, None)),
+            }
+        }
+    }
+
+    fn record_peer(&mut self, peer: TransportId) {
+        if let Some(tapper) = &mut self.recording {
+            let name = self.names.get(&peer).map_or("", String::as_str);
+            let tap = tapper.tap(Whose::Peer(peer), name);
+            self.to_downlink.give(DownlinkOrder::Record(peer, tap));
+        }
     }
 
     /// Frees what the workers handed back, takes their snapshots in, and gives them the orders that had to wait.

@@ -6,6 +6,7 @@ use super::jitter::Moment;
 use super::lane::{Lane, Ramp};
 use super::level::Meter;
 use super::mixer::Mixer;
+use super::record::{Stamp, Tap};
 use super::retired::{Retired, Retirement};
 use super::stats::{DownlinkStats, SNAPSHOT_EVERY};
 use resonance_protocol::media::{HopOpener, InboundPacket, OpeningKey, SealedPacket};
@@ -34,6 +35,8 @@ pub enum DownlinkOrder {
     Hearing(Hearing),
     /// Another tap for that lane, or none.
     Tap(TransportId, Option<Producer<f32>>),
+    /// Another recording for that lane, or none.
+    Record(TransportId, Option<Tap>),
     /// Another echo canceller that listens to what is played, or none.
     Reference(Option<Producer<f32>>),
     /// A short sound that says what happened.
@@ -74,6 +77,10 @@ pub struct Downlink {
     facing_deg: f32,
     hearing: Hearing,
     presence: f32,
+    /// Samples rendered since the beginning.
+    rendered: u64,
+    /// Samples that the speaker has yet to play.
+    ahead: usize,
     meter: Meter,
     stats: DownlinkStats,
     bursts: Bursts,
@@ -92,11 +99,18 @@ impl Downlink {
             facing_deg: 0.0,
             hearing: Hearing::On,
             presence: 1.0,
+            rendered: 0,
+            ahead: 0,
             meter: Meter::default(),
             stats: DownlinkStats::default(),
             bursts: Bursts::default(),
             since_report: 0,
         }
+    }
+
+    /// So many samples lie before the speaker when the next are rendered: for recordings, which keep to what is heard.
+    pub fn set_ahead(&mut self, samples: usize) {
+        self.ahead = samples;
     }
 
     /// Renders what is wanted `now`, after so many samples that were wanted at once with it: left and right.
@@ -111,9 +125,12 @@ impl Downlink {
         let presence = Ramp::towards(self.presence, heard);
         self.presence = presence.1;
         self.mixer.begin();
+        let stamp = Stamp::ahead(self.rendered, now, self.ahead);
+        self.rendered += QUANTUM as u64;
         let (mut left, mut right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
         for lane in self.lanes.iter_mut().flatten() {
             lane.render(moment, presence, self.facing_deg, &mut left, &mut right);
+            lane.record(stamp);
             self.mixer.add(&left, &right);
         }
         // Whoever wants to hear nobody hears nothing.
@@ -196,6 +213,11 @@ impl Downlink {
                 None => tap,
             }
             .map(Retired::Samples),
+            DownlinkOrder::Record(peer, tap) => match self.lane(peer) {
+                Some(lane) => lane.set_recording(tap),
+                None => tap,
+            }
+            .map(Retired::Tap),
             DownlinkOrder::Reference(reference) => {
                 std::mem::replace(&mut self.reference, reference).map(Retired::Samples)
             }

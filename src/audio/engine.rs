@@ -8,11 +8,13 @@ use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
 use super::format::PacketTime;
 use super::playback::SpeakerWriter;
+use super::record::{self, Recorder};
 use super::voice::{Voice, VoiceStage};
 use super::workers::{self, Worker};
-use super::{Config, Control, Event, MediaEnds, StartError, SwitchError, rings};
+use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
 use rtrb::Producer;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Instant;
 
 /// Events that nobody fetched; beyond it the oldest go.
@@ -20,7 +22,8 @@ const MAX_EVENTS: usize = 64;
 
 /// Sound, from start to stop. Dropping it stops it as [`stop`](Self::stop) does.
 pub struct Engine {
-    // Dropped in this order: the cards stop first and finish their files, then the workers, then what they handed back.
+    // Dropped in this order: the cards stop first and finish their files, then the workers, then what they handed back, then a recording,
+    // which has everything then.
     input: Option<Box<dyn Card>>,
     stage: Option<VoiceStage>,
     output: Option<Box<dyn Card>>,
@@ -29,6 +32,7 @@ pub struct Engine {
     mics: Producer<MicReader>,
     speakers: Producer<SpeakerWriter>,
     desk: Desk,
+    recorder: Option<Recorder>,
     voice: VoiceMode,
     packet: PacketTime,
     /// What was last opened, to be opened again when the voice is to be processed otherwise.
@@ -66,6 +70,7 @@ impl Engine {
             mics,
             speakers,
             desk,
+            recorder: None,
             voice: config.voice,
             packet: config.packet,
             chosen: config.input.clone(),
@@ -124,11 +129,32 @@ impl Engine {
         Ok(())
     }
 
+    /// Records everybody in `folder`, which is new or empty; `me` is the own name and short id. It ends with [`Event::Recorded`].
+    ///
+    /// # Errors
+    /// See [`RecordError`]; nothing else changes.
+    pub fn record(&mut self, folder: &Path, me: (&str, &str)) -> Result<(), RecordError> {
+        if self.recorder.is_some() {
+            return Err(RecordError::Busy);
+        }
+        let (tapper, writer) = record::begin(folder, me, Instant::now())?;
+        self.recorder = Some(Recorder::start(folder, writer)?);
+        self.desk.record(Some(tapper));
+        Ok(())
+    }
+
+    /// Records no more; does not wait for the disk. Says whether anything was recorded.
+    pub fn stop_recording(&mut self) -> bool {
+        self.desk.record(None);
+        self.recorder.as_ref().map(Recorder::stop).is_some()
+    }
+
     /// What happened since the last call, one at a time; to be called until `None` about every 50 ms. Also the time when things are
     /// freed and failed cards replaced.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.desk.tidy();
         self.look_after_cards();
+        self.look_after_recording();
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -202,6 +228,21 @@ impl Engine {
         if let Some(fault) = self.output.as_ref().and_then(|card| card.fault()) {
             self.fall_back_to_nowhere(&fault);
             self.tell_devices();
+        }
+    }
+
+    fn look_after_recording(&mut self) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let missed_ms = recorder.take_missed_ms();
+        let ended = recorder.poll();
+        if missed_ms > 0 {
+            let message = format!("The disk is too slow: {missed_ms} ms of the recording are silence.");
+            self.warn("recording_gaps", message, "Stop what else writes to it, or record to another disk.");
+        }
+        if let Some(written) = ended {
+            self.desk.record(None);
+            self.recorder = None;
+            self.tell(Event::Recorded { problem: written.err() });
         }
     }
 

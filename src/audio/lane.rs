@@ -5,6 +5,7 @@ use super::format::{Block, FRAME, LONGEST_PACKET, QUANTUM, Quantum};
 use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
 use super::level::Meter;
 use super::libopus::OpusError;
+use super::record::{Stamp, Tap};
 use super::spatial::LaneRenderer;
 use super::stats::LaneStats;
 use super::stretch::{self, Wish};
@@ -61,6 +62,7 @@ pub struct Lane {
     decoder: Decoder,
     renderer: LaneRenderer,
     tap: Option<Producer<f32>>,
+    recording: Option<Tap>,
     /// In the room; the head's direction comes in when rendering.
     position: Position,
     volume: f32,
@@ -102,6 +104,7 @@ impl Lane {
             decoder: Decoder::new()?,
             renderer,
             tap,
+            recording: None,
             position,
             volume: 1.0,
             volume_before: 1.0,
@@ -155,6 +158,18 @@ impl Lane {
     /// Takes the end of another tap, or none; returns the one before.
     pub fn set_tap(&mut self, tap: Option<Producer<f32>>) -> Option<Producer<f32>> {
         std::mem::replace(&mut self.tap, tap)
+    }
+
+    /// Takes part in another recording, or in none; returns the end of the one before.
+    pub fn set_recording(&mut self, tap: Option<Tap>) -> Option<Tap> {
+        std::mem::replace(&mut self.recording, tap)
+    }
+
+    /// Hands what was rendered last to the recording: as it was decoded, wherever and however loud it is heard.
+    pub fn record(&mut self, stamp: Stamp) {
+        if let Some(tap) = &mut self.recording {
+            tap.push(stamp, &self.history[FRAME - QUANTUM..]);
+        }
     }
 
     /// Opens a packet and keeps it until it is its turn. `plaintext` is scratch.

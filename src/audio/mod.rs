@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The speaker is the clock: no loop in here sleeps, save the virtual card, which is a clock itself. [`rings`] lists every lock-free
-//! ring. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what the workers hand back; the [`Engine`] adds the
-//! worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
+//! ring, [`record`] writes every voice to a file of its own. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
+//! the workers hand back; the [`Engine`] adds the worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
 
 pub mod capture;
 pub mod choice;
@@ -29,6 +29,7 @@ pub mod libopus;
 pub mod mixer;
 pub mod offline;
 pub mod playback;
+pub mod record;
 pub mod redundancy;
 pub mod reserve;
 pub mod retired;
@@ -92,6 +93,13 @@ pub enum Control {
     Mute(bool),
     /// Each packet carries earlier frames once more.
     Protect(Protection),
+    /// What somebody is called; said before it is there. Only the files of a recording go by it.
+    Name {
+        /// Who.
+        peer: TransportId,
+        /// The name.
+        name: String,
+    },
     /// Somebody is there; at most [`format::MAX_LANES`].
     AddLane {
         /// Who.
@@ -173,6 +181,11 @@ pub enum Event {
         input: String,
         /// The output's name.
         output: String,
+    },
+    /// A recording is over: all files are finished.
+    Recorded {
+        /// Why, if it was not stopped.
+        problem: Option<String>,
     },
     /// How it goes, about every 100 ms.
     Report(Report),
@@ -265,6 +278,20 @@ pub enum StartError {
     /// The system has no thread left.
     #[error("no audio thread could be started: {0}")]
     Thread(#[from] io::Error),
+}
+
+/// Why nothing is recorded.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// The folder or a file in it cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The system has no thread left.
+    #[error("no thread could be started: {0}")]
+    Thread(#[from] io::Error),
+    /// There is a recording already, or its files are still being finished.
+    #[error("there is a recording already")]
+    Busy,
 }
 
 /// Why the device or file stays what it was.

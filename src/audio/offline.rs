@@ -6,6 +6,7 @@ use super::desk::{Desk, LaneError, PipelineEnds};
 use super::device::sink::TapSender;
 use super::downlink::Downlink;
 use super::format::{Block, FRAME, PacketTime, QUANTUM};
+use super::record::{Tapper, duration};
 use super::uplink::Uplink;
 use super::voice::Voice;
 use super::{Control, Report, StartError, rings};
@@ -92,6 +93,11 @@ impl Party {
 
     /// Takes one frame of the own voice, and processes it first.
     pub fn speak(&mut self, mic: &mut Block) {
+        self.speak_at(Instant::now(), mic);
+    }
+
+    /// The same for a frame whose last sample has come `now`.
+    pub fn speak_at(&mut self, now: Instant, mic: &mut Block) {
         let mut played = [0.0; FRAME];
         while self.reference.pop_entire_slice(&mut played).is_ok() {
             self.processor.hear(&played);
@@ -99,11 +105,17 @@ impl Party {
         self.processor.clean(mic);
         self.said.extend_from_slice(mic);
         let samples = self.uplink.samples();
-        let whole = self.said.len() / samples * samples;
+        let (mut later, whole) = (self.said.len(), self.said.len() / samples * samples);
         for packet in self.said[..whole].chunks_exact_mut(samples) {
-            self.uplink.process(packet);
+            later -= samples;
+            self.uplink.process_at(now.checked_sub(duration(later)).unwrap_or(now), packet);
         }
         self.said.drain(..whole);
+    }
+
+    /// Records everybody from now on, until the tapper is another or none.
+    pub fn record(&mut self, tapper: Option<Tapper>) {
+        self.desk.record(tapper);
     }
 
     /// The next sealed packet for the others.
@@ -130,12 +142,14 @@ impl Party {
     pub fn hear(&mut self, now: Instant, out: &mut [[f32; 2]; FRAME]) {
         let (quanta, _) = out.as_chunks_mut::<QUANTUM>();
         for (index, quantum) in quanta.iter_mut().enumerate() {
+            self.downlink.set_ahead(index * QUANTUM);
             self.downlink.render(now, index * QUANTUM, quantum);
         }
     }
 
     /// Renders the 2.5 ms that are wanted `now`, as for a card without a buffer.
     pub fn hear_quantum(&mut self, now: Instant, out: &mut [[f32; 2]; QUANTUM]) {
+        self.downlink.set_ahead(0);
         self.downlink.render(now, 0, out);
     }
 

@@ -3,6 +3,7 @@
 use super::capture::MicReader;
 use super::lane::Lane;
 use super::playback::SpeakerWriter;
+use super::record::Tap;
 use resonance_protocol::media::{HopOpener, HopSealer, OpeningKey, Sealer};
 use rtrb::Producer;
 
@@ -20,6 +21,8 @@ pub enum Retired {
     HopOpener(Box<HopOpener>),
     /// The end of a voice's tap, or of the reference.
     Samples(Producer<f32>),
+    /// The end of a voice's ring to a recording.
+    Tap(Tap),
     /// The end of another microphone's ring.
     Mic(MicReader),
     /// The end of another speaker's ring.

@@ -6,6 +6,7 @@
 //! | speaker | stereo frames | 100 ms | downlink worker → playback | cannot: the worker fills to a target only | silence played, counted |
 //! | reference | mono samples | 100 ms | downlink worker → voice stage | newest dropped | nothing to hear |
 //! | tap | mono samples | 500 ms | downlink worker → virtual card's files | cannot: the card that empties it is the clock | silence written |
+//! | record | [`Piece`] of 10 ms, one ring for each voice | 200 (2 s) | uplink and downlink worker → recorder | newest dropped, counted; silence in the file | nothing to write |
 //! | outbound | sealed packets | 64 (640 ms) | uplink worker → network | newest dropped, counted | the pump parks |
 //! | outbound streamed | hop-sealed packets, one for each peer on a stream | 140 (7 people × 200 ms) | uplink worker → network | newest dropped, counted | the pump parks |
 //! | inbound | sealed packets | 512 (7 people × 730 ms) | network → downlink worker | newest dropped by the network | nothing to open |
@@ -20,6 +21,7 @@ use super::capture::{MicReader, MicWriter};
 use super::downlink::DownlinkOrder;
 use super::format::FRAME;
 use super::playback::{SpeakerReader, SpeakerWriter};
+use super::record::Piece;
 use super::retired::Retired;
 use super::stats::{DownlinkStats, UplinkStats};
 use super::uplink::UplinkOrder;
@@ -36,6 +38,8 @@ pub const SPEAKER_FRAMES: usize = 10 * FRAME;
 pub const REFERENCE_SAMPLES: usize = 10 * FRAME;
 /// Mono samples of one voice on their way to its own file: the virtual card may be late by half a second.
 pub const TAP_SAMPLES: usize = 50 * FRAME;
+/// Pieces of 10 ms of one voice on their way to a recording: a disk may take two seconds.
+pub const RECORD_PIECES: usize = 200;
 /// Sealed packets waiting for the network.
 pub const OUTBOUND_PACKETS: usize = 64;
 /// Hop-sealed packets waiting for the network, for all peers together.
@@ -73,6 +77,11 @@ pub fn reference() -> (Producer<f32>, Consumer<f32>) {
 /// One voice before it is placed, for its own file.
 pub fn tap() -> (Producer<f32>, Consumer<f32>) {
     RingBuffer::new(TAP_SAMPLES)
+}
+
+/// One voice for a recording.
+pub fn record() -> (Producer<Piece>, Consumer<Piece>) {
+    RingBuffer::new(RECORD_PIECES)
 }
 
 /// Sealed packets to the network.

@@ -5,6 +5,7 @@ use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{FRAME, MAX_LANES, PacketTime};
 use super::level::Meter;
 use super::libopus::OpusError;
+use super::record::{Stamp, Tap};
 use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
@@ -32,6 +33,8 @@ pub enum UplinkOrder {
     Forget(TransportId),
     /// How many earlier frames go with each.
     Protection(Protection),
+    /// Another recording, or none.
+    Record(Option<Tap>),
 }
 
 /// Whether a peer gets a copy of each packet by a stream.
@@ -92,6 +95,9 @@ pub struct Uplink {
     /// Number of the next frame's first sample; wraps.
     timestamp: u32,
     skipped: u64,
+    /// Samples that came, or should have.
+    taken: u64,
+    recording: Option<Tap>,
     meter: Meter,
     stats: UplinkStats,
     since_report: usize,
@@ -114,6 +120,8 @@ impl Uplink {
             microphone_before: Microphone::Open,
             timestamp: 0,
             skipped: 0,
+            taken: 0,
+            recording: None,
             meter: Meter::default(),
             stats: UplinkStats::default(),
             since_report: 0,
@@ -130,12 +138,18 @@ impl Uplink {
     ///
     /// Real-time: does not allocate, free, lock, block, log or panic.
     pub fn process(&mut self, mic: &mut [f32]) {
+        self.process_at(Instant::now(), mic);
+    }
+
+    /// The same for a frame whose last sample has come `now`.
+    pub fn process_at(&mut self, now: Instant, mic: &mut [f32]) {
         let began = Instant::now();
         self.take_orders();
         for block in mic.chunks(FRAME) {
             self.meter.feed(block);
         }
         self.mute(mic);
+        self.record(now, mic);
         self.send(mic);
         self.timestamp = self.timestamp.wrapping_add(mic.len() as u32);
         self.stats.busy += began.elapsed();
@@ -145,6 +159,7 @@ impl Uplink {
     /// The microphone lost so many samples: the receivers' clocks must not fall behind for it.
     pub fn skip(&mut self, samples: u64) {
         self.stats.overruns += 1;
+        self.taken += samples;
         self.skipped += samples;
         let samples = self.samples as u64;
         let frames = self.skipped / samples;
@@ -194,6 +209,11 @@ impl Uplink {
                     self.encoder.share(protection.copies());
                     self.redundancy.protect(protection);
                 }
+                UplinkOrder::Record(tap) => {
+                    if let Some(old) = std::mem::replace(&mut self.recording, tap) {
+                        self.ends.retired.retire(Retired::Tap(old));
+                    }
+                }
             }
         }
     }
@@ -231,6 +251,14 @@ impl Uplink {
             }
         }
         self.microphone_before = self.microphone;
+    }
+
+    /// What is sent is what is recorded: silence while the microphone is closed.
+    fn record(&mut self, now: Instant, mic: &[f32]) {
+        if let Some(tap) = &mut self.recording {
+            tap.push(Stamp::complete(self.taken, now, mic.len()), mic);
+        }
+        self.taken += mic.len() as u64;
     }
 
     fn send(&mut self, mic: &[f32]) {

@@ -94,6 +94,7 @@ pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -
         let now = Instant::now();
         let mut rendered = 0;
         while speaker.wants() {
+            downlink.set_ahead(speaker.filled());
             downlink.render(now, rendered, &mut block);
             speaker.push(&block);
             rendered += QUANTUM;

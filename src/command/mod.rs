@@ -49,6 +49,10 @@ pub enum Command {
     Input(String),
     /// Change the speaker.
     Output(String),
+    /// Record everybody: in this folder, or where recordings go.
+    Record(Option<String>),
+    /// Record no more.
+    StopRecording,
     /// Show measurements now.
     Stats,
     /// Show the link.
@@ -185,6 +189,18 @@ pub const VERBS: &[Verb] = &[
         arguments: "DST",
         help: "change the speaker: a device, wav:FILE, null",
         parse: |a| rest("output", "DST", a, Command::Output),
+    },
+    Verb {
+        name: "record",
+        arguments: "[DIR]",
+        help: "record everybody, a file each; everybody is told",
+        parse: |a| Ok(Command::Record((!a.is_empty()).then(|| a.to_owned()))),
+    },
+    Verb {
+        name: "stop-recording",
+        arguments: "",
+        help: "end that, and say where the files are",
+        parse: |a| none("stop-recording", a, Command::StopRecording),
     },
     Verb { name: "stats", arguments: "", help: "show measurements now", parse: |a| none("stats", a, Command::Stats) },
     Verb {
@@ -344,6 +360,8 @@ mod tests {
         assert!(matches!(parse("arrange heap"), Err(CommandError::Usage("arrange", _))));
         assert_eq!(parse("kick Bo Smith"), Ok(Command::Kick("Bo Smith".into())));
         assert!(matches!(parse("admit"), Err(CommandError::Usage("admit", "PEER"))));
+        assert_eq!(parse("record /tmp/a call"), Ok(Command::Record(Some("/tmp/a call".into()))));
+        assert_eq!(parse("record"), Ok(Command::Record(None)));
         assert_eq!(parse("safety"), Ok(Command::Safety(None)));
         assert_eq!(parse("safety Cy"), Ok(Command::Safety(Some("Cy".into()))));
     }

@@ -9,7 +9,6 @@ use rand::CryptoRng;
 use resonance_protocol::link::Link;
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
-use resonance_protocol::signal::Signal;
 use std::time::Instant;
 
 impl<R: CryptoRng> Session<R> {
@@ -61,6 +60,8 @@ impl<R: CryptoRng> Session<R> {
                 }
                 self.audio(AudioEffect::Output(choice));
             }
+            Command::Record(folder) => self.record(folder),
+            Command::StopRecording => self.stop_recording(),
             Command::Stats => {
                 let stats: Vec<_> =
                     self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();
@@ -115,9 +116,7 @@ impl<R: CryptoRng> Session<R> {
             self.audio(AudioEffect::Deafen(deafened));
         }
         (self.muted, self.deafened) = (muted, deafened);
-        for id in self.member_ids() {
-            self.tell(now, id, &Signal::State { muted, deafened });
-        }
+        self.tell_state(now);
     }
 
     pub(super) fn tell_safety(&mut self, peer: Option<&str>) {

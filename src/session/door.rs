@@ -150,7 +150,7 @@ impl<R: CryptoRng> Session<R> {
                 Entrance::Open => {
                     self.forget_knock(&identity, |peer, name| Notice::Admitted { peer, name });
                     self.pass_door(now, id);
-                    let state = Signal::State { muted: self.muted, deafened: self.deafened };
+                    let state = self.state();
                     self.tell(now, id, &state);
                 }
                 Entrance::Knock => {}

@@ -106,6 +106,13 @@ pub enum AudioEffect {
     SenderKey(Box<Sealer>),
     /// Seal with this step of it from now on.
     Step(KeyId),
+    /// What somebody is called whose packets will come.
+    Name {
+        /// Who.
+        peer: TransportId,
+        /// Sanitised, unique here.
+        name: String,
+    },
     /// Somebody's packets will come.
     AddLane(TransportId),
     /// Somebody's packets can be opened with this too.
@@ -160,6 +167,10 @@ pub enum AudioEffect {
     Mute(bool),
     /// Close or open the ears.
     Deafen(bool),
+    /// Record everybody: in this folder, or where recordings go.
+    Record(Option<String>),
+    /// Record no more.
+    StopRecording,
     /// Take sound from elsewhere.
     Input(String),
     /// Bring sound elsewhere.

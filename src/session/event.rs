@@ -134,8 +134,24 @@ pub enum Event {
         /// What to do.
         hint: String,
     },
+    /// What became of a recording.
+    Recording(Recording),
     /// A person asks for something.
     Command(Command),
+}
+
+/// What became of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// It has begun, in this folder.
+    Began(String),
+    /// It has not, and why.
+    NotBegun(String),
+    /// All files are finished.
+    Ended {
+        /// Why, if that was not asked for.
+        problem: Option<String>,
+    },
 }
 
 /// Why a message was not acknowledged.

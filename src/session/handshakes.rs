@@ -267,7 +267,7 @@ impl<R: CryptoRng> Session<R> {
         let Some((identity, name)) = self.peers.get(&id).and_then(confirming) else { return };
         let entrance = self.entrance(now, id, &identity);
         let signal = match entrance {
-            Entrance::Open => Signal::State { muted: self.muted, deafened: self.deafened },
+            Entrance::Open => self.state(),
             Entrance::Knock => Signal::Knock { transport: id, identity, name: name.clone() },
             Entrance::TurnedAway(reason) => Signal::Bye { reason },
         };

@@ -99,6 +99,7 @@ impl<R: CryptoRng> Session<R> {
             volume_db: 0.0,
             muted: false,
             deafened: false,
+            recording: false,
             paths: Paths::new(now),
             description: None,
             hop_key: None,
@@ -120,6 +121,7 @@ impl<R: CryptoRng> Session<R> {
             speaking: false,
         }));
         self.admission.remember(identity);
+        self.audio(AudioEffect::Name { peer: id, name: name.clone() });
         self.audio(AudioEffect::AddLane(id));
         self.audio(AudioEffect::Place { peer: id, position });
         self.talk(now, None, format!("{name} joined"));
@@ -142,7 +144,7 @@ impl<R: CryptoRng> Session<R> {
 
     /// Says again all that a member must know, after something did not reach it.
     pub(super) fn resend(&mut self, now: Instant, id: TransportId) {
-        let state = Signal::State { muted: self.muted, deafened: self.deafened };
+        let state = self.state();
         let roster = Signal::Roster(self.roster());
         self.tell(now, id, &state);
         self.tell_admission(now, id);
@@ -253,10 +255,8 @@ impl<R: CryptoRng> Session<R> {
                 self.introductions(now, from, entries);
             }
             Signal::Kept => self.told_kept(now, from),
-            Signal::State { muted, deafened } => {
-                if let Some(member) = self.member_mut(from) {
-                    (member.muted, member.deafened) = (muted, deafened);
-                }
+            Signal::State { muted, deafened, recording } => {
+                self.hear_state(now, from, (muted, deafened, recording));
             }
             Signal::Quality { loss, burst, queue_ms, .. } => {
                 if let Some(member) = self.member_mut(from) {

@@ -3,7 +3,7 @@
 //! `handshakes` finds peers and gets acquainted · `admission` and `door` say who comes in · `members` keeps the conversation with those
 //! who are in · `media` and `path` keep sound flowing · `texts` carries what is written · `trust` knows whom, raises alarms ·
 //! `numbers` keeps the session's safety number · `commands` does what the person asks · `snapshot` makes the [`view::View`] ·
-//! `sender_key` decides which key seals · `whereabouts` says where we are found.
+//! `sender_key` decides which key seals · `recording` says who records · `whereabouts` says where we are found.
 
 mod admission;
 mod allowance;
@@ -20,6 +20,7 @@ pub mod path;
 mod peer;
 mod pose;
 pub mod protection;
+mod recording;
 mod sender_key;
 mod snapshot;
 #[cfg(test)]
@@ -138,6 +139,8 @@ pub struct Session<R> {
     joined: bool,
     muted: bool,
     deafened: bool,
+    /// Where everybody is recorded.
+    recording: Option<String>,
     facing_deg: f32,
     audio: AudioReport,
     audio_before: u64,
@@ -191,6 +194,7 @@ impl<R: CryptoRng> Session<R> {
             joined: !matches!(entry, Entry::Join(_)),
             muted: false,
             deafened: false,
+            recording: None,
             facing_deg: 0.0,
             audio: AudioReport { input_level_db: -90.0, output_level_db: -90.0, ..AudioReport::default() },
             audio_before: 0,
@@ -262,6 +266,7 @@ impl<R: CryptoRng> Session<R> {
                 }
                 self.notice(Notice::Warning { code, message, hint });
             }
+            Event::Recording(news) => self.recording(now, news),
             Event::Command(command) => self.command(now, command),
         }
         self.tend_sender_key(now);

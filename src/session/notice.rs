@@ -145,6 +145,17 @@ pub enum Notice {
         /// Locked now.
         on: bool,
     },
+    /// Somebody begins or ends to record everybody.
+    Recording {
+        /// Who; `me`: we do.
+        peer: String,
+        /// Its name.
+        name: String,
+        /// Begins.
+        on: bool,
+        /// The folder, if it is here.
+        dir: Option<String>,
+    },
     /// Measurements of one peer, every second.
     Stats(Stats),
     /// Measurements of the sound here, every second.

@@ -196,6 +196,8 @@ pub struct Member {
     pub muted: bool,
     /// It says that it hears nobody.
     pub deafened: bool,
+    /// It says that it records everybody.
+    pub recording: bool,
     /// The ways that sound takes.
     pub paths: Paths,
     /// What we said last of the newest negotiation.

@@ -80,6 +80,8 @@ pub struct Me {
     pub muted: bool,
     /// Nobody is heard (implies that nothing is played).
     pub deafened: bool,
+    /// The folder in which everybody is recorded.
+    pub recording: Option<String>,
     /// Speech is being picked up.
     pub speaking: bool,
     /// Level of the microphone in dBFS, −90 when silent.
@@ -109,6 +111,8 @@ pub struct PeerView {
     pub muted: bool,
     /// Says that it hears nobody.
     pub deafened: bool,
+    /// Says that it records everybody.
+    pub recording: bool,
     /// Whether the safety number was compared.
     pub trust: Trust,
     /// How its sound comes here.

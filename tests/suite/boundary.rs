@@ -135,7 +135,7 @@ fn nothing_enters_the_network_room_in_the_clear() {
     let message2 = ada.messages.pop_front().expect("message 2");
     let (message3, mut established) = initiator.finish(now, &bo, &message2, &mut rng).expect("message 3");
     ada.message(bo_id, message3);
-    for signal in [Signal::State { muted: false, deafened: false }, Signal::Pong { id: 0 }] {
+    for signal in [Signal::State { muted: false, deafened: false, recording: false }, Signal::Pong { id: 0 }] {
         let message = established.channel.seal(now, &signal, &mut rng).expect("a greeting, and an answer to Ada's");
         ada.message(bo_id, message);
     }

@@ -22,6 +22,7 @@ mod packages;
 mod plain;
 mod preload;
 mod realtime;
+mod recording;
 mod refusal;
 mod rendezvous;
 mod screen;
@@ -32,6 +33,7 @@ mod staying;
 mod stun;
 mod support;
 mod tidy;
+mod vandal;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Counting = allocator::Counting;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A person who reads lines and types lines.
-struct Reader {
+pub struct Reader {
     name: &'static str,
     child: Child,
     types: ChildStdin,
@@ -19,7 +19,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn sits_down(name: &'static str, arguments: &[&str], data: &Path) -> Self {
+    /// Starts the program.
+    pub fn sits_down(name: &'static str, arguments: &[&str], data: &Path) -> Self {
         let mut child = Command::new(BINARY)
             .args(arguments)
             .args(["--plain", "--name", name, "--no-dht", "--no-mdns", "--input", "silence", "--output", "null"])
@@ -46,11 +47,18 @@ impl Reader {
         heard.iter().map(|line| String::from_utf8(line.clone()).expect("UTF-8")).collect()
     }
 
-    fn types(&mut self, line: &str) {
+    /// What was read, byte for byte.
+    pub fn raw(&self) -> Vec<u8> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).join(&b'\n')
+    }
+
+    /// Types a line.
+    pub fn types(&mut self, line: &str) {
         writeln!(self.types, "{line}").and_then(|()| self.types.flush()).expect("it reads");
     }
 
-    fn hears<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
+    /// Waits until the lines so far hold what is looked for.
+    pub fn hears<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let lines = self.lines();
@@ -62,7 +70,8 @@ impl Reader {
         }
     }
 
-    fn hears_line(&self, wanted: &str) {
+    /// Waits for a line.
+    pub fn hears_line(&self, wanted: &str) {
         self.hears(wanted, |lines| lines.iter().any(|line| line == wanted).then_some(()));
     }
 
@@ -70,7 +79,8 @@ impl Reader {
         self.lines().iter().filter(|line| *line == wanted).count()
     }
 
-    fn gets_up(mut self) -> Vec<String> {
+    /// Leaves; gives all lines.
+    pub fn gets_up(mut self) -> Vec<String> {
         self.types("quit");
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait().expect("it can be asked").is_none() {

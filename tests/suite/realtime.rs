@@ -2,13 +2,14 @@
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
 //! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed
-//! output, copies of earlier frames in some packets, forged packets and an outage.
+//! output, recordings, copies of earlier frames in some packets, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
+use resonance::audio::record::{self, Writer};
 use resonance::audio::voice::Voice;
 use resonance::audio::{Control, Cue, Protection};
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
@@ -81,6 +82,8 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
     let (mut uplink_calls, mut downlink_calls, mut heard) = (0, 0, 0.0_f64);
     let mut largest = 0.0_f32;
     let (mut streamed, mut whispered) = (0, 0);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut writer: Option<Writer> = None;
 
     for frame in 0..3_000_u64 {
         let now = began + Duration::from_millis(10 * frame);
@@ -115,6 +118,19 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 let db = rng.random_range(-30.0..10.0);
                 listener.control(Control::Volume { peer: speaker.id, db }, now).expect("ordered");
             }
+        }
+        if frame % 1_000 == 40 {
+            let folder = folder.path().join(frame.to_string());
+            let (tapper, new) = record::begin(&folder, ("me", "me"), now).expect("a recording");
+            listener.record(Some(tapper));
+            writer = Some(new);
+        } else if frame % 1_000 == 700 {
+            listener.record(None);
+            writer.take().expect("a recording").finish().expect("written");
+        }
+        // A disk that is too slow now and then.
+        if let Some(writer) = writer.as_mut().filter(|_| frame % 1_000 < 100 || frame % 1_000 > 400) {
+            writer.step().expect("written");
         }
         for (_, opening) in late_keys.extract_if(.., |(at, _)| *at <= frame) {
             listener.control(opening, now).expect("ordered");
@@ -196,6 +212,10 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
         "{streamed}, {whispered}, {report:?}"
     );
     assert!(total(|lane| lane.repaired) > 10, "{report:?}");
+    for recording in ["40", "1040", "2040"] {
+        let files = std::fs::read_dir(folder.path().join(recording)).expect("a folder").count();
+        assert!(files > 3, "{recording}: {files}");
+    }
     assert!(total(|lane| lane.duplicates) > 10 && total(|lane| lane.refused) > 10, "{report:?}");
 }
 

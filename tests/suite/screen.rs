@@ -2,7 +2,7 @@
 
 use crate::support::process::{BINARY, run};
 use crate::support::terminal::{Terminal, Terminals};
-use crate::support::{alone, has_tool, skip};
+use crate::support::{alone, has_tool, skip, sound};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -39,7 +39,11 @@ fn two_people_meet(test: &str, columns: usize, rows: usize) {
     ada.runs(&program("create", "Ada", data.path()));
     let link = ada.wait_for("the whole link", PATIENCE, link_on);
     assert_eq!(run(&["link", "inspect", &link], PATIENCE).code, Some(0), "the link can be read off the screen: {link}");
-    bo.runs(&format!("NO_COLOR=1 {}", program(&format!("join '{link}'"), "Bo", data.path())));
+    let speech = data.path().join("speech.wav");
+    sound::write(&speech, &spoken());
+    let bos = program(&format!("join '{link}'"), "Bo", data.path());
+    let speaks = format!("--input 'wav-loop:{}'", speech.display());
+    bo.runs(&format!("NO_COLOR=1 {}", bos.replace("--input silence", &speaks)));
     for (here, other) in [(&ada, "Bo"), (&bo, "Ada")] {
         here.wait_for("the other person, connected", PATIENCE, |screen| {
             (screen.contains(other) && screen.contains("direct") && screen.contains("Room")).then_some(())
@@ -56,6 +60,7 @@ fn two_people_meet(test: &str, columns: usize, rows: usize) {
     they_compare_numbers(&ada, &bo);
     ada_moves_bo(&ada);
     ada_mutes_and_writes(&ada, &bo);
+    ada_records(&ada, &bo, data.path());
     ada.types("?");
     ada.shows("Keys in a session", PATIENCE);
     ada.presses("Escape");
@@ -155,6 +160,43 @@ fn ada_mutes_and_writes(ada: &Terminal<'_>, bo: &Terminal<'_>) {
     bo.types(":say so is the bridge");
     bo.presses("Enter");
     ada.shows("so is the bridge", PATIENCE);
+}
+
+/// Speech, or where there is none a glide that is like nothing else.
+fn spoken() -> Vec<f32> {
+    let glide = |n: usize| {
+        let t = n as f32 / 48_000.0;
+        0.3 * (std::f32::consts::TAU * (300.0 * t + 40.0 * t * t)).sin() * (1.0 - (t * 2.0).fract())
+    };
+    sound::prompts().map_or_else(|| (0..5 * 48_000).map(glide).collect(), |prompts| sound::speech(&prompts, 0, 5))
+}
+
+fn ada_records(ada: &Terminal<'_>, bo: &Terminal<'_>, data: &Path) {
+    let folder = data.join("call");
+    ada.runs(&format!(":record {}", folder.display()));
+    ada.shows("● REC you", PATIENCE);
+    bo.shows("● REC Ada", PATIENCE);
+    bo.shows("Ada ● is recording everybody", PATIENCE);
+    std::thread::sleep(Duration::from_secs(7));
+    ada.types("R");
+    for screen in [ada, bo] {
+        screen.wait_for("the end of the recording", PATIENCE, |screen| (!screen.contains("● REC")).then_some(()));
+    }
+    let files: Vec<_> =
+        std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    let track = |name: &str| {
+        let file =
+            files.iter().find(|file| file.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)));
+        sound::read_mono(file.unwrap_or_else(|| panic!("a file of {name}")))
+    };
+    let (own, bos) = (track("Ada-"), track("Bo-"));
+    assert!(own.len() == bos.len() && bos.len() > 6 * 48_000, "{} and {}", own.len(), bos.len());
+    let speech = spoken();
+    let part = &bos[2 * 48_000..4 * 48_000];
+    let (_, likeness) = sound::find(part, &[&speech[..], &speech[..]].concat());
+    assert!(likeness > 0.7, "what Bo says is in the file: {likeness}");
+    assert!(own[48_000..].iter().all(|sample| *sample == 0.0), "Ada's microphone is closed");
 }
 
 #[test]

@@ -108,9 +108,9 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
             out.u8(1)?.array(entries.len() as u64)?;
             entries.iter().try_for_each(|entry| write_entry(entry, out))?;
         }
-        Signal::State { muted, deafened } => {
-            start(out, 2, kind::STATE)?;
-            out.u8(1)?.bool(*muted)?.u8(2)?.bool(*deafened)?;
+        Signal::State { muted, deafened, recording } => {
+            start(out, 3, kind::STATE)?;
+            out.u8(1)?.bool(*muted)?.u8(2)?.bool(*deafened)?.u8(3)?.bool(*recording)?;
         }
         Signal::Quality { loss, jitter_ms, buffer_ms, burst, queue_ms } => {
             start(out, 5, kind::QUALITY)?;
@@ -209,7 +209,11 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
         }),
         kind::MEDIA_KEY_ACK => Signal::MediaKeyAck { generation: fields.number(1)? },
         kind::ROSTER => Signal::Roster(list(fields.at(1)?, Signal::MAX_ROSTER, |item| Some(Some(read_entry(item)?)))?),
-        kind::STATE => Signal::State { muted: fields.at(1)?.bool().ok()?, deafened: fields.at(2)?.bool().ok()? },
+        kind::STATE => Signal::State {
+            muted: fields.at(1)?.bool().ok()?,
+            deafened: fields.at(2)?.bool().ok()?,
+            recording: fields.at(3).map_or(Some(false), |mut field| field.bool().ok())?,
+        },
         kind::QUALITY => Signal::Quality {
             loss: share(fields.at(1)?.f32().ok()?),
             jitter_ms: milliseconds(fields.at(2)?.f32().ok()?),

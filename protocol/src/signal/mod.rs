@@ -46,12 +46,14 @@ pub enum Signal {
     },
     /// Whom the sender has a channel with: at most [`Signal::MAX_ROSTER`].
     Roster(Vec<RosterEntry>),
-    /// Microphone and ears of the sender.
+    /// Microphone, ears and recorder of the sender.
     State {
         /// The microphone is closed.
         muted: bool,
         /// Nobody is heard.
         deafened: bool,
+        /// Everybody is recorded.
+        recording: bool,
     },
     /// How the receiver's voice arrives at the sender of this report. Always finite numbers within their bounds.
     Quality {

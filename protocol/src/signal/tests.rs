@@ -51,7 +51,7 @@ fn every_kind() -> Vec<Signal> {
         Signal::MediaKeyAck { generation: 7 },
         Signal::Roster(Vec::new()),
         Signal::Roster((0..8).map(|seed| entry(seed, 8)).collect()),
-        Signal::State { muted: true, deafened: false },
+        Signal::State { muted: true, deafened: false, recording: true },
         Signal::Quality { loss: 0.25, jitter_ms: 3.5, buffer_ms: 40.0, burst: 2.5, queue_ms: 60_000.0 },
         Signal::Text { body: "é".repeat(450), number: u64::MAX },
         Signal::Ping { id: u64::MAX },
@@ -92,9 +92,17 @@ fn every_kind_comes_back_as_it_was_written() {
 
 #[test]
 fn the_bytes_are_those_of_the_specification() {
-    let written = Signal::State { muted: true, deafened: false }.write().unwrap();
-    assert_eq!(written[..9], [0, 7, 0xA3, 0, 7, 1, 0xF5, 2, 0xF4], "a map of three: kind 7, true, false");
-    assert!(written[9..].iter().all(|&byte| byte == 0));
+    let written = Signal::State { muted: true, deafened: false, recording: true }.write().unwrap();
+    let state = [0, 9, 0xA4, 0, 7, 1, 0xF5, 2, 0xF4, 3, 0xF5];
+    assert_eq!(written[..11], state, "a map of four: kind 7, true, false, true");
+    assert!(written[11..].iter().all(|&byte| byte == 0));
+    // Versions that do not know of recordings do not say that they do not record.
+    let mut older = written.clone();
+    (older[1], older[2], older[9], older[10]) = (7, 0xA3, 0, 0);
+    assert_eq!(Signal::parse(&older), Ok(Signal::State { muted: true, deafened: false, recording: false }));
+    let mut strange = written.clone();
+    strange[10] = 5;
+    assert!(Signal::parse(&strange).is_err(), "a number is no answer to whether somebody records");
     let quality = Signal::Quality { loss: 1.0, jitter_ms: 0.5, buffer_ms: 0.0, burst: 2.0, queue_ms: 0.5 };
     let mut expected = vec![0xA6, 0, 8, 1, 0xFA, 0x3F, 0x80, 0, 0, 2, 0xFA, 0x3F, 0, 0, 0, 3, 0xFA, 0, 0, 0, 0];
     expected.extend([4, 0xFA, 0x40, 0, 0, 0, 5, 0xFA, 0x3F, 0, 0, 0]);

@@ -6,6 +6,7 @@ mod handshakes;
 mod interleavings;
 mod paths;
 mod people;
+mod recording;
 mod secrecy;
 mod texts;
 mod thief;

@@ -1,6 +1,7 @@
 //! What stands in the header and in the line above the keys, and what gives way to what.
 
 use super::*;
+use crate::command::Command;
 use crate::settings::{Setting, Values};
 use crate::ui::model::Tone;
 
@@ -145,4 +146,39 @@ fn a_host_that_is_lost_is_said_to_be_so_with_the_seconds() {
     view.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(4) };
     let shown = picture(&mut in_session(UNICODE, view), 80, 24);
     assert!(shown.contains("reconnecting… 4 s"), "{shown}");
+}
+
+/// However small the window and however long the names: nobody is recorded without seeing it.
+#[test]
+fn who_records_stands_in_the_header_and_beside_the_name() {
+    let mut view = call();
+    view.admission.locked = true;
+    view.peers[1].recording = true;
+    view.peers[1].name = "somebody with a long name".into();
+    for (columns, rows) in [(60, 16), (80, 24), (140, 50)] {
+        let shown = picture(&mut in_session(UNICODE, view.clone()), columns, rows);
+        assert!(shown.lines().next().unwrap_or_default().contains("● REC somebody"), "{shown}");
+        let others: String = shown.lines().skip(1).collect();
+        assert!(others.contains("… ●"), "{shown}");
+    }
+    let mut model = in_session(UNICODE, view.clone());
+    assert_eq!(press(&mut model, &[KeyCode::Char('R')]), [Action::Command(Command::Record(None))]);
+    view.me.recording = Some("/recordings/call".into());
+    view.peers[0].recording = true;
+    show(&mut model, view);
+    let shown = picture(&mut model, 80, 24);
+    assert!(shown.contains("● REC you and 2 more") && shown.contains("you ● REC (R)"), "{shown}");
+    assert_eq!(press(&mut model, &[KeyCode::Char('R')]), [Action::Command(Command::StopRecording)]);
+}
+
+#[test]
+fn who_looks_elsewhere_is_told_of_a_recording() {
+    let mut model = in_session(UNICODE, call());
+    let mut values = Values::default();
+    values.set(Setting::BELL, "true").expect("a switch");
+    update(&mut model, Msg::Settings { values: Box::new(values), kept_in: String::new(), mistakes: Vec::new() });
+    let mut view = call();
+    view.peers[0].recording = true;
+    assert_eq!(notified(&mut model, view.clone()), Some("Bo is recording everybody".to_owned()));
+    assert_eq!(notified(&mut model, view), None, "once");
 }

@@ -94,6 +94,10 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     let session_number = SessionNumber { number: None, members: 4, incomplete: lines, changed: None };
     show(&mut model, View { session_number, ..call() });
     views.push(("session_number_incomplete", model));
+    let mut recorded = call();
+    recorded.me.recording = Some("/recordings/call".into());
+    recorded.peers[1].recording = true;
+    views.push(("recording", in_session(theme, recorded)));
     views.push(("identity_changed", in_session(theme, alarmed())));
     views.push(("lan_call", in_session(theme, View { invite: Invite::Lan { room: "den".into() }, ..call() })));
 

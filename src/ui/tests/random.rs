@@ -48,6 +48,7 @@ fn random_view(random: &mut StdRng) -> View {
     let mut view = call();
     view.me.facing_deg = number(random);
     view.me.level_db = number(random);
+    view.me.recording = random.random::<bool>().then(|| CHARACTERS.to_owned());
     view.peers.clear();
     for index in 0..random.random_range(0..8) {
         let mut peer = peer(&format!("id{index}"), names.choose(random).copied().unwrap_or(""), number(random));
@@ -56,7 +57,7 @@ fn random_view(random: &mut StdRng) -> View {
         (peer.level_db, peer.loss_down, peer.loss_up) = (number(random), number(random), number(random));
         peer.jitter_ms = number(random);
         (peer.volume_db, peer.jitter_buffer_ms, peer.rtt_ms) = (number(random), number(random), Some(number(random)));
-        (peer.speaking, peer.muted) = (random.random(), random.random());
+        (peer.speaking, peer.muted, peer.recording) = (random.random(), random.random(), random.random());
         view.peers.push(peer);
     }
     if random.random_range(0..4) == 0 {

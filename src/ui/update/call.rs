@@ -48,6 +48,7 @@ pub(super) fn act(model: &mut Model, deed: Deed) -> Vec<Action> {
         Deed::Silence => return silence(model),
         Deed::Arrange => return arrange(model),
         Deed::Stats => model.mode = if model.mode == Mode::Stats { Mode::Call } else { Mode::Stats },
+        Deed::Record => return record(model),
         Deed::Events => model.mode = Mode::Events { up: 0 },
         Deed::Previous => choose(model, |index, count| (index + count - 1) % count),
         Deed::Next => choose(model, |index, count| (index + 1) % count),
@@ -66,6 +67,12 @@ pub(super) fn act(model: &mut Model, deed: Deed) -> Vec<Action> {
         Deed::Quit => return quit(model),
     }
     Vec::new()
+}
+
+/// Begins to record where recordings go, or ends it.
+fn record(model: &mut Model) -> Vec<Action> {
+    let Some(view) = &model.view else { return Vec::new() };
+    vec![Action::Command(if view.me.recording.is_some() { Command::StopRecording } else { Command::Record(None) })]
 }
 
 /// Leaves: at once when alone, else after asking.

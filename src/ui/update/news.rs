@@ -57,12 +57,16 @@ pub(super) fn notify(model: &Model, view: &View) -> Option<Action> {
     let came = view.peers.iter().find(|peer| !here(&peer.id));
     let wrote = written(before, view).next();
     let alarm = view.alarms.iter().find(|alarm| !before.alarms.contains(alarm));
+    let records = view
+        .peers
+        .iter()
+        .find(|peer| peer.recording && !before.peers.iter().any(|was| was.id == peer.id && was.recording));
     let text = match (alarm, knock, wrote, came) {
         (Some(alarm), ..) => alarm.what.clone(),
         (None, Some(knock), ..) => format!("{} wants to come in", knock.name),
         (None, None, Some(from), _) => format!("{from} writes"),
         (None, None, None, Some(peer)) => format!("{} joined", peer.name),
-        (None, None, None, None) => return None,
+        (None, None, None, None) => format!("{} is recording everybody", records?.name),
     };
     Some(Action::Notify { text, bell, desktop })
 }

@@ -39,6 +39,19 @@ fn name_style(theme: Theme, peer: &PeerView, is_chosen: bool) -> Style {
     if is_chosen { style.patch(theme.chosen()) } else { style }
 }
 
+/// The name in so many cells, and beside it that its owner records: that is never cut off.
+fn named(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize) -> [Span<'static>; 3] {
+    let mark = match (peer.recording, cells) {
+        (false, _) => "",
+        (true, 0..12) => " ●",
+        (true, _) => " ● REC",
+    };
+    let name = text::cut(&peer.name, cells.saturating_sub(text::width(mark)));
+    let gap = cells.saturating_sub(text::width(&name) + text::width(mark));
+    let name = Span::styled(name, name_style(theme, peer, is_chosen));
+    [name, Span::styled(mark, theme.alarm()), Span::raw(" ".repeat(gap))]
+}
+
 /// What the person does, in a word: at most 8 cells.
 fn state(theme: Theme, peer: &PeerView) -> Span<'static> {
     match peer {
@@ -71,10 +84,9 @@ fn card(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize, detail: De
     let bar_cells = if cells < 32 { 4 } else { 8 };
     // After the name: blank, meter, blank, state of 8 cells.
     let name_cells = cells.saturating_sub(2 + 1 + bar_cells + 1 + 8);
-    let name = text::cut(&peer.name, name_cells);
-    let gap = " ".repeat(1 + name_cells.saturating_sub(text::width(&name)));
-    let mut first =
-        vec![Span::raw(marker(is_chosen)), Span::styled(name, name_style(theme, peer, is_chosen)), Span::raw(gap)];
+    let mut first = vec![Span::raw(marker(is_chosen))];
+    first.extend(named(theme, peer, is_chosen, name_cells));
+    first.push(Span::raw(" "));
     first.extend(meter::bar(theme, peer.level_db, bar_cells));
     first.push(Span::raw(" "));
     first.push(state(theme, peer));
@@ -144,11 +156,9 @@ fn row(theme: Theme, peer: &PeerView, is_chosen: bool, cells: usize) -> Line<'st
     // Marker 2, blank, meter 4, blank, `))` 2, blank, sign, blank; the words take a third of the row.
     let words_cells = (cells / 3 + 1).max(9);
     let name_cells = cells.saturating_sub(2 + 1 + 4 + 1 + 2 + 1 + 1 + 1 + words_cells);
-    let mut spans = vec![
-        Span::raw(marker(is_chosen)),
-        Span::styled(text::fit(&peer.name, name_cells), name_style(theme, peer, is_chosen)),
-        Span::raw(" "),
-    ];
+    let mut spans = vec![Span::raw(marker(is_chosen))];
+    let [name, mark, gap] = named(theme, peer, is_chosen, name_cells);
+    spans.extend([name, mark, gap.style(name_style(theme, peer, is_chosen)), Span::raw(" ")]);
     spans.extend(meter::bar(theme, peer.level_db, 4));
     spans.push(Span::styled(if peer.speaking { " )) " } else { "    " }, theme.speaking()));
     spans.push(Span::styled(sign, trust(theme, peer.trust)));

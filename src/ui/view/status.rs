@@ -29,6 +29,10 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
         };
         let locked = if view.admission.locked { ", locked" } else { "" };
         left.push(Span::raw(format!(" · {people}{locked}")));
+        if let Some(who) = recording(view) {
+            left.push(Span::raw(" · "));
+            left.push(Span::styled(format!("● REC {who}"), theme.alarm()));
+        }
         right = match model.unread {
             0 => format!("{} ", words::clock(view.elapsed)),
             unread => format!("{unread} unread · {} ", words::clock(view.elapsed)),
@@ -50,6 +54,17 @@ pub(super) fn header(model: &Model, frame: &mut Frame, area: Rect) {
         Rect { x: area.right().saturating_sub(cells), width: cells, ..area },
         Line::styled(right, theme.faint()),
     );
+}
+
+/// Who records.
+fn recording(view: &View) -> Option<String> {
+    let me = view.me.recording.as_ref().map(|_| "you");
+    let mut who = me.into_iter().chain(view.peers.iter().filter(|peer| peer.recording).map(|peer| peer.name.as_str()));
+    let first = text::cut(who.next()?, 12);
+    Some(match who.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    })
 }
 
 /// The first digits of the session's number: enough to notice that it has changed.
@@ -121,6 +136,10 @@ pub(super) fn me(model: &Model, view: &View, frame: &mut Frame, areas: &Areas) {
 pub(super) fn own(model: &Model, view: &View) -> Vec<Span<'static>> {
     let theme = model.theme;
     let mut spans = vec![Span::styled("  you ", theme.strong())];
+    if view.me.recording.is_some() {
+        spans.push(Span::styled(model.with_key("● REC", Deed::Record), theme.alarm()));
+        spans.push(Span::raw("  "));
+    }
     if view.me.muted {
         spans.push(Span::styled(model.with_key("muted: nobody hears you", Deed::Mute), theme.warning()));
     } else {

@@ -1,5 +1,6 @@
 //! A terminal that a test can read: tmux on a socket of its own, gone when dropped.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -97,6 +98,16 @@ impl Terminal<'_> {
             .filter_map(|rest| rest.split_once('m'))
             .filter(|(codes, _)| codes.split(';').any(colour))
             .count()
+    }
+
+    /// Everything that programs write to this terminal from now on goes to this file, too.
+    pub fn is_copied_to(&self, file: &Path) {
+        self.server.tmux(&["pipe-pane", "-t", &self.name, "-o", &format!("exec cat > '{}'", file.display())]);
+    }
+
+    /// What programs have called the window.
+    pub fn title(&self) -> String {
+        self.server.tmux(&["display-message", "-p", "-t", &self.name, "#{pane_title} #{window_name}"])
     }
 
     /// Waits until the screen shows what is looked for.
