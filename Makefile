@@ -4,28 +4,32 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench picture fuzz mutants deep dist
+.PHONY: help setup run test check check-engines bench picture fuzz mutants deep dist
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need and this machine lacks (says what and why)
 	@bash scripts/setup.sh test
 
 run: ## install what building needs, build, and open the program (ARGS="lan" and the like)
 	@bash scripts/setup.sh build
-	@$(CARGO) build --release --locked --bin resonance
-	@exec $(abspath $(or $(CARGO_TARGET_DIR),target))/release/resonance $(ARGS)
+	@$(CARGO) build --release --locked --bin resonance $$(bash scripts/engines.sh features)
+	@LD_LIBRARY_PATH=$$(bash scripts/engines.sh libraries) exec $(abspath $(or $(CARGO_TARGET_DIR),target))/release/resonance $(ARGS)
 
 # One profile for program, tests and benches: the dependencies are built once.
 test: setup ## install what the tests need and run them all
 	$(CARGO) test --release --workspace --locked --no-fail-fast
 
 check: ## format, lints and documentation, none with a warning
-	@bash scripts/setup.sh build
+	@bash scripts/setup.sh check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --release --workspace --all-targets --locked --features steam-audio -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --locked
+
+check-engines: setup ## build and test the optional engines that can be built here; says plainly which cannot
+	@bash scripts/engines.sh check
 
 bench: setup ## measure what we claim to be fast at, how it sounds, and how soon people meet behind every kind of router (an hour)
 	$(CARGO) bench --workspace --locked --bench pipeline

@@ -2,6 +2,7 @@
 # Installs what building, or testing, resonance needs and this machine lacks. Says what and why first; does nothing when all is there.
 #
 #   scripts/setup.sh build    what `cargo build` needs beside Rust
+#   scripts/setup.sh check    that, and what the optional engines are looked at with
 #   scripts/setup.sh test     that, the tools of the tests, and under target/ a Python environment with measuring packages, Node and js-libp2p
 #
 # Debian and its kin: by apt-get, with sudo when not root. Elsewhere: prints the list to install by hand.
@@ -16,6 +17,9 @@ make|runs the build of the Opus codec|command -v make
 cmake|prepares the build of the Opus codec|command -v cmake
 pkg-config|finds the sound library|command -v pkg-config
 libasound2-dev|microphones and speakers (ALSA)|pkg-config --exists alsa
+'
+CHECK_PACKAGES='
+libclang-dev|reads the header of Steam Audio (make check)|test -n "$(find /usr/lib -name 'libclang*.so*' -print -quit)"
 '
 # shellcheck disable=SC2016 # the checks are evaluated later
 TEST_PACKAGES='
@@ -135,6 +139,10 @@ build)
     rust
     install build "$BUILD_PACKAGES"
     ;;
+check)
+    rust
+    install 'build and check' "$BUILD_PACKAGES$CHECK_PACKAGES"
+    ;;
 test)
     rust
     install 'build and test' "$BUILD_PACKAGES$TEST_PACKAGES"
@@ -142,7 +150,7 @@ test)
     javascript_packages
     ;;
 *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

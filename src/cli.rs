@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and how it is explained.
 
-use crate::audio::choice::{InputChoice, OutputChoice, VoiceMode};
 use crate::audio::format::PacketTime;
+use crate::audio::{Acoustics, EarsChoice, HrtfChoice, InputChoice, OutputChoice, VoiceMode};
 use crate::helper::DEFAULT_TURN_PORT;
 use clap::{Args, Parser, Subcommand};
 use std::net::{IpAddr, SocketAddr};
@@ -293,6 +293,15 @@ pub struct Common {
     /// Sound in a packet: 2.5, 5, 10 or 20 ms; shorter is sooner heard and takes more of the network [default: as set, else 10]
     #[arg(long, value_name = "MS")]
     pub frame_ms: Option<PacketTime>,
+    /// What you listen with: headphones, speakers, or auto (as the device says, else headphones) [default: as set, else auto]
+    #[arg(long, value_name = "EARS")]
+    pub ears: Option<EarsChoice>,
+    /// The room that voices stand in, in headphones: off, small, hall [default: as set, else off]
+    #[arg(long, value_name = "ROOM")]
+    pub acoustics: Option<Acoustics>,
+    /// Whose ears you hear with: default, a SOFA file, or steam-audio where that is built in [default: as set, else default]
+    #[arg(long, value_name = "FILE")]
+    pub hrtf: Option<HrtfChoice>,
     /// Address to listen at, as a multiaddr such as /ip4/0.0.0.0/udp/4001/quic-v1; repeatable [default: all, any port]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,

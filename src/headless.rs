@@ -93,7 +93,7 @@ pub fn fields(notice: &Notice) -> (&'static str, Value) {
             json!({
                 "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
                 "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
-                "voice_engine": voice_engine, "spatial_engine": spatial_engine,
+                "voice_engine": voice_engine, "spatial_engine": spatial_engine.as_ref(),
             }),
         ),
         Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),

@@ -4,12 +4,12 @@ mod screen;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use resonance::audio::Control;
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
+use resonance::audio::{Acoustics, Control};
 use resonance_protocol::handshake::{Initiator, LocalPeer, Responder};
-use resonance_protocol::identity::IdentityKey;
+use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionKeys;
 use resonance_protocol::media::{InboundPacket, KeyId, Opener, SealedPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
@@ -56,34 +56,19 @@ fn voice_block(at: usize) -> Block {
     })
 }
 
-fn main() {
-    let mut rng = StdRng::seed_from_u64(1);
-    let keys = SessionKeys::for_lan_room("bench");
-    let fingerprint = IdentityKey::generate(&mut rng).public().fingerprint();
-
-    for (what, cleaned) in [("uplink: encode and seal", false), ("uplink: clean, encode and seal", true)] {
-        let mut party = Party::new(Voice::new(cleaned)).expect("a pipeline");
-        let sealer = SenderKey::generate(1, &mut rng).sealer(&keys.session_id, &fingerprint);
-        party.control(Control::SenderKey(Box::new(sealer)), Instant::now()).expect("a key");
-        let mut at = 0;
-        let time = median(1_000, || {
-            at += 1;
-            party.speak(&mut voice_block(at));
-            while party.sealed().is_some() {}
-        });
-        report(&format!("{what}, one frame"), time, Some(FRAME_TIME));
-    }
-
+/// Everything that the ears' side does for one frame: open, wait, decode, place and mix every voice, in a room.
+fn downlink(room: &str, acoustics: Acoustics, keys: &SessionKeys, fingerprint: &Fingerprint, rng: &mut StdRng) {
     let mut speakers: Vec<Party> = Vec::new();
     let mut listener = Party::new(Voice::new(false)).expect("a pipeline");
     let start = Instant::now();
+    listener.control(Control::Acoustics(acoustics), start).expect("a room");
     for number in 1..=VOICES {
-        let key = SenderKey::generate(1, &mut rng);
+        let key = SenderKey::generate(1, rng);
         let mut speaker = Party::new(Voice::new(false)).expect("a pipeline");
-        let sealer = Box::new(key.sealer(&keys.session_id, &fingerprint));
+        let sealer = Box::new(key.sealer(&keys.session_id, fingerprint));
         speaker.control(Control::SenderKey(sealer), start).expect("a key");
         speakers.push(speaker);
-        let opening = Box::new(key.opening_key(&keys.session_id, &fingerprint));
+        let opening = Box::new(key.opening_key(&keys.session_id, fingerprint));
         let position = Position::at_azimuth(f32::from(number) * 40.0);
         for control in [
             Control::AddLane { peer: peer(number) },
@@ -113,9 +98,33 @@ fn main() {
         black_box(&heard);
     }
     times.sort();
-    report(&format!("downlink: open, decode, place and mix {VOICES} voices"), times[times.len() / 2], Some(FRAME_TIME));
-    report("downlink: the slowest of a hundred", times[times.len() * 99 / 100], Some(FRAME_TIME));
+    report(&format!("downlink: {VOICES} voices heard{room}"), times[times.len() / 2], Some(FRAME_TIME));
+    report(&format!("downlink: the slowest of a hundred{room}"), times[times.len() * 99 / 100], Some(FRAME_TIME));
+}
 
+fn main() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let keys = SessionKeys::for_lan_room("bench");
+    let fingerprint = IdentityKey::generate(&mut rng).public().fingerprint();
+
+    for (what, cleaned) in [("uplink: encode and seal", false), ("uplink: clean, encode and seal", true)] {
+        let mut party = Party::new(Voice::new(cleaned)).expect("a pipeline");
+        let sealer = SenderKey::generate(1, &mut rng).sealer(&keys.session_id, &fingerprint);
+        party.control(Control::SenderKey(Box::new(sealer)), Instant::now()).expect("a key");
+        let mut at = 0;
+        let time = median(1_000, || {
+            at += 1;
+            party.speak(&mut voice_block(at));
+            while party.sealed().is_some() {}
+        });
+        report(&format!("{what}, one frame"), time, Some(FRAME_TIME));
+    }
+
+    for (room, acoustics) in [("", Acoustics::Off), (", small room", Acoustics::Small), (", hall", Acoustics::Hall)] {
+        downlink(room, acoustics, &keys, &fingerprint, &mut rng);
+    }
+
+    let start = Instant::now();
     let key = SenderKey::generate(1, &mut rng);
     let mut sealer = key.sealer(&keys.session_id, &fingerprint);
     let mut opener = Opener::new();

@@ -73,6 +73,7 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
             facing_deg: 0.0,
             input: "Headset".into(),
             output: "Headset".into(),
+            spatial_engine: "hrtf:mit-kemar".into(),
         },
         session_number: SessionNumber::default(),
         alarms: Vec::new(),

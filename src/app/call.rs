@@ -1,7 +1,7 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
 use super::process::{StopSignals, standard_input};
-use super::{Failure, control, discretion, recording, requests, translate, unix_now};
+use super::{Failure, control, discretion, recording, requests, space, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -261,6 +261,11 @@ impl Call {
         }
     }
 
+    /// Places voices with something else, as far as that was set.
+    pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
+        space::settings(&mut self.engine, before, now);
+    }
+
     /// Waits for the next thing to happen and carries it to where it belongs. Safe to cancel.
     pub async fn step(&mut self) {
         let soonest = self.session.poll_timeout().min(Instant::now() + Duration::from_millis(50));
@@ -356,6 +361,7 @@ impl Call {
                 self.engine.stop_recording();
                 return;
             }
+            Err(AudioEffect::Space(wish)) => space::command(&mut self.engine, &wish),
             Err(_) => Ok(()),
         };
         if let Err(message) = changed {

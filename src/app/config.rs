@@ -1,7 +1,7 @@
 //! Settings between their file, the command line and the rooms: what was said for this time goes before what is set for always.
 
 use super::Failure;
-use crate::audio::{self, InputChoice, OutputChoice, VoiceMode};
+use crate::audio::{self, HrtfChoice, InputChoice, OutputChoice, SpaceChoice, VoiceMode};
 use crate::cli::{Common, ConfigAction, ConfigPlace};
 use crate::settings::{Problem, SETTINGS, Setting, Settings, Values, WriteError};
 use crate::ui;
@@ -61,6 +61,9 @@ pub fn problems(settings: &Settings) -> Vec<Problem> {
     if let Err(error) = values.get(Setting::INPUT).parse::<InputChoice>() {
         device(Setting::INPUT, error);
     }
+    if let Err(error) = values.get(Setting::HRTF).parse::<HrtfChoice>() {
+        device(Setting::HRTF, error);
+    }
     if let Err(error) = values.get(Setting::OUTPUT).parse::<OutputChoice>() {
         device(Setting::OUTPUT, error);
     }
@@ -96,6 +99,11 @@ pub fn completed(mut common: Common, settings: &Settings) -> Result<Common, Fail
     common.voice = common.voice.or(Some(voice));
     let packet = values.get(Setting::PACKET).parse().unwrap_or_default();
     common.frame_ms = common.frame_ms.or(Some(packet));
+    common.ears = common.ears.or(values.get(Setting::EARS).parse().ok());
+    common.acoustics = common.acoustics.or(values.get(Setting::ACOUSTICS).parse().ok());
+    if common.hrtf.is_none() {
+        common.hrtf = Some(values.get(Setting::HRTF).parse().map_err(|error| usage(Setting::HRTF, error))?);
+    }
     Ok(common)
 }
 
@@ -108,6 +116,9 @@ pub fn shown(common: &Common, settings: &Settings) -> Values {
         (Setting::OUTPUT, common.output.as_ref().map(ToString::to_string)),
         (Setting::VOICE, common.voice.as_ref().map(ToString::to_string)),
         (Setting::PACKET, common.frame_ms.as_ref().map(ToString::to_string)),
+        (Setting::EARS, common.ears.as_ref().map(ToString::to_string)),
+        (Setting::ACOUSTICS, common.acoustics.as_ref().map(ToString::to_string)),
+        (Setting::HRTF, common.hrtf.as_ref().map(ToString::to_string)),
     ];
     for (setting, value) in said {
         // What the command line takes and the settings do not is left out: it holds all the same.
@@ -123,5 +134,10 @@ pub fn audio(common: &Common) -> audio::Config {
         output: common.output.clone().unwrap_or(OutputChoice::Default),
         voice: common.voice.unwrap_or(VoiceMode::Auto),
         packet: common.frame_ms.unwrap_or_default(),
+        space: SpaceChoice {
+            hrtf: common.hrtf.clone().unwrap_or_default(),
+            acoustics: common.acoustics.unwrap_or_default(),
+            ears: common.ears.unwrap_or_default(),
+        },
     }
 }

@@ -17,6 +17,7 @@ mod recording;
 mod rehearsal;
 mod requests;
 mod screen;
+mod space;
 mod translate;
 
 use crate::cli::{Action, Cli, Common, LinkAction};

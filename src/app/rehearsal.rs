@@ -85,6 +85,11 @@ impl Rehearsal {
         self.engine.set_voice(voice).map_err(|error| error.to_string())
     }
 
+    /// Places the voice with something else.
+    pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
+        super::space::settings(&mut self.engine, before, now);
+    }
+
     /// To be called about twenty times a second: the newest report, and what a person should know.
     pub fn poll(&mut self, now: Instant) -> (Option<Report>, Vec<(String, String)>) {
         if now.saturating_duration_since(self.key.1) >= KEY_LIFE {
@@ -276,6 +281,7 @@ mod tests {
             output: OutputChoice::Wav(heard.clone()),
             voice: VoiceMode::Off,
             packet: audio::format::PacketTime::default(),
+            space: audio::SpaceChoice::default(),
         };
         let mut rehearsal = Rehearsal::start(config)?;
         rehearsal.hear(true);

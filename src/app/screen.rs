@@ -186,6 +186,9 @@ impl Screen {
             _ if setting == Setting::INPUT => asked.input = None,
             _ if setting == Setting::OUTPUT => asked.output = None,
             _ if setting == Setting::VOICE => asked.voice = None,
+            _ if setting == Setting::EARS => asked.ears = None,
+            _ if setting == Setting::ACOUSTICS => asked.acoustics = None,
+            _ if setting == Setting::HRTF => asked.hrtf = None,
             _ => {}
         }
         self.apply_settings().await;
@@ -226,7 +229,9 @@ impl Screen {
             if before.voice != now.voice {
                 call.set_voice(now.voice);
             }
+            call.set_space(&before.space, &now.space);
         } else if let Some(rehearsal) = self.stage.open() {
+            rehearsal.set_space(&before.space, &now.space);
             if before.voice != now.voice {
                 failed.extend(rehearsal.set_voice(now.voice).err());
             }

@@ -173,7 +173,8 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         other @ (AudioEffect::Input(_)
         | AudioEffect::Output(_)
         | AudioEffect::Record(_)
-        | AudioEffect::StopRecording) => return Err(other),
+        | AudioEffect::StopRecording
+        | AudioEffect::Space(_)) => return Err(other),
     })
 }
 

@@ -64,6 +64,15 @@ pub enum ChoiceError {
     /// Not an output.
     #[error("{0}; an output is: default, a device's name, wav:FILE, wav-per-peer:DIR or null")]
     Output(String),
+    /// No measured head.
+    #[error("no head was named; it is: default, steam-audio, or a SOFA file")]
+    Hrtf,
+    /// Not a room.
+    #[error("\"{0}\" is no room: off, small or hall")]
+    Acoustics(String),
+    /// Not what one listens with.
+    #[error("\"{0}\" is nothing that one listens with: auto, headphones or speakers")]
+    Ears(String),
     /// Not a voice mode.
     #[error("\"{0}\" is not a voice mode: on, off or auto")]
     Voice(String),

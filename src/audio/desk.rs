@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::libopus::OpusError;
 use super::record::{MAX_TRACKS, Tapper, Whose};
 use super::retired::{Retired, Retirement};
-use super::spatial::{self, Spatializer};
+use super::spatial::{self, Space, Spatializer};
 use super::stats::{DownlinkStats, LaneStats, UplinkStats};
 use super::uplink::{Microphone, Stream, Uplink, UplinkEnds, UplinkOrder};
 use super::{Control, LaneReport, Report, StartError, rings};
@@ -19,6 +19,7 @@ use resonance_protocol::position::Position;
 use rtrb::{Consumer, Producer};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,8 @@ pub struct Desk {
     from_uplink: Consumer<UplinkStats>,
     from_downlink: Consumer<DownlinkStats>,
     retired: [Consumer<Retired>; 2],
-    spatializer: Spatializer,
+    space: Space,
+    spatial_engine: Arc<str>,
     peers: Vec<TransportId>,
     taps: Option<TapSender>,
     /// What the others are called, for their files.
@@ -93,11 +95,15 @@ pub struct PipelineEnds {
 }
 
 impl Desk {
-    /// Makes a pipeline and its desk; packets of the own voice hold so much.
+    /// Makes a pipeline and its desk; packets of the own voice hold so much, the others are heard with the ears of this head, in the open.
     ///
     /// # Errors
-    /// The HRTF set or the codec cannot be used.
-    pub fn new(ends: PipelineEnds, packet: PacketTime) -> Result<(Self, Uplink, Downlink), StartError> {
+    /// The codec cannot be used.
+    pub fn new(
+        head: Spatializer,
+        ends: PipelineEnds,
+        packet: PacketTime,
+    ) -> Result<(Self, Uplink, Downlink), StartError> {
         let (to_uplink, uplink_orders) = rings::uplink_orders();
         let (to_downlink, downlink_orders) = rings::downlink_orders();
         let (uplink_retired, from_uplink_retired) = rings::retired();
@@ -120,13 +126,15 @@ impl Desk {
             streamed: ends.inbound_streamed,
             stats: downlink_stats,
         });
+        let space = Space::new(head);
         let desk = Self {
             to_uplink: Orders::new(to_uplink),
             to_downlink: Orders::new(to_downlink),
             from_uplink,
             from_downlink,
             retired: [from_uplink_retired, from_downlink_retired],
-            spatializer: Spatializer::new()?,
+            spatial_engine: space.engine(),
+            space,
             peers: Vec::new(),
             taps: None,
             names: BTreeMap::new(),
@@ -163,7 +171,7 @@ impl Desk {
                 if !self.peers.contains(&peer) && self.peers.len() >= MAX_LANES {
                     return Err(LaneError::Full);
                 }
-                let renderer = self.spatializer.lane()?;
+                let renderer = self.space.lane()?;
                 let tap = self.taps.as_ref().and_then(|taps| tap(taps, peer));
                 let lane = Lane::new(peer, Position::at_azimuth(0.0), renderer, tap, now)?;
                 if !self.peers.contains(&peer) {
@@ -200,6 +208,9 @@ impl Desk {
                 let hearing = if deafened { Hearing::Deafened } else { Hearing::On };
                 self.to_downlink.give(DownlinkOrder::Hearing(hearing));
             }
+            Control::Acoustics(acoustics) => self.set_space(Space { acoustics, ..self.space.clone() })?,
+            Control::Ears(ears) => self.set_space(Space { ears, ..self.space.clone() })?,
+            Control::Head(head) => self.set_space(Space { head: *head, ..self.space.clone() })?,
             Control::Cue(cue) => self.to_downlink.give(DownlinkOrder::Cue(cue)),
         }
         Ok(())
@@ -209,6 +220,22 @@ impl Desk {
     pub fn set_reference(&mut self, voice_engine: &'static str, reference: Option<Producer<f32>>) {
         self.voice_engine = voice_engine;
         self.to_downlink.give(DownlinkOrder::Reference(reference));
+    }
+
+    /// Places every voice, now and later, with something else.
+    fn set_space(&mut self, space: Space) -> Result<(), LaneError> {
+        let moved = !space.places_like(&self.space);
+        if moved {
+            let renderers = self.peers.iter().map(|peer| Ok((*peer, Box::new(space.lane()?))));
+            for (peer, renderer) in renderers.collect::<Result<Vec<_>, spatial::SpatialError>>()? {
+                self.to_downlink.give(DownlinkOrder::Renderer(peer, renderer));
+            }
+        }
+        if moved || space.acoustics != self.space.acoustics {
+            self.to_downlink.give(DownlinkOrder::Room(space.room()));
+        }
+        (self.spatial_engine, self.space) = (space.engine(), space);
+        Ok(())
     }
 
     /// Hands every voice, now and later, to files of its own, or to none.
@@ -278,7 +305,7 @@ impl Desk {
             speaking: uplink.speaking,
             xruns: uplink.overruns + downlink.underruns,
             voice_engine: self.voice_engine,
-            spatial_engine: spatial::ENGINE,
+            spatial_engine: self.spatial_engine.clone(),
             cpu_percent,
             frames_sent: uplink.frames_sent,
             bytes_sent: uplink.bytes_sent,

@@ -8,6 +8,7 @@ use super::level::Meter;
 use super::mixer::Mixer;
 use super::record::{Stamp, Tap};
 use super::retired::{Retired, Retirement};
+use super::spatial::{LaneRenderer, Room, Rooms};
 use super::stats::{DownlinkStats, SNAPSHOT_EVERY};
 use resonance_protocol::media::{HopOpener, InboundPacket, OpeningKey, SealedPacket};
 use resonance_protocol::peer::TransportId;
@@ -37,6 +38,10 @@ pub enum DownlinkOrder {
     Tap(TransportId, Option<Producer<f32>>),
     /// Another recording for that lane, or none.
     Record(TransportId, Option<Tap>),
+    /// Another way to place that voice.
+    Renderer(TransportId, Box<LaneRenderer>),
+    /// Another room, or none.
+    Room(Option<Box<Room>>),
     /// Another echo canceller that listens to what is played, or none.
     Reference(Option<Producer<f32>>),
     /// A short sound that says what happened.
@@ -71,6 +76,7 @@ pub struct DownlinkEnds {
 pub struct Downlink {
     ends: DownlinkEnds,
     lanes: [Option<Box<Lane>>; MAX_LANES],
+    rooms: Rooms,
     mixer: Mixer,
     cues: Cues,
     reference: Option<Producer<f32>>,
@@ -93,6 +99,7 @@ impl Downlink {
         Self {
             ends,
             lanes: [const { None }; MAX_LANES],
+            rooms: Rooms::default(),
             mixer: Mixer::default(),
             cues: Cues::default(),
             reference: None,
@@ -128,11 +135,14 @@ impl Downlink {
         let stamp = Stamp::ahead(self.rendered, now, self.ahead);
         self.rendered += QUANTUM as u64;
         let (mut left, mut right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
-        for lane in self.lanes.iter_mut().flatten() {
-            lane.render(moment, presence, self.facing_deg, &mut left, &mut right);
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            let Some(lane) = lane else { continue };
+            let voice = lane.render(moment, presence, self.facing_deg, &mut left, &mut right);
             lane.record(stamp);
             self.mixer.add(&left, &right);
+            self.rooms.feed(index, lane.position(), self.facing_deg, &voice);
         }
+        self.rooms.render(presence, &mut self.mixer);
         // Whoever wants to hear nobody hears nothing.
         if let Some(cue) = self.cues.render().filter(|_| self.hearing == Hearing::On) {
             self.mixer.add(&cue, &cue);
@@ -154,10 +164,28 @@ impl Downlink {
     }
 
     fn take_orders(&mut self, now: Instant) {
+        self.retire_spent();
         while self.ends.retired.has_room() {
             let Ok(order) = self.ends.orders.pop() else { break };
             if let Some(retired) = self.obey(now, order) {
                 self.ends.retired.retire(retired);
+            }
+        }
+    }
+
+    /// Hands back what others took the place of in the last frame.
+    fn retire_spent(&mut self) {
+        let retired = &mut self.ends.retired;
+        if retired.has_room()
+            && let Some(room) = self.rooms.take_spent()
+        {
+            retired.retire(Retired::Room(room));
+        }
+        for lane in self.lanes.iter_mut().flatten() {
+            if retired.has_room()
+                && let Some(renderer) = lane.placer().take_spent()
+            {
+                retired.retire(Retired::Renderer(renderer));
             }
         }
     }
@@ -218,6 +246,12 @@ impl Downlink {
                 None => tap,
             }
             .map(Retired::Tap),
+            DownlinkOrder::Renderer(peer, renderer) => match self.lane(peer) {
+                Some(lane) => lane.placer().change(renderer),
+                None => Some(renderer),
+            }
+            .map(Retired::Renderer),
+            DownlinkOrder::Room(room) => self.rooms.change(room).map(Retired::Room),
             DownlinkOrder::Reference(reference) => {
                 std::mem::replace(&mut self.reference, reference).map(Retired::Samples)
             }

@@ -9,6 +9,7 @@ use super::device::{Card, Wanted, card, virtual_card};
 use super::format::PacketTime;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
+use super::spatial::choice::{HrtfChoice, SpaceChoice};
 use super::voice::{Voice, VoiceStage};
 use super::workers::{self, Worker};
 use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
@@ -35,6 +36,10 @@ pub struct Engine {
     recorder: Option<Recorder>,
     voice: VoiceMode,
     packet: PacketTime,
+    space: SpaceChoice,
+    /// The head in use.
+    head: HrtfChoice,
+    loading: Option<space::Loading>,
     /// What was last opened, to be opened again when the voice is to be processed otherwise.
     chosen: InputChoice,
     /// Interruptions reported by cards that are no longer open.
@@ -58,7 +63,8 @@ impl Engine {
             inbound: media.inbound,
             inbound_streamed: media.inbound_streamed,
         };
-        let (desk, uplink, downlink) = Desk::new(ends, config.packet)?;
+        let (head, head_choice, head_refused) = space::first(&config.space.hrtf)?;
+        let (desk, uplink, downlink) = Desk::new(head, ends, config.packet)?;
         let (mics, next_mic) = rings::mics();
         let (speakers, next_speaker) = rings::speakers();
         let mut engine = Self {
@@ -73,9 +79,12 @@ impl Engine {
             recorder: None,
             voice: config.voice,
             packet: config.packet,
+            space: SpaceChoice { hrtf: head_choice.clone(), ..config.space },
+            head: head_choice,
+            loading: None,
             chosen: config.input.clone(),
             past_xruns: 0,
-            events: VecDeque::new(),
+            events: head_refused.into_iter().collect(),
         };
         if let Err(error) = engine.open_output(&config.output, sink) {
             engine.fall_back_to_nowhere(&error.to_string());
@@ -155,6 +164,7 @@ impl Engine {
         self.desk.tidy();
         self.look_after_cards();
         self.look_after_recording();
+        self.look_for_head();
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -217,6 +227,7 @@ impl Engine {
         worker.unpark();
         self.desk.set_taps(taps);
         self.past_xruns += self.output.replace(card).map_or(0, |old| old.xruns());
+        self.place();
         Ok(())
     }
 
@@ -298,5 +309,6 @@ fn wanted_output(choice: &OutputChoice) -> Wanted<'_> {
     }
 }
 
+mod space;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
 use super::level::Meter;
 use super::libopus::OpusError;
 use super::record::{Stamp, Tap};
-use super::spatial::LaneRenderer;
+use super::spatial::{LaneRenderer, Placer};
 use super::stats::LaneStats;
 use super::stretch::{self, Wish};
 use resonance_protocol::media::{
@@ -60,7 +60,7 @@ pub struct Lane {
     held: HeldPackets,
     jitter: JitterBuffer,
     decoder: Decoder,
-    renderer: LaneRenderer,
+    placer: Placer,
     tap: Option<Producer<f32>>,
     recording: Option<Tap>,
     /// In the room; the head's direction comes in when rendering.
@@ -102,7 +102,7 @@ impl Lane {
             held: HeldPackets::new(),
             jitter: JitterBuffer::new(now),
             decoder: Decoder::new()?,
-            renderer,
+            placer: Placer::new(renderer),
             tap,
             recording: None,
             position,
@@ -148,6 +148,16 @@ impl Lane {
     /// Puts the voice somewhere else in the room.
     pub fn place(&mut self, position: Position) {
         self.position = position;
+    }
+
+    /// Where the voice is in the room.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How it is placed, to be changed while sound flows.
+    pub fn placer(&mut self) -> &mut Placer {
+        &mut self.placer
     }
 
     /// Changes the voice's loudness; 1 is as it was sent.
@@ -226,8 +236,16 @@ impl Lane {
         }
     }
 
-    /// Renders the next 2.5 ms for both ears. `presence` is the loudness of everyone (deafening); the head points to `facing_deg`.
-    pub fn render(&mut self, moment: Moment, presence: Ramp, facing_deg: f32, left: &mut Quantum, right: &mut Quantum) {
+    /// Renders the next 2.5 ms for both ears, and gives the voice itself back, as loud as it is in the room. `presence` is the loudness
+    /// of everyone (deafening); the head points to `facing_deg`.
+    pub fn render(
+        &mut self,
+        moment: Moment,
+        presence: Ramp,
+        facing_deg: f32,
+        left: &mut Quantum,
+        right: &mut Quantum,
+    ) -> Quantum {
         self.opener.advance(moment.now);
         self.refused += self.held.expire(moment.now) as u64;
         if self.len < QUANTUM {
@@ -250,7 +268,8 @@ impl Lane {
         volume.apply(&mut mono);
         let azimuth_deg = self.position.azimuth_deg - facing_deg;
         let relative = Position { azimuth_deg, ..self.position }.normalised();
-        self.renderer.render(relative, &mono, left, right);
+        self.placer.render(relative, &mono, left, right);
+        mono
     }
 
     /// Takes the next frame in, or silence if there is none, and corrects the delay if that is wanted.

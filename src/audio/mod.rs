@@ -45,6 +45,7 @@ pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
 pub use engine::Engine;
 pub use redundancy::Protection;
+pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
 
 use device::{CardError, FileError};
 use format::PacketTime;
@@ -52,7 +53,9 @@ use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{HopOpener, HopSealer, InboundPacket, KeyId, OpeningKey, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
+use spatial::Spatializer;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
 
@@ -67,6 +70,8 @@ pub struct Config {
     pub voice: VoiceMode,
     /// How much sound is in a packet of the own voice.
     pub packet: PacketTime,
+    /// What voices are placed with.
+    pub space: SpaceChoice,
 }
 
 /// The rings' ends that lead to the network; see [`rings::outbound`] and [`rings::inbound`].
@@ -159,6 +164,12 @@ pub enum Control {
     },
     /// True: nothing is heard.
     Deafen(bool),
+    /// Voices stand in another room.
+    Acoustics(Acoustics),
+    /// The ears here listen with something else.
+    Ears(Ears),
+    /// They are those of another head.
+    Head(Box<Spatializer>),
     /// A short sound for the ears here, nobody else's.
     Cue(Cue),
 }
@@ -205,7 +216,7 @@ pub struct Report {
     /// What processes the voice.
     pub voice_engine: &'static str,
     /// What places voices in space.
-    pub spatial_engine: &'static str,
+    pub spatial_engine: Arc<str>,
     /// Share of one core that the two audio workers took since the last report, 0–200.
     pub cpu_percent: f32,
     /// Sealed packets handed to the network.

@@ -7,6 +7,7 @@ use super::device::sink::TapSender;
 use super::downlink::Downlink;
 use super::format::{Block, FRAME, PacketTime, QUANTUM};
 use super::record::{Tapper, duration};
+use super::spatial::Spatializer;
 use super::uplink::Uplink;
 use super::voice::Voice;
 use super::{Control, Report, StartError, rings};
@@ -62,7 +63,7 @@ impl Party {
             inbound: inbound_out,
             inbound_streamed: streamed_out,
         };
-        let (mut desk, uplink, downlink) = Desk::new(ends, packet)?;
+        let (mut desk, uplink, downlink) = Desk::new(Spatializer::new()?, ends, packet)?;
         let (sender, taps): (TapSender, _) = mpsc::channel();
         desk.set_taps(Some(sender));
         let (heard, reference) = rings::reference();

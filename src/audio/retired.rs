@@ -4,6 +4,7 @@ use super::capture::MicReader;
 use super::lane::Lane;
 use super::playback::SpeakerWriter;
 use super::record::Tap;
+use super::spatial::{LaneRenderer, Room};
 use resonance_protocol::media::{HopOpener, HopSealer, OpeningKey, Sealer};
 use rtrb::Producer;
 
@@ -23,6 +24,10 @@ pub enum Retired {
     Samples(Producer<f32>),
     /// The end of a voice's ring to a recording.
     Tap(Tap),
+    /// What a voice was placed with.
+    Renderer(Box<LaneRenderer>),
+    /// The room that voices stood in.
+    Room(Box<Room>),
     /// The end of another microphone's ring.
     Mic(MicReader),
     /// The end of another speaker's ring.

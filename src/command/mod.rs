@@ -1,5 +1,9 @@
 //! Every verb a person can use, declared once: the palette, the help page, headless input and the key hints are made from this table.
 
+mod space;
+
+pub use space::Space;
+
 use resonance_protocol::position::Position;
 
 /// What a person asks for. `String` peers are an id or an unambiguous name; the session resolves them.
@@ -53,6 +57,8 @@ pub enum Command {
     Record(Option<String>),
     /// Record no more.
     StopRecording,
+    /// Change what voices are placed with.
+    Space(Space),
     /// Show measurements now.
     Stats,
     /// Show the link.
@@ -202,6 +208,19 @@ pub const VERBS: &[Verb] = &[
         help: "end that, and say where the files are",
         parse: |a| none("stop-recording", a, Command::StopRecording),
     },
+    Verb {
+        name: "ears",
+        arguments: "auto|headphones|speakers",
+        help: "what you listen with: ears of your own each, or two speakers",
+        parse: space::ears,
+    },
+    Verb {
+        name: "acoustics",
+        arguments: "off|small|hall",
+        help: "the room that voices stand in, in headphones",
+        parse: space::acoustics,
+    },
+    Verb { name: "hrtf", arguments: "FILE|default", help: "hear with other ears: a SOFA file", parse: space::hrtf },
     Verb { name: "stats", arguments: "", help: "show measurements now", parse: |a| none("stats", a, Command::Stats) },
     Verb {
         name: "link",

@@ -62,6 +62,7 @@ impl<R: CryptoRng> Session<R> {
             }
             Command::Record(folder) => self.record(folder),
             Command::StopRecording => self.stop_recording(),
+            Command::Space(space) => self.audio(AudioEffect::Space(space)),
             Command::Stats => {
                 let stats: Vec<_> =
                     self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();

@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::protection::Degree;
+use crate::command::Space;
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::media::{HopOpener, HopSealer, KeyId, OpeningKey, Sealer};
 use resonance_protocol::peer::{Address, TransportId};
@@ -175,6 +176,8 @@ pub enum AudioEffect {
     Input(String),
     /// Bring sound elsewhere.
     Output(String),
+    /// Place voices with something else.
+    Space(Space),
 }
 
 /// How a session ended.

@@ -3,6 +3,7 @@
 use super::path::Route;
 use crate::command::Command;
 use resonance_protocol::peer::{Address, TransportId};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Something happened.
@@ -190,7 +191,7 @@ pub struct AudioReport {
     /// Name of the engine that cleans the microphone.
     pub voice_engine: &'static str,
     /// Name of the engine that places voices.
-    pub spatial_engine: &'static str,
+    pub spatial_engine: Arc<str>,
     /// Sealed bytes handed to the network.
     pub bytes_sent: u64,
     /// When the ears last looked for packets.

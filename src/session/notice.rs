@@ -1,5 +1,7 @@
 //! What a person or a script is told, when it happens. The headless face prints these as they are.
 
+use std::sync::Arc;
+
 /// Something worth telling. Peers are named by their short ids; texts are sanitised.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
@@ -171,7 +173,7 @@ pub enum Notice {
         /// Name.
         voice_engine: &'static str,
         /// Name.
-        spatial_engine: &'static str,
+        spatial_engine: Arc<str>,
     },
     /// Somebody is not there any more.
     PeerLeft {

@@ -35,6 +35,7 @@ impl<R: CryptoRng> Session<R> {
                 facing_deg: self.facing_deg,
                 input: device(&self.devices.0),
                 output: device(&self.devices.1),
+                spatial_engine: self.audio.spatial_engine.to_string(),
             },
             session_number: self.numbers.view(),
             alarms: self.acquaintances.alarms(),

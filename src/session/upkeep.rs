@@ -91,7 +91,7 @@ impl<R: CryptoRng> Session<R> {
             xruns: self.audio.xruns,
             cpu_percent: self.audio.cpu_percent,
             voice_engine: self.audio.voice_engine,
-            spatial_engine: self.audio.spatial_engine,
+            spatial_engine: self.audio.spatial_engine.clone(),
         });
     }
 

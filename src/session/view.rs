@@ -92,6 +92,8 @@ pub struct Me {
     pub input: String,
     /// Name of the output in use ("none" without one).
     pub output: String,
+    /// What places voices: `pan` through speakers, otherwise the head and the room, as in `hrtf:mit-kemar+small`.
+    pub spatial_engine: String,
 }
 
 /// One of the others.

@@ -60,6 +60,9 @@ settings! {
     OUTPUT = ("sound", "output", Kind::Text(1_024), "default", "speaker: default, a device, wav:FILE, null");
     VOICE = ("sound", "voice", Kind::Choice(&["auto", "on", "off"]), "auto", "echo cancelling, noise suppression, gain; auto: for devices only");
     PACKET = ("sound", "packet_ms", Kind::Choice(&["2.5", "5", "10", "20"]), "10", "sound in a packet; shorter is heard sooner and takes more network; from the next session");
+    EARS = ("sound", "ears", Kind::Choice(&["auto", "headphones", "speakers"]), "auto", "what you listen with; auto: as the device says, else headphones");
+    ACOUSTICS = ("sound", "acoustics", Kind::Choice(&["off", "small", "hall"]), "off", "the room that voices stand in, in headphones: takes them out of your head");
+    HRTF = ("sound", "hrtf", Kind::Text(1_024), "default", "whose ears: default, or a SOFA file; the command hrtf tries one");
     TALK = ("sound", "talk", Kind::Choice(&["open", "push"]), "open", "open: the microphone is open from the start; push: only while you hold the key");
     THEME = ("screen", "theme", Kind::Choice(&["auto", "dark", "light", "contrast", "none"]), "auto", "colours; auto follows NO_COLOR and the terminal");
     GLYPHS = ("screen", "glyphs", Kind::Choice(&["auto", "unicode", "ascii"]), "auto", "what frames and meters are drawn with; auto follows the locale");

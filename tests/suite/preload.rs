@@ -100,10 +100,10 @@ fn audio_threads_with_a_card_of_alsa_never_allocate_lock_or_write() {
     ));
 }
 
-/// The default card, which is found by these variables.
+/// The default card, which is found by these variables, and voices in a hall.
 fn with_card(variables: Vec<(&'static str, String)>) -> impl FnOnce(Launch, &Path) -> Launch {
     |ada, _| {
-        let ada = ada.input("default").output("default");
+        let ada = ada.input("default").output("default").argument("--acoustics").argument("hall");
         variables.into_iter().fold(ada, |ada, (name, value)| ada.environment(name, value))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
 //! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed
-//! output, recordings, copies of earlier frames in some packets, forged packets and an outage.
+//! output, recordings, changing rooms, ears and heads, copies of earlier frames in some packets, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
@@ -10,14 +10,16 @@ use rand::{RngExt, SeedableRng};
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
 use resonance::audio::record::{self, Writer};
+use resonance::audio::spatial::Spatializer;
 use resonance::audio::voice::Voice;
-use resonance::audio::{Control, Cue, Protection};
+use resonance::audio::{Acoustics, Control, Cue, Ears, HrtfChoice, Protection};
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionId;
 use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{HopOpener, HopSealer, InboundPacket, KeyId, SealedPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LISTENER: TransportId = TransportId::from_bytes([99; 32]);
@@ -75,6 +77,8 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
     let mut rng = StdRng::seed_from_u64(30);
     let mut speakers: Vec<Speaker> = (1..=7).map(|n| Speaker::new(n, &mut rng)).collect();
     let mut listener = Party::new(Voice::new(false)).expect("a pipeline");
+    let head = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/MIT_KEMAR_normal_pinna.sofa");
+    let other_head = Spatializer::load(&HrtfChoice::File(head)).expect("the set in the repository");
     let own_fingerprint = IdentityKey::generate(&mut rng).public().fingerprint();
     let began = Instant::now();
     let mut under_way: Vec<(u64, InboundPacket)> = Vec::new();
@@ -148,6 +152,12 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
             150 => listener.control(Control::Deafen(true), now).expect("ordered"),
             180 => listener.control(Control::Deafen(false), now).expect("ordered"),
             200 => listener.control(Control::Cue(Cue::Knock), now).expect("ordered"),
+            220 => listener.control(Control::Acoustics(Acoustics::Hall), now).expect("ordered"),
+            280 => listener.control(Control::Ears(Ears::Speakers), now).expect("ordered"),
+            320 => listener.control(Control::Ears(Ears::Headphones), now).expect("ordered"),
+            360 => listener.control(Control::Head(Box::new(other_head.clone())), now).expect("ordered"),
+            400 => listener.control(Control::Acoustics(Acoustics::Small), now).expect("ordered"),
+            480 => listener.control(Control::Acoustics(Acoustics::Off), now).expect("ordered"),
             250 => listener.control(Control::Face { deg: frame as f32 }, now).expect("ordered"),
             _ => {}
         }

@@ -1,19 +1,26 @@
 //! Point by point what a placed voice does to the two ears, through the whole pipeline: spoken, encoded, sealed, opened, decoded,
 //! placed and mixed by the code that runs live, without devices and in virtual time.
 
+use crate::support::process::{Launch, Resonance};
+use crate::support::sound_server::{self, SoundServer};
+use crate::support::{alone, has_tool, say, skip};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 use resonance::audio::Control;
+use resonance::audio::HrtfChoice;
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
+use resonance::audio::spatial::Spatializer;
 use resonance::audio::voice::Voice;
 use resonance_protocol::identity::IdentityKey;
 use resonance_protocol::link::SessionId;
 use resonance_protocol::media::{InboundPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
+use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 const SESSION: SessionId = SessionId::from_bytes([4; 16]);
@@ -36,6 +43,11 @@ struct Heard {
 
 /// Somebody stands at `position` and says three seconds of noise with the long-term spectrum of speech.
 fn heard(position: Position) -> Heard {
+    heard_by(&HrtfChoice::Embedded, position)
+}
+
+/// The same with another engine.
+fn heard_by(engine: &HrtfChoice, position: Position) -> Heard {
     let mut rng = StdRng::seed_from_u64(4);
     let party = || Party::new(Voice::new(false)).expect("a pipeline");
     let (mut speaker, mut listener) = (party(), party());
@@ -44,6 +56,7 @@ fn heard(position: Position) -> Heard {
     let key = SenderKey::generate(0, &mut rng);
     let began = Instant::now();
     for order in [
+        Control::Head(Box::new(Spatializer::load(engine).expect("an engine"))),
         Control::AddLane { peer },
         Control::Place { peer, position },
         Control::OpeningKey { peer, key: Box::new(key.opening_key(&SESSION, &fingerprint)) },
@@ -145,7 +158,11 @@ fn in_band(mut spectrum: Vec<Complex<f32>>) -> Vec<f32> {
 
 /// What turns the decoded voice into what the ears got: the responses as they were really rendered.
 fn rendered(position: Position) -> [Vec<f32>; 2] {
-    let heard = heard(position);
+    rendered_by(&HrtfChoice::Embedded, position)
+}
+
+fn rendered_by(engine: &HrtfChoice, position: Position) -> [Vec<f32>; 2] {
+    let heard = heard_by(engine, position);
     let voice = spectrum(&heard.voice);
     let loudest = voice.iter().map(|bin| bin.norm_sqr()).fold(0.0, f32::max);
     heard.ears.map(|ear| {
@@ -159,12 +176,27 @@ fn rendered(position: Position) -> [Vec<f32>; 2] {
     })
 }
 
-/// The file's own pair for a direction (SOFA's angles: azimuth counter-clockwise), brought from 44.1 to 48 kHz by a windowed sinc.
+/// How much earlier everything is heard than the file has it, in samples: the way from the loudspeaker that it was measured with. One
+/// number for all directions and both ears, found ahead.
+static LEAD: LazyLock<usize> = LazyLock::new(|| {
+    let ([ours, _], [theirs, _]) = (rendered(Position::at_azimuth(0.0)), measured_early(0.0, 0.0, 0));
+    let likeness = |lead: &usize| ours.iter().zip(&theirs[*lead..]).map(|(a, b)| a * b).sum::<f32>();
+    (0..400).max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or(0)
+});
+
+/// The file's own pair for a direction (SOFA's angles: azimuth counter-clockwise), as early as it is heard.
 fn measured(azimuth_deg: f32, elevation_deg: f32) -> [Vec<f32>; 2] {
+    measured_early(azimuth_deg, elevation_deg, *LEAD)
+}
+
+/// The same, so many samples earlier; brought from 44.1 to 48 kHz by a windowed sinc.
+fn measured_early(azimuth_deg: f32, elevation_deg: f32, lead: usize) -> [Vec<f32>; 2] {
     use std::f64::consts::PI;
-    let file = sofar::reader::OpenOptions::new().sample_rate(44_100.0).normalized(false).open_data(KEMAR);
-    let file = file.expect("the set in the repository");
-    let set = file.hrtf();
+    static FILE: LazyLock<sofar::reader::Sofar> = LazyLock::new(|| {
+        let file = sofar::reader::OpenOptions::new().sample_rate(44_100.0).normalized(false).open_data(KEMAR);
+        file.expect("the set in the repository")
+    });
+    let set = FILE.hrtf();
     let taps = set.dimensions().n as usize;
     let (azimuth, elevation) = (azimuth_deg.to_radians(), elevation_deg.to_radians());
     let towards = [elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), elevation.sin()];
@@ -180,7 +212,7 @@ fn measured(azimuth_deg: f32, elevation_deg: f32) -> [Vec<f32>; 2] {
         let response = &set.data_ir.values[(index * 2 + ear) * taps..][..taps];
         let resampled: Vec<f32> = (0..RESPONSE)
             .map(|n| {
-                let time = n as f64 * 44_100.0 / 48_000.0 - delay;
+                let time = (n + lead) as f64 * 44_100.0 / 48_000.0 - delay;
                 let near = response.iter().enumerate().filter(|(k, _)| (time - *k as f64).abs() < 48.0);
                 near.map(|(k, value)| {
                     let x = PI * (time - k as f64);
@@ -192,6 +224,92 @@ fn measured(azimuth_deg: f32, elevation_deg: f32) -> [Vec<f32>; 2] {
             .collect();
         in_band(spectrum(&resampled))
     })
+}
+
+/// The file's directions that are looked at one by one (its angles): all around, above and below.
+const DIRECTIONS: [(f32, f32); 24] = [
+    (0.0, 0.0),
+    (30.0, 0.0),
+    (60.0, 0.0),
+    (90.0, 0.0),
+    (120.0, 0.0),
+    (150.0, 0.0),
+    (180.0, 0.0),
+    (210.0, 0.0),
+    (240.0, 0.0),
+    (270.0, 0.0),
+    (300.0, 0.0),
+    (330.0, 0.0),
+    (60.0, 30.0),
+    (120.0, 30.0),
+    (180.0, 30.0),
+    (240.0, 30.0),
+    (300.0, 30.0),
+    (0.0, 30.0),
+    (60.0, -30.0),
+    (180.0, -30.0),
+    (300.0, -30.0),
+    (90.0, 60.0),
+    (270.0, 60.0),
+    (0.0, 90.0),
+];
+
+/// How much earlier the right ear hears what a head shadows least, below 1.5 kHz, in microseconds: the peak of the ears'
+/// cross-correlation, between samples by a parabola.
+fn low_itd_us(ears: &[Vec<f32>; 2]) -> f32 {
+    const REACH: usize = 60;
+    let [left, right] = [0, 1].map(|ear| {
+        // Half of the reach in front of it, so that lags to both sides stay inside.
+        let mut padded = vec![0.0; 2 * REACH];
+        padded.extend(&ears[ear]);
+        let mut sound = spectrum(&padded);
+        let hz = 48_000.0 / TRANSFORM as f32;
+        for (bin, value) in sound.iter_mut().enumerate() {
+            if !(BAND_HZ.0..=1_500.0).contains(&(bin as f32 * hz)) {
+                *value = Complex::default();
+            }
+        }
+        let inverse = RealFftPlanner::new().plan_fft_inverse(TRANSFORM);
+        let mut time = inverse.make_output_vec();
+        inverse.process(&mut sound, &mut time).expect("lengths fit");
+        time.truncate(RESPONSE + 4 * REACH);
+        time
+    });
+    let at_lag = |lag: usize| -> f32 {
+        right[REACH..right.len() - REACH].iter().zip(&left[lag..]).map(|(right, left)| right * left).sum()
+    };
+    let best = (1..2 * REACH).max_by(|a, b| at_lag(*a).total_cmp(&at_lag(*b))).unwrap_or(REACH);
+    let [before, peak, after] = [best - 1, best, best + 1].map(at_lag);
+    let between = 0.5 * (before - after) / (before - 2.0 * peak + after);
+    (best as f32 + between - REACH as f32) / 0.048
+}
+
+/// What tells the direction: the difference of both ears in time and in level is the measured head's own.
+#[test]
+fn the_ears_differ_in_time_and_level_as_the_measured_head_has_it() {
+    let test = "spatial::the_ears_differ_in_time_and_level_as_the_measured_head_has_it";
+    differ_as_measured(&HrtfChoice::Embedded);
+    match Spatializer::load(&HrtfChoice::SteamAudio) {
+        Ok(_) => differ_as_measured(&HrtfChoice::SteamAudio),
+        Err(error) => say(&format!("{test}: Steam Audio is not measured: {error}")),
+    }
+    // Directions that are ten degrees apart differ by more than is allowed: the measure tells them apart.
+    let [here, there] = [measured(0.0, 0.0), measured(10.0, 0.0)];
+    assert!((low_itd_us(&here) - low_itd_us(&there)).abs() > 60.0);
+}
+
+fn differ_as_measured(engine: &HrtfChoice) {
+    let (mut latest, mut loudest) = (0.0_f32, 0.0_f32);
+    for (azimuth_deg, elevation_deg) in DIRECTIONS {
+        let theirs = measured(azimuth_deg, elevation_deg);
+        let ours = rendered_by(engine, Position { azimuth_deg: -azimuth_deg, elevation_deg, distance_m: 1.0 });
+        let itd = (low_itd_us(&ours) - low_itd_us(&theirs)).abs();
+        let ild = (ild_db(&ours) - ild_db(&theirs)).abs();
+        assert!(itd < 60.0, "azimuth {azimuth_deg}, elevation {elevation_deg}: ITD off by {itd} µs");
+        assert!(ild < 1.5, "azimuth {azimuth_deg}, elevation {elevation_deg}: ILD off by {ild} dB");
+        (latest, loudest) = (latest.max(itd), loudest.max(ild));
+    }
+    say(&format!("{engine}, 24 directions: ITD off by at most {latest:.1} µs, ILD by at most {loudest:.2} dB"));
 }
 
 /// Similarity of two pairs, sample by sample without any shift, both ears in one number.
@@ -233,4 +351,85 @@ fn what_reaches_the_ears_is_the_measured_head_and_no_pan() {
         let pan = correlation(&panned(&theirs), &theirs);
         assert!(pan < 0.95, "a pan with a delay passes at azimuth {azimuth_deg}, elevation {elevation_deg}: {pan}");
     }
+}
+
+/// As people say it: on the command line, by commands, and by a file that is not what it says.
+#[test]
+fn head_room_and_ears_are_chosen_and_changed_by_words() {
+    let patience = Duration::from_secs(20);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let head = folder.path().join("mine.sofa");
+    std::fs::write(&head, KEMAR).expect("writable");
+    let no_head = folder.path().join("none.sofa");
+    std::fs::write(&no_head, &KEMAR[..1_000]).expect("writable");
+    let mut ada = Launch::create("Ada")
+        .by_link_only()
+        .argument("--acoustics")
+        .argument("hall")
+        .argument("--hrtf")
+        .argument(&head)
+        .start();
+    let placed_by = |ada: &Resonance, engine: &str| {
+        ada.wait_for(engine, patience, |event| event.kind() == "audio" && event.text("spatial_engine") == engine);
+    };
+    placed_by(&ada, "hrtf:mine+hall");
+    ada.command("acoustics off");
+    placed_by(&ada, "hrtf:mine");
+    ada.command("ears speakers");
+    placed_by(&ada, "pan");
+    ada.command("ears auto");
+    ada.command("acoustics small");
+    ada.command("hrtf default");
+    placed_by(&ada, "hrtf:mit-kemar+small");
+    let mark = ada.mark();
+    ada.command(&format!("hrtf {}", no_head.display()));
+    let warning = ada.wait_since(mark, "why not", patience, |event| event.kind() == "warning");
+    assert_eq!(warning.text("code"), "hrtf");
+    assert!(warning.text("message").contains("part of it is missing"), "{}", warning.text("message"));
+    let mark = ada.mark();
+    ada.wait_since(mark, "the same ears", patience, |event| event.text("spatial_engine") == "hrtf:mit-kemar+small");
+    ada.command("acoustics cave");
+    let refused = ada.wait_for("usage", patience, |event| event.text("code") == "bad_command");
+    assert!(refused.text("message").contains("off|small|hall"));
+    ada.quit();
+}
+
+/// What a device says about itself decides whether voices are placed for two ears or for two speakers.
+#[test]
+fn a_device_says_what_one_listens_with() {
+    let test = "spatial::a_device_says_what_one_listens_with";
+    let _alone = alone();
+    if let Some(lacks) = sound_server::lacks().or((!has_tool("pactl")).then_some("pactl is missing")) {
+        return skip(test, lacks);
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = SoundServer::start(folder.path());
+    for name in ["Loudspeakers", "Headset"] {
+        let loaded = Command::new("pactl")
+            .envs(server.environment())
+            .args(["load-module", "module-null-sink", &format!("sink_properties=device.description={name}")])
+            .output()
+            .expect("it runs");
+        assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+    }
+    let ada = Launch::create("Ada").by_link_only().output("Loudspeakers").argument("--acoustics").argument("small");
+    let variables = server.environment();
+    let mut ada = variables.into_iter().fold(ada, |ada, (name, value)| ada.environment(name, value)).start();
+    for (command, engine) in [
+        ("stats", "pan"),
+        ("output Headset", "hrtf:mit-kemar+small"),
+        ("ears speakers", "pan"),
+        ("output Loudspeakers", "pan"),
+        ("ears headphones", "hrtf:mit-kemar+small"),
+        ("ears auto", "pan"),
+        // Which says nothing.
+        ("output default", "hrtf:mit-kemar+small"),
+    ] {
+        let mark = ada.mark();
+        ada.command(command);
+        ada.wait_since(mark, &format!("{engine} after {command}"), Duration::from_secs(20), |event| {
+            event.text("spatial_engine") == engine
+        });
+    }
+    ada.quit();
 }

@@ -18,6 +18,7 @@ mod watch;
 
 use super::super::capture::MicWriter;
 use super::super::playback::SpeakerReader;
+use super::super::spatial::choice::Ears;
 use super::{Card, CardError, Wanted};
 use cpal::traits::{DeviceTrait, HostTrait};
 use quiet::quietly;
@@ -98,6 +99,15 @@ impl Device {
             Self::Pulse(device) => device.name.clone(),
         }
     }
+
+    /// What the system says that one listens with.
+    fn ears(&self) -> Option<Ears> {
+        match self {
+            Self::Cpal(device) => device_ears(device),
+            #[cfg(target_os = "linux")]
+            Self::Pulse(device) => device.ears,
+        }
+    }
 }
 
 /// Every device that can be opened now, the sound server's first. Opens each of the others for a moment.
@@ -149,8 +159,8 @@ pub fn open_output(wanted: Wanted<'_>, speaker: SpeakerReader) -> Result<Box<dyn
 
 fn open<E: stream::End>(wanted: Wanted<'_>, direction: Direction, end: E) -> Result<Box<dyn Card>, CardError> {
     let device = quietly(|| find(wanted, direction))?;
-    let name = device.name();
-    match watch::Watched::open(name.clone(), device, end) {
+    let (name, ears) = (device.name(), device.ears());
+    match watch::Watched::open(name.clone(), ears, device, end) {
         Ok(card) => Ok(Box::new(card)),
         Err(error) => Err(match (wanted, error.kind()) {
             // A default is always named, even where nothing is behind the name.
@@ -232,6 +242,19 @@ fn devices(host: &cpal::Host, direction: Direction) -> Vec<cpal::Device> {
 /// The id without the host's name, as the system's own tools write it.
 fn device_id(device: &cpal::Device) -> Option<String> {
     device.id().ok().map(|id| id.id().to_owned())
+}
+
+/// What the system says that one listens with, by the device's kind or by its names.
+fn device_ears(device: &cpal::Device) -> Option<Ears> {
+    use cpal::device_description::DeviceType;
+    let description = device.description().ok()?;
+    match description.device_type() {
+        DeviceType::Headphones | DeviceType::Headset | DeviceType::Earpiece | DeviceType::HearingAid => {
+            Some(Ears::Headphones)
+        }
+        DeviceType::Speaker => Some(Ears::Speakers),
+        _ => Ears::of_device([description.name()].into_iter().chain(description.extended())),
+    }
 }
 
 fn device_name(device: &cpal::Device) -> String {

@@ -9,6 +9,7 @@ pub mod sink;
 pub mod source;
 pub mod virtual_card;
 
+use super::spatial::choice::Ears;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -19,6 +20,11 @@ pub trait Card: Send {
 
     /// What went wrong for good (unplugged, refused by the system), once it has. The engine then falls back and says so.
     fn fault(&self) -> Option<String>;
+
+    /// What it says that one listens with; none when it does not say.
+    fn ears(&self) -> Option<Ears> {
+        None
+    }
 
     /// Interruptions that the device itself reported since it was opened.
     fn xruns(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! The threads and the virtual card in real time, for a second or so.
 
 use super::super::format::SAMPLE_RATE;
-use super::super::{Report, rings};
+use super::super::{Acoustics, Ears, EarsChoice, Report, rings};
 use super::*;
 use hound::WavReader;
 use rand::SeedableRng;
@@ -40,7 +40,8 @@ impl Echo {
         let (to_network, outbound) = rings::outbound();
         let (inbound, from_network) = rings::inbound();
         let media = ends(to_network, from_network);
-        let config = Config { input, output, voice: VoiceMode::Auto, packet: PacketTime::default() };
+        let (packet, space) = (PacketTime::default(), SpaceChoice::default());
+        let config = Config { input, output, voice: VoiceMode::Auto, packet, space };
         let mut engine = Engine::start(config, media).expect("starts");
         let mut rng = StdRng::seed_from_u64(4);
         let (session, fingerprint) =
@@ -140,7 +141,81 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
     let (outbound, _keep) = rings::outbound();
     let (_keep, inbound) = rings::inbound();
     let media = ends(outbound, inbound);
-    let config =
-        Config { input: missing, output: OutputChoice::Null, voice: VoiceMode::Auto, packet: PacketTime::default() };
+    let config = Config {
+        input: missing,
+        output: OutputChoice::Null,
+        voice: VoiceMode::Auto,
+        packet: PacketTime::default(),
+        space: SpaceChoice::default(),
+    };
     assert!(matches!(Engine::start(config, media), Err(StartError::File(_))));
+}
+
+/// Whatever is wrong with a head's file, sound goes on with the one before; a good one takes over by itself.
+#[test]
+fn another_head_and_another_room_are_heard_at_once_and_a_bad_head_never() {
+    let folder = tempfile::tempdir().expect("folder");
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/MIT_KEMAR_normal_pinna.sofa");
+    let whole = std::fs::read(assets).expect("the set in the repository");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("writable");
+        path
+    };
+    let mut damaged = whole.clone();
+    for byte in &mut damaged[whole.len() / 3..whole.len() / 3 + 20_000] {
+        *byte ^= 0x5A;
+    }
+    let bad = [
+        folder.path().join("missing.sofa"),
+        file("short.sofa", &whole[..whole.len() / 2]),
+        file("other.sofa", b"RIFF, not a head"),
+        file("empty.sofa", b""),
+        file("damaged.sofa", &damaged),
+    ];
+    let good = file("mine.sofa", &whole);
+
+    let (outbound, _keep) = rings::outbound();
+    let (_keep, inbound) = rings::inbound();
+    let space =
+        SpaceChoice { hrtf: HrtfChoice::File(bad[0].clone()), acoustics: Acoustics::Small, ears: EarsChoice::Auto };
+    let config = Config {
+            input: InputChoice::Silence,
+            output: OutputChoice::Null,
+            voice: VoiceMode::Off,
+            packet: PacketTime::default(),
+            space: space.clone(),
+        };
+    let mut engine = Engine::start(config, ends(outbound, inbound)).expect("starts all the same");
+    engine.control(Control::AddLane { peer: PEER });
+    let mut refusals = 0;
+    let mut until = |engine: &mut Engine, wanted: &str, refused: usize| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match engine.poll_event() {
+                Some(Event::Warning { code: "hrtf", message, .. }) => {
+                    assert!(message.contains(".sofa cannot be used"), "{message}");
+                    refusals += 1;
+                }
+                Some(Event::Report(report)) if &*report.spatial_engine == wanted && refusals == refused => return,
+                Some(_) => {}
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+            assert!(Instant::now() < deadline, "{wanted}, {refusals} of {refused} refusals");
+        }
+    };
+    until(&mut engine, "hrtf:mit-kemar+small", 1);
+    for (count, bad) in bad[1..].iter().enumerate() {
+        engine.set_space(SpaceChoice { hrtf: HrtfChoice::File(bad.clone()), ..space.clone() });
+        until(&mut engine, "hrtf:mit-kemar+small", 2 + count);
+        assert_eq!(engine.space().hrtf, HrtfChoice::Embedded, "what holds is what is heard");
+    }
+    let mine = SpaceChoice { hrtf: HrtfChoice::File(good), acoustics: Acoustics::Hall, ears: EarsChoice::Auto };
+    engine.set_space(mine.clone());
+    until(&mut engine, "hrtf:mine+hall", 5);
+    engine.set_space(SpaceChoice { ears: EarsChoice::Are(Ears::Speakers), ..mine.clone() });
+    until(&mut engine, "pan", 5);
+    engine.set_space(SpaceChoice { acoustics: Acoustics::Off, ..mine });
+    until(&mut engine, "hrtf:mine", 5);
+    engine.stop();
 }

@@ -17,6 +17,8 @@ const ONSET: f32 = 0.1;
 const LEAD: usize = 16;
 /// Directions nearer than this (as a chord on the unit sphere) are one direction: 0.01°.
 const SAME: f32 = 2e-4;
+/// Taps after which a response is that of a room, not of a head: 43 ms.
+const MAX_TAPS: usize = 2_048;
 /// Taps of the fractional delay on each side of its centre.
 const SINC_HALF: isize = 16;
 
@@ -43,17 +45,21 @@ pub(super) struct HrirSet {
 
 /// Level of a voice ahead, as a factor (−6 dB): the ear's resonance lifts its consonants by twice as much, and several people
 /// may speak at once, without the limiter being heard.
-const HEADROOM: f32 = 0.5;
+pub(super) const HEADROOM: f32 = 0.5;
 
-/// How much louder speech from straight ahead becomes, as a factor: the mean over both ears of the response's power where a
-/// voice has its own, 200 Hz to 2 kHz. Levelled on white noise instead, whose power sits in the ear's resonance at 3–5 kHz,
-/// voices would be some 10 dB too quiet.
+/// How much louder speech from straight ahead becomes, as a factor.
 fn loudness_ahead(directions: &[[f32; 3]], responses: &[f32], taps: usize) -> f32 {
-    const BAND_HZ: (f32, f32) = (200.0, 2_000.0);
-    const STEPS: usize = 20;
     let ahead =
         directions.iter().enumerate().max_by(|(_, a), (_, b)| a[0].total_cmp(&b[0])).map_or(0, |(index, _)| index);
-    let ears = responses.chunks_exact(taps).skip(2 * ahead).take(2);
+    speech_loudness(responses.chunks_exact(taps).skip(2 * ahead).take(2))
+}
+
+/// How much louder two ears make speech, as a factor: the mean over both of the response's power where a voice has its own, 200 Hz
+/// to 2 kHz. Levelled on white noise instead, whose power sits in the ear's resonance at 3–5 kHz, voices would be some 10 dB too
+/// quiet.
+pub(super) fn speech_loudness<'a>(ears: impl Iterator<Item = &'a [f32]>) -> f32 {
+    const BAND_HZ: (f32, f32) = (200.0, 2_000.0);
+    const STEPS: usize = 20;
     let power: f32 = ears
         .flat_map(|response| {
             (0..STEPS).map(move |step| {
@@ -98,9 +104,12 @@ impl HrirSet {
         let elevations = || directions.iter().map(|direction| direction[2].clamp(-1.0, 1.0).asin().to_degrees());
         let (lowest_deg, highest_deg) = (elevations().fold(90.0, f32::min), elevations().fold(-90.0, f32::max));
         let lead = responses.chunks_exact(file_taps).map(onset).min().unwrap_or(0).saturating_sub(LEAD);
-        let responses: Vec<f32> =
-            responses.chunks_exact(file_taps).flat_map(|response| &response[lead..]).copied().collect();
-        let measured_taps = file_taps - lead;
+        let measured_taps = (file_taps - lead).min(MAX_TAPS);
+        let responses: Vec<f32> = responses
+            .chunks_exact(file_taps)
+            .flat_map(|response| &response[lead..lead + measured_taps])
+            .copied()
+            .collect();
         let onsets = responses
             .chunks_exact(2 * measured_taps)
             .map(|pair| {
@@ -108,7 +117,9 @@ impl HrirSet {
                 [onset(left), onset(right)]
             })
             .collect();
-        let delays = delays(&hrtf.data_delay.values, count)?;
+        let mut delays = delays(&hrtf.data_delay.values, count)?;
+        let least = delays.iter().flatten().copied().fold(f32::INFINITY, f32::min).floor();
+        delays.iter_mut().flatten().for_each(|delay| *delay -= least);
         let longest = delays.iter().flatten().copied().fold(0.0, f32::max);
         let taps = measured_taps + longest.ceil() as usize;
         Ok(Self { directions, responses, onsets, delays, lead, measured_taps, taps, lowest_deg, highest_deg })

@@ -1,23 +1,73 @@
 //! One voice on its way from mono to two ears.
 
 use super::SpatialError;
+use super::distance::Air;
 use super::hrir::HrirSet;
+use super::pan::Panner;
+#[cfg(feature = "steam-audio")]
+use super::steam::SteamHead;
 use crate::audio::format::{FRAME, QUANTUM, Quantum};
-use crate::audio::lane::Ramp;
 use resonance_protocol::position::Position;
 use sofar::reader::Filter;
 use sofar::render::{FilterTransition, Renderer, RendererPlan};
 use std::sync::Arc;
 
-/// Nearer than this a voice does not get louder, in metres: at most +6 dB, so that nobody shouts into an ear.
-const NEAREST_M: f32 = 0.5;
 /// A voice that turned less than this since its filter was made keeps it, in degrees: a tenth of what listeners notice.
 const STILL_DEG: f32 = 0.1;
+/// A change of direction: the old and the new filter's sound fade over within 10 ms.
+pub(super) const FADE: FilterTransition = FilterTransition::crossfade(FRAME);
 
 /// Renders one voice. Blocks come out as they go in: the only delay is the one that the measured responses carry.
 ///
-/// Loudness falls with distance as 1/r (6 dB for each doubling), 0 dB at 1 m, and stays at +6 dB nearer than 0.5 m.
+/// Loudness falls with distance as 1/r (6 dB for each doubling), 0 dB at 1 m, and stays at +6 dB nearer than 0.5 m; treble falls
+/// as air takes it.
 pub struct LaneRenderer {
+    air: Air,
+    direction: Direction,
+}
+
+/// How the direction is made.
+enum Direction {
+    /// With two measured ears.
+    Ears(Box<Head>),
+    /// The same by Steam Audio.
+    #[cfg(feature = "steam-audio")]
+    Steam(Box<SteamHead>),
+    /// By two loudspeakers.
+    Speakers(Panner),
+}
+
+impl LaneRenderer {
+    pub(super) fn ears(set: Arc<HrirSet>, plan: &RendererPlan, fade: FilterTransition) -> Result<Self, SpatialError> {
+        Ok(Self { air: Air::default(), direction: Direction::Ears(Box::new(Head::new(set, plan, fade)?)) })
+    }
+
+    #[cfg(feature = "steam-audio")]
+    pub(super) fn steam(file: &[u8]) -> Result<Self, SpatialError> {
+        Ok(Self { air: Air::default(), direction: Direction::Steam(Box::new(SteamHead::new(file)?)) })
+    }
+
+    pub(super) fn speakers() -> Self {
+        Self { air: Air::default(), direction: Direction::Speakers(Panner::default()) }
+    }
+
+    /// Renders 2.5 ms of a voice at `position` relative to the head (its forehead is azimuth 0) into both ears, replacing what
+    /// was there. A change of place fades in over 10 ms: the old and the new filter by a raised cosine. Does not
+    /// allocate or lock.
+    pub fn render(&mut self, position: Position, mono: &Quantum, left: &mut Quantum, right: &mut Quantum) {
+        let position = position.normalised();
+        let arrived = self.air.carry(position.distance_m, mono);
+        match &mut self.direction {
+            Direction::Ears(head) => head.render(position, &arrived, left, right),
+            #[cfg(feature = "steam-audio")]
+            Direction::Steam(head) => head.render(position, &arrived, left, right),
+            Direction::Speakers(panner) => panner.render(position, &arrived, left, right),
+        }
+    }
+}
+
+/// A convolution with the responses of a measured head.
+struct Head {
     set: Arc<HrirSet>,
     convolution: Renderer,
     filter: Filter,
@@ -26,12 +76,10 @@ pub struct LaneRenderer {
     pointed: Option<Position>,
     /// Samples until the filter in use has faded in.
     fading: usize,
-    gain: f32,
 }
 
-impl LaneRenderer {
-    pub(super) fn new(set: Arc<HrirSet>, plan: &RendererPlan) -> Result<Self, SpatialError> {
-        let fade = FilterTransition::crossfade(FRAME);
+impl Head {
+    fn new(set: Arc<HrirSet>, plan: &RendererPlan, fade: FilterTransition) -> Result<Self, SpatialError> {
         let mut convolution = Renderer::builder(plan).with_filter_transition(fade).build()?;
         let filter = Filter::new(set.taps());
         // The convolution needs storage for two filters, the one that fades out and the one that fades in, and takes it when
@@ -44,20 +92,10 @@ impl LaneRenderer {
             }
         }
         let scratch = vec![0.0; set.taps()].into_boxed_slice();
-        Ok(Self { set, convolution, filter, scratch, pointed: None, fading: 0, gain: 0.0 })
+        Ok(Self { set, convolution, filter, scratch, pointed: None, fading: 0 })
     }
 
-    /// Renders 2.5 ms of a voice at `position` relative to the head (its forehead is azimuth 0) into both ears, replacing what
-    /// was there. A change of place fades in over 10 ms: the old and the new filter by a raised cosine, loudness faster first.
-    /// Does not allocate or lock.
-    pub fn render(&mut self, position: Position, mono: &Quantum, left: &mut Quantum, right: &mut Quantum) {
-        let position = position.normalised();
-        let gain = 1.0 / position.distance_m.max(NEAREST_M);
-        let from = if self.pointed.is_some() { self.gain } else { gain };
-        let ramp = Ramp::towards(from, gain);
-        self.gain = ramp.1;
-        let mut input = *mono;
-        ramp.apply(&mut input);
+    fn render(&mut self, position: Position, mono: &Quantum, left: &mut Quantum, right: &mut Quantum) {
         self.fading = self.fading.saturating_sub(QUANTUM);
         let turned = self.fading == 0 && self.pointed.is_none_or(|pointed| turned(pointed, position));
         if turned {
@@ -66,7 +104,7 @@ impl LaneRenderer {
         }
         // Neither can fail with lengths that are fixed at compile time and a filter made by the set itself; silence if it did.
         let done = (!turned || self.convolution.set_filter(&self.filter).is_ok())
-            && self.convolution.process_block(&input, left, right).is_ok();
+            && self.convolution.process_block(mono, left, right).is_ok();
         if done {
             self.pointed = Some(if turned { position } else { self.pointed.unwrap_or(position) });
         } else {

@@ -1,5 +1,7 @@
 //! What the ears get, checked against the measured set itself.
 
+mod clicks;
+
 use super::*;
 use crate::audio::format::{Block, FRAME};
 use resonance_protocol::position::Position;
@@ -17,8 +19,11 @@ fn rendered(position: Position, sound: &[f32]) -> [Vec<f32>; 2] {
     moving(|_| position, sound)
 }
 
-fn moving(mut position: impl FnMut(usize) -> Position, sound: &[f32]) -> [Vec<f32>; 2] {
-    let mut lane = SPATIALIZER.lane().expect("a lane");
+fn moving(position: impl FnMut(usize) -> Position, sound: &[f32]) -> [Vec<f32>; 2] {
+    through(SPATIALIZER.lane().expect("a lane"), position, sound)
+}
+
+fn through(mut lane: LaneRenderer, mut position: impl FnMut(usize) -> Position, sound: &[f32]) -> [Vec<f32>; 2] {
     let mut ears = [vec![], vec![]];
     let (mut left, mut right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
     // The filter fades in during the first block, which therefore is silent here and left out.

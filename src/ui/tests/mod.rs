@@ -44,6 +44,7 @@ fn alone() -> View {
             facing_deg: 0.0,
             input: "Built-in Audio".into(),
             output: "Built-in Audio".into(),
+            spatial_engine: "hrtf:mit-kemar+small".into(),
         },
         session_number: SessionNumber { members: 1, ..SessionNumber::default() },
         alarms: Vec::new(),

@@ -182,6 +182,8 @@ fn change(model: &mut Model, row: Row, by: isize) -> Vec<Action> {
     let mut choices: Vec<String> = match setting.kind {
         Kind::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
         Kind::Switch => vec!["false".to_owned(), "true".to_owned()],
+        // A file is not found by going through all there are.
+        Kind::Text(_) if setting == Setting::HRTF => vec![setting.default.to_owned()],
         Kind::Text(_) => match &model.devices {
             None => {
                 model.tell(Tone::Fine, "still looking for devices…");

@@ -27,6 +27,7 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     lines.push(Line::default());
     lines.push(own("microphone", format!("{} ({})", view.me.input, words::level(view.me.level_db))));
     lines.push(own("speaker", view.me.output.clone()));
+    lines.push(own("listening", words::placing(&view.me.spatial_engine)));
     lines.push(own("you face", words::signed(view.me.facing_deg, "deg")));
     if !view.problems.is_empty() {
         lines.push(Line::default());

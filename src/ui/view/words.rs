@@ -39,6 +39,15 @@ pub(super) fn span(span: Duration) -> String {
     }
 }
 
+/// What one listens with, and what places voices.
+pub(super) fn placing(engine: &str) -> String {
+    match engine {
+        "" => "—".to_owned(),
+        "pan" => "speakers".to_owned(),
+        ears => format!("headphones ({ears})"),
+    }
+}
+
 /// Whole per cent of a share.
 pub(super) fn percent(share: f32) -> String {
     format!("{} %", (share.clamp(0.0, 1.0) * 100.0).round() as u8)

@@ -4,6 +4,7 @@ use super::Device;
 use super::quiet::quietly;
 use super::stream::{self, End, Flow};
 use crate::audio::device::Card;
+use crate::audio::spatial::choice::Ears;
 use cpal::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -113,6 +114,7 @@ struct Shared {
 /// An open card and the thread that watches it.
 pub(super) struct Watched {
     name: String,
+    ears: Option<Ears>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -122,7 +124,7 @@ impl Watched {
     ///
     /// # Errors
     /// What `cpal` said at the first attempt.
-    pub fn open<E: End>(name: String, device: Device, end: E) -> Result<Self, Error> {
+    pub fn open<E: End>(name: String, ears: Option<Ears>, device: Device, end: E) -> Result<Self, Error> {
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), health: Arc::default(), fault: OnceLock::new() });
         let (report, reported) = sync_channel(1);
         let watcher = Watcher::new(device, end, shared.clone());
@@ -130,7 +132,7 @@ impl Watched {
             .name("audio card".into())
             .spawn(move || watcher.run(&report))
             .map_err(|error| Error::with_message(ErrorKind::ResourceExhausted, error.to_string()))?;
-        let card = Self { name, shared, thread: Some(thread) };
+        let card = Self { name, ears, shared, thread: Some(thread) };
         match reported.recv() {
             Ok(Ok(())) => Ok(card),
             Ok(Err(error)) => Err(error),
@@ -146,6 +148,10 @@ impl Card for Watched {
 
     fn fault(&self) -> Option<String> {
         self.shared.fault.get().cloned()
+    }
+
+    fn ears(&self) -> Option<Ears> {
+        self.ears
     }
 
     fn xruns(&self) -> u64 {

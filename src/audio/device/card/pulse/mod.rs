@@ -12,8 +12,10 @@ pub(super) use microphone::start_microphone;
 pub(super) use speaker::start_speaker;
 
 use super::{DeviceInfo, Direction};
+use crate::audio::spatial::choice::Ears;
 use connection::Connection;
 use cpal::{Error, ErrorKind};
+use pulseaudio::protocol::port_info::{PortInfo, PortType};
 use pulseaudio::protocol::{
     Command, DEFAULT_SINK, DEFAULT_SOURCE, ProtocolError, PulseError, SampleSpec, ServerInfo, SinkInfoList,
     SourceInfoList,
@@ -30,6 +32,8 @@ pub(super) struct Device {
     id: CString,
     /// What people call it.
     pub name: String,
+    /// What is plugged in, or built in, there.
+    pub ears: Option<Ears>,
 }
 
 impl Device {
@@ -42,28 +46,28 @@ impl Device {
         let listed = list().ok()?;
         let chosen = env::var(variable).ok().filter(|name| !name.is_empty());
         if let Some(chosen) = &chosen {
-            let named = listed.iter().find(|(info, _)| info.direction == direction && info.id == *chosen);
-            return Some(Self { id: CString::new(chosen.as_str()).ok()?, name: named?.0.name.clone() });
+            let named = listed.iter().find(|listed| listed.is(direction) && listed.info.id == *chosen)?;
+            let id = CString::new(chosen.as_str()).ok()?;
+            return Some(Self { id, name: named.info.name.clone(), ears: named.ears });
         }
-        let (info, _) = listed.iter().find(|(info, _)| info.direction == direction && info.is_default)?;
+        let found = listed.iter().find(|listed| listed.is(direction) && listed.info.is_default)?;
         // Not the device's own name: the server then moves the stream when another becomes the default.
-        Some(Self { id: default.to_owned(), name: info.name.clone() })
+        Some(Self { id: default.to_owned(), name: found.info.name.clone(), ears: found.ears })
     }
 
     /// The device of this id or name; none without a server.
     pub fn named(name: &str, direction: Direction) -> Option<Self> {
         let listed = list().ok()?;
-        let mut all = listed.into_iter().map(|(info, _)| info).filter(|info| info.direction == direction);
         let is = |info: &DeviceInfo| info.id == name || info.name.eq_ignore_ascii_case(name);
-        let info = all.find(is)?;
-        Some(Self { id: CString::new(info.id).ok()?, name: info.name })
+        let Listed { info, ears, .. } = listed.into_iter().find(|listed| listed.is(direction) && is(&listed.info))?;
+        Some(Self { id: CString::new(info.id).ok()?, name: info.name, ears })
     }
 }
 
 /// Every device of the server; none without a server.
 pub(super) fn devices() -> Vec<DeviceInfo> {
     let listed = list().unwrap_or_default();
-    listed.into_iter().filter(|(_, kind)| *kind == Kind::Real).map(|(info, _)| info).collect()
+    listed.into_iter().filter(|listed| listed.kind == Kind::Real).map(|listed| listed.info).collect()
 }
 
 /// Whether a source is a microphone.
@@ -74,7 +78,37 @@ enum Kind {
     Monitor,
 }
 
-fn list() -> Result<Vec<(DeviceInfo, Kind)>, Error> {
+/// What the server says about a device.
+struct Listed {
+    info: DeviceInfo,
+    kind: Kind,
+    ears: Option<Ears>,
+}
+
+impl Listed {
+    fn is(&self, direction: Direction) -> bool {
+        self.info.direction == direction
+    }
+}
+
+/// What one listens with, by the port that sound leaves by.
+fn ears(port: &PortInfo) -> Option<Ears> {
+    match port.port_type {
+        PortType::Headphones | PortType::Headset | PortType::Handset | PortType::Earpiece | PortType::Handsfree => {
+            Some(Ears::Headphones)
+        }
+        PortType::Speaker | PortType::Hdmi | PortType::Tv | PortType::Spdif | PortType::Car | PortType::Hifi => {
+            Some(Ears::Speakers)
+        }
+        _ => {
+            let names = [Some(&port.name), port.description.as_ref()].into_iter().flatten();
+            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+            Ears::of_device(names.iter().map(AsRef::as_ref))
+        }
+    }
+}
+
+fn list() -> Result<Vec<Listed>, Error> {
     let mut connection = Connection::open()?;
     let server: ServerInfo = connection.ask(&Command::GetServerInfo)?;
     let sources: SourceInfoList = connection.ask(&Command::GetSourceInfoList)?;
@@ -82,12 +116,17 @@ fn list() -> Result<Vec<(DeviceInfo, Kind)>, Error> {
     let sources = sources.into_iter().map(|source| {
         let kind = if source.monitor_of_sink_index.is_some() { Kind::Monitor } else { Kind::Real };
         let is_default = server.default_source_name.as_ref() == Some(&source.name);
-        (info(&source.name, source.description.as_deref(), source.sample_spec, Direction::Input, is_default), kind)
+        let description = source.description.as_deref();
+        let info = info(&source.name, description, source.sample_spec, Direction::Input, is_default);
+        Listed { info, kind, ears: None }
     });
     let sinks = sinks.into_iter().map(|sink| {
         let is_default = server.default_sink_name.as_ref() == Some(&sink.name);
-        let sink = info(&sink.name, sink.description.as_deref(), sink.sample_spec, Direction::Output, is_default);
-        (sink, Kind::Real)
+        let by_port = sink.ports.get(sink.active_port).and_then(ears);
+        let info = info(&sink.name, sink.description.as_deref(), sink.sample_spec, Direction::Output, is_default);
+        // A headset has no ports, but its name.
+        let ears = by_port.or_else(|| Ears::of_device([info.name.as_str()].into_iter()));
+        Listed { info, kind: Kind::Real, ears }
     });
     Ok(sources.chain(sinks).collect())
 }
