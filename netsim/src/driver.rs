@@ -83,7 +83,8 @@ impl Driver {
         let (mut hosts, mut tuns) = (Vec::new(), Vec::new());
         for (index, host) in router.plan().hosts.iter().enumerate() {
             let netns = Netns::new().map_err(CannotRun::Namespaces)?;
-            tuns.push(Tun::new(&netns, host.mtu, &with_prefixes(&router, HostId(index), host.network))?);
+            let gateway = router.plan().networks[host.network].gateway();
+            tuns.push(Tun::new(&netns, host.mtu, &with_prefixes(&router, HostId(index), host.network), gateway)?);
             hosts.push(netns);
         }
         let captures = hosts.iter().map(|_| None).collect();
@@ -115,7 +116,8 @@ impl Driver {
         let mut state = lock(&self.state);
         let addresses = state.router.move_host(host, network).map_err(io::Error::other)?;
         let with = with_prefixes(&state.router, host, network.0);
-        state.tuns[host.0].set_addresses(&self.hosts[host.0], &with)?;
+        let gateway = state.router.plan().networks[network.0].gateway();
+        state.tuns[host.0].set_addresses(&self.hosts[host.0], &with, gateway)?;
         Ok(addresses)
     }
 

@@ -129,7 +129,7 @@ fn behaviour(keypair: &Keypair, bounds: &Bounds) -> Behaviour {
         .with_max_established(Some(bounds.connections))
         .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER));
     // Nobody needs its addresses from identify but the DHT; its version is nobody's business.
-    let identify = identify::Config::new("resonance/1".into(), keypair.public())
+    let identify = identify::Config::new_with_signed_peer_record("resonance/1".into(), keypair)
         .with_agent_version("resonance-helper".into())
         .with_cache_size(0);
     let mut relay = relay::Behaviour::new(own, relay_config(bounds));

@@ -13,6 +13,9 @@ pub(super) const MAX_REMOTE_CANDIDATES: usize = 24;
 /// Longest session description in bytes that is read: the largest padded signal.
 pub(super) const MAX_DESCRIPTION: usize = 16 * 1024;
 
+/// What such candidates have in common, and share with no other of ours (RFC 8445 §5.1.1.3): those are numbered by hashes.
+const MAPPED: &str = "mapped";
+
 /// Longest candidate line in bytes that is read.
 const MAX_CANDIDATE: usize = 256;
 
@@ -146,6 +149,29 @@ pub(super) fn relayed(line: &str) -> Option<String> {
     }
 }
 
+/// Our sockets in a description of ours: its host candidates over UDP.
+pub(super) fn own_sockets(sdp: &str) -> impl Iterator<Item = SocketAddr> {
+    sdp.lines().filter_map(|line| {
+        let parts: Vec<&str> = line.strip_prefix("a=candidate:")?.split_ascii_whitespace().take(8).collect();
+        let [_, _, transport, _, address, port, "typ", "host"] = parts[..] else { return None };
+        let at = SocketAddr::new(address.parse().ok()?, port.parse().ok()?);
+        transport.eq_ignore_ascii_case("udp").then_some(at)
+    })
+}
+
+/// The candidate line for a port that a router has opened for our socket `base`. It is server-reflexive: the standard has
+/// no other name for an address of a NAT's (RFC 8445 §5.1.1, §5.1.2: its priority).
+pub(super) fn mapped(external: SocketAddr, base: SocketAddr) -> String {
+    const PRIORITY: u32 = 100 << 24 | 0xFFFF << 8 | 0xFF;
+    format!(
+        "candidate:{MAPPED} 1 udp {PRIORITY} {} {} typ srflx raddr {} rport {}",
+        external.ip(),
+        external.port(),
+        base.ip(),
+        base.port()
+    )
+}
+
 /// UDP to one literal address only: a host name would make us ask a name server, TCP would make us connect anywhere.
 fn is_usable(candidate: &str) -> bool {
     let parts: Vec<&str> = candidate.split_ascii_whitespace().take(8).collect();
@@ -220,6 +246,19 @@ mod tests {
         assert_eq!(relayed("candidate:1 1 udp 1 10.0.0.2 4 typ host"), None);
         assert_eq!(relayed("typ relay"), None);
         assert!(vet_candidate(&relayed(relay).unwrap()), "the other side takes it");
+    }
+
+    #[test]
+    fn a_port_that_the_router_opened_is_a_candidate_that_the_other_side_takes() {
+        let sdp = "a=candidate:1 1 udp 2130706431 192.168.1.2 40000 typ host\r\na=candidate:2 1 udp 1 203.0.113.5 41000 typ srflx\r\n\
+                   a=candidate:3 1 udp 2130706431 2001:db8::2 42000 typ host generation 0\r\n\
+                   a=candidate:4 1 tcp 2130706431 192.168.1.2 9 typ host\r\n";
+        let sockets: Vec<SocketAddr> = own_sockets(sdp).collect();
+        let shown: Vec<String> = sockets.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(shown, ["192.168.1.2:40000", "[2001:db8::2]:42000"]);
+        let line = mapped("203.0.113.5:40001".parse().unwrap(), sockets[0]);
+        assert_eq!(line, "candidate:mapped 1 udp 1694498815 203.0.113.5 40001 typ srflx raddr 192.168.1.2 rport 40000");
+        assert!(vet_candidate(&line) && relayed(&line).is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!                      task/meeting: distributed hash table, relays     rendezvous, relays
 //!                       │
 //!                       ├─▶ media ─▶ peer_connection ×7 ─▶ webrtc_setup  candidates
+//!                       │              └─────────▶ ports         what the home's router lets in
 //!                       └─▶ streams ─▶ stream_protocol            sound while there is no other way
 //!  outbound rings ─▶ media_pump ─▶ every connected track (RTP), every stream that is wanted
 //!  inbound rings  ◀─ inbound    ◀─ every remote track (RTP), every stream
@@ -27,6 +28,7 @@ mod liveness;
 mod media;
 mod media_pump;
 mod peer_connection;
+mod ports;
 pub mod probe;
 pub(crate) mod records;
 mod relays;
@@ -63,6 +65,7 @@ pub use signalling::MAX_MESSAGE;
 use inbound::InboundSink;
 use media_pump::{MediaPump, Outlets};
 use peer_connection::{Policy, Shared};
+use ports::Ports;
 use streams::Streams;
 use swarm::{RelayedPeers, Settings};
 use task::Meeting;
@@ -275,7 +278,10 @@ fn start_speaking(
     let outlets = Outlets::default();
     let (ssrc, policy) = (rand::random(), if relays.is_some() { Policy::RelaysOnly } else { Policy::AnyWay });
     let servers = relays.unwrap_or_default().into();
-    let shared = Shared { inbound: InboundSink::new(media.inbound), outlets: outlets.clone(), ssrc, policy, servers };
+    // Who is not to be found from afar, or to be seen by nobody, asks no router.
+    let ports = (policy == Policy::AnyWay && settings.dht).then(Ports::default);
+    let inbound = InboundSink::new(media.inbound);
+    let shared = Shared { inbound, outlets: outlets.clone(), ssrc, policy, servers, ports };
     let (streams, sinks) = Streams::new(InboundSink::new(media.inbound_streamed));
     let pump = MediaPump::start(media.outbound, media.outbound_streamed, outlets, sinks, ssrc)?;
     let (commands, command_receiver) = mpsc::unbounded_channel();

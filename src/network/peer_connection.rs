@@ -17,6 +17,7 @@ use webrtc::rtp_transceiver::RtpSender;
 use super::candidates::{self, DescriptionError, Loopback, MAX_REMOTE_CANDIDATES};
 use super::inbound::InboundSink;
 use super::media_pump::Outlets;
+use super::ports::{Kind, Opening as OpenPort, Ports};
 use super::webrtc_setup::{self, Connection, Observer, Path, Signals};
 use super::{DescriptionKind, Event, Relay};
 
@@ -67,6 +68,8 @@ pub(super) struct Shared {
     pub(super) policy: Policy,
     /// Servers that help it through.
     pub(super) servers: Arc<[Relay]>,
+    /// What opens ports in the router; `None`: it is not asked.
+    pub(super) ports: Option<Ports>,
 }
 
 /// Which ways media may take.
@@ -159,6 +162,8 @@ async fn run(
         voice,
         report,
         servers: &shared.servers,
+        ports: shared.ports.as_ref(),
+        opened: None,
         began,
         up: false,
         early: Vec::new(),
@@ -169,6 +174,7 @@ async fn run(
         Err(error) => Err(error),
     };
     shared.outlets.close(&media.track);
+    media.opened = None;
     if let Err(error) = media.connection.close().await {
         tracing::debug!(peer = %report.peer, %error, "closing the media connection");
     }
@@ -181,6 +187,9 @@ struct Media<'a> {
     voice: Arc<dyn RtpSender>,
     report: &'a Report,
     servers: &'a [Relay],
+    ports: Option<&'a Ports>,
+    /// The router lets the other side in to our socket.
+    opened: Option<OpenPort>,
     began: Instant,
     up: bool,
     /// Candidates that came before the description they belong to.
@@ -211,6 +220,8 @@ impl Media<'_> {
         let _ = timeout(patience_for_candidates, signals.gathered.wait_for(|complete| *complete)).await;
         while signals.candidates.try_recv().is_ok() {}
         let description = self.connection.local_description().await.ok_or(MediaError::NoDescription)?;
+        let open = |ports: &Ports| candidates::own_sockets(&description.sdp).find_map(|at| ports.open(Kind::Udp, at));
+        self.opened = self.ports.and_then(open);
         let peer = self.report.peer;
         let sdp = if self.relayed_only { candidates::relayed_only(&description.sdp) } else { description.sdp };
         self.report.send(Event::LocalDescription { peer, kind, sdp, number: self.report.number }).await;
@@ -251,6 +262,9 @@ impl Media<'_> {
                     if let Some(candidate) = shown {
                         self.report.send(Event::LocalCandidate { peer, candidate, mid }).await;
                     }
+                }
+                Some(candidate) = let_in(&mut self.opened) => {
+                    self.report.send(Event::LocalCandidate { peer, candidate, mid: String::new() }).await;
                 }
                 _ = reports.tick(), if self.up => {
                     if let Some(path) = self.path().await && let Some(rtt_ms) = path.rtt_ms {
@@ -332,5 +346,16 @@ impl Media<'_> {
 
     async fn path(&self) -> Option<Path> {
         webrtc_setup::selected_path(&*self.connection, &*self.voice, self.servers).await
+    }
+}
+
+/// The candidate for a port that the router has just opened; never, where none is to be opened. May be cancelled at any time.
+async fn let_in(opened: &mut Option<OpenPort>) -> Option<String> {
+    match opened {
+        Some(opening) => {
+            let external = opening.changed().await;
+            external.map(|external| candidates::mapped(external, opening.local))
+        }
+        None => std::future::pending().await,
     }
 }

@@ -12,7 +12,7 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, autonat, dcutr, identify, kad, mdns, noise, relay, tcp,
-    upnp, yamux,
+    yamux,
 };
 use rand::rngs::StdRng;
 
@@ -76,8 +76,6 @@ pub(super) struct Behaviour {
     pub(super) autonat: Toggle<autonat::v2::client::Behaviour>,
     /// Telling others whether they can.
     pub(super) autonat_server: Toggle<autonat::v2::server::Behaviour>,
-    /// Asking the home's router to let others in.
-    pub(super) upnp: Toggle<upnp::tokio::Behaviour>,
 }
 
 /// What distinguishes one swarm from another.
@@ -168,7 +166,8 @@ fn behaviour(
         .with_request_timeout(settings.answer_deadline)
         .with_max_concurrent_streams(MAX_STREAMS_PER_CONNECTION);
     // Strangers learn neither where else we listen nor which build this is; members tell each other under seal.
-    let identify = identify::Config::new("resonance/1".into(), keypair.public())
+    // What is told, the addresses at which others reach us, is signed: whoever passes it on cannot change it.
+    let identify = identify::Config::new_with_signed_peer_record("resonance/1".into(), keypair)
         .with_agent_version("resonance".into())
         .with_hide_listen_addrs(true)
         .with_push_listen_addr_updates(false)
@@ -191,7 +190,6 @@ fn behaviour(
         dcutr: Toggle::from(direct.then(|| dcutr::Behaviour::new(me))),
         autonat: Toggle::from(direct.then(|| autonat::v2::client::Behaviour::new(rand::make_rng::<StdRng>(), probe()))),
         autonat_server: Toggle::from(direct.then(autonat::v2::server::Behaviour::default)),
-        upnp: Toggle::from(public.then(upnp::tokio::Behaviour::default)),
     }
 }
 

@@ -3,6 +3,7 @@
 mod dialling;
 mod doubts;
 mod meeting;
+mod ports;
 mod servers;
 mod sound;
 mod table;
@@ -82,6 +83,7 @@ pub(super) struct Task {
     deliveries: Deliveries,
     media: Media,
     streams: Streams,
+    opened: ports::Opened,
     media_events: mpsc::Receiver<(TransportId, u64, Event)>,
 }
 
@@ -109,6 +111,7 @@ impl Task {
             addresses: AddressBook::default(),
             dials: HashMap::new(),
             deliveries,
+            opened: ports::Opened::new(shared.ports.clone()),
             media: Media::new(shared, media_sender),
             streams,
             media_events,
@@ -136,6 +139,7 @@ impl Task {
                         self.emit(event).await;
                     }
                 }
+                Some(news) = self.opened.next() => self.port_changed(news).await,
                 _ = housekeeping.tick() => {
                     let now = Instant::now();
                     self.keep_house(now);
@@ -228,6 +232,7 @@ impl Task {
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.doubt_tcp();
+                self.close_port(&address);
                 if let Some((_, compact)) = address::compact(&address) {
                     self.emit(Event::NotListening { compact }).await;
                 }
@@ -456,7 +461,7 @@ impl Task {
             }
         };
         // Whoever is not flushed by then notices by the silence.
-        let _ = timeout(CLOSING_PATIENCE, flushed).await;
+        let _ = timeout(CLOSING_PATIENCE, async { tokio::join!(flushed, self.opened.close()) }).await;
     }
 }
 

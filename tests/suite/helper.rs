@@ -1,12 +1,10 @@
 //! `resonance helper` and `resonance doctor` as people run them.
 
 use crate::support::process::BINARY;
+use crate::support::turn::allocate;
 use crate::support::{alone, has_tool, root, say, simulation, skip};
 use resonance::network::probe;
 use resonance::network::turn::Credentials;
-use rtc::sansio::Protocol;
-use rtc::shared::{TransportContext, TransportMessage, TransportProtocol};
-use rtc::turn::client::{Client, ClientConfig};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -205,44 +203,6 @@ fn the_doctor_tells_one_nat_from_another() {
     simulation::run(&[file], &[]).unwrap_or_else(|report| panic!("{report}"));
 }
 
-/// One allocation after the other as one user, each from a socket of its own on that address; how many were given.
-fn allocate(from: Ipv4Addr, server: SocketAddr, username: &str, password: &str, times: usize) -> usize {
-    let crypto = rtc::crypto::default_provider().expect("cryptography");
-    let ask = |_| {
-        let socket = UdpSocket::bind((from, 0)).ok()?;
-        socket.connect(server).ok()?;
-        socket.set_read_timeout(Some(Duration::from_millis(200))).ok()?;
-        let local_addr = socket.local_addr().ok()?;
-        let config = ClientConfig {
-            turn_serv_addr: server.to_string(),
-            local_addr,
-            username: username.into(),
-            password: password.into(),
-            ..ClientConfig::default()
-        };
-        let mut client = Client::new(config, crypto.clone()).ok()?;
-        client.allocate(Instant::now()).ok()?;
-        let mut buffer = [0; 2_048];
-        // The question, its refusal with a nonce, and the signed question.
-        for _ in 0..2 {
-            while let Some(datagram) = client.poll_write() {
-                socket.send(&datagram.message).ok()?;
-            }
-            let length = socket.recv(&mut buffer).ok()?;
-            let transport = TransportContext {
-                local_addr,
-                peer_addr: server,
-                transport_protocol: TransportProtocol::UDP,
-                ecn: None,
-            };
-            let message = bytes::BytesMut::from(&buffer[..length]);
-            let _ = client.handle_read(TransportMessage { now: Instant::now(), transport, message });
-        }
-        matches!(client.poll_event(), Some(rtc::turn::client::Event::AllocateResponse(..))).then_some(())
-    };
-    (0..times).filter_map(ask).count()
-}
-
 /// Connections that say nothing, questions of strangers, users by the dozen, allocations by the thousand.
 #[test]
 fn a_flood_leaves_memory_as_it_was() {
@@ -259,7 +219,7 @@ fn a_flood_leaves_memory_as_it_was() {
     assert!(users.len() >= 20, "{} users", users.len());
     let server = users[0].servers[0];
     let places = (0..).map(|number| Ipv4Addr::new(127, 0, 1, number));
-    let ask = |(user, from): (&Credentials, Ipv4Addr)| allocate(from, server, &user.username, &user.password, 40);
+    let ask = |(user, from): (&Credentials, Ipv4Addr)| allocate(from.into(), server, user, 40).len();
     let given: usize = users.iter().zip(places).map(ask).sum();
     assert!(given <= users.len() * 32, "a user has its share: {given}");
     assert!(given > 300, "{given}");

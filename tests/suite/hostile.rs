@@ -1,8 +1,15 @@
 //! Neighbours that nobody wants: the call goes on, and nobody's memory grows for them.
 
-use crate::support::simulation::{can_run, play};
+use crate::support::simulation::{can_run, packets, play};
+use crate::support::turn::allocate;
 use crate::support::{alone, attempts, javascript, skip};
+use resonance::network::probe;
+use resonance::network::turn::Credentials;
+use serde_json::Value;
+use std::io::Write;
+use std::net::IpAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// What one program may take at its peak, in megabytes, whoever floods it: about twice what it takes in peace.
 const MEMORY_MB: f64 = 120.0;
@@ -250,6 +257,146 @@ max_memory_mb = {MEMORY_MB}
     attempts(test, || play("turn-flood", &text, &[]).map(|report| report.memory()));
 }
 
+/// What the test below hands to the one who takes: a helper's address, and its own.
+const GREEDY: &str = "RESONANCE_TEST_GREEDY";
+
+/// Somebody with credentials, and with ever new names for more of them, takes as many of a helper's relayed addresses as it gets, from thousands of ports.
+/// The call through the helper goes on, somebody who comes meanwhile gets its own, and the helper stays small.
+#[test]
+fn whoever_has_credentials_takes_a_share_of_a_helper_and_no_more() {
+    let test = "hostile::whoever_has_credentials_takes_a_share_of_a_helper_and_no_more";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    let count = r#"
+import urllib.request
+lines = urllib.request.urlopen('http://127.0.0.1:9464/metrics').read().decode().splitlines()
+figures = dict(line.removeprefix('resonance_helper_').split() for line in lines if line[0] != '#')
+given, refused, memory = (int(figures[name]) for name in ['turn_allocations', 'turn_refused_quota_total', 'resident_memory_bytes'])
+print(given, 'relayed addresses of', figures['turn_users'], 'users,', refused, 'refused,', memory // 1000000, 'MB')
+# One network gets 128; three people who speak through the helper need a few.
+print('a share' if 128 < given < 128 + 60 and refused > 500 else 'too much, or nobody asked')
+"#;
+    let text = format!(
+        r#"
+seconds = 40
+ends_with = ["count"]
+[host.helper]
+link = "fibre"
+[network.north]
+edge = "symmetric"
+uplink = "fibre"
+[network.south]
+edge = "symmetric"
+uplink = "fibre"
+[network.west]
+edge = "symmetric"
+uplink = "fibre"
+[host.ada]
+network = "north"
+[host.bo]
+network = "south"
+[host.cy]
+network = "west"
+[host.greedy]
+[peer.helper]
+does = "helper"
+args = ["--listen", "/ip4/{{ip:helper}}/tcp/4001", "--listen", "/ip4/{{ip:helper}}/udp/4001/quic-v1", "--metrics", "127.0.0.1:9464"]
+[peer.ada]
+does = "create"
+args = ["--no-mdns"]
+helpers = ["helper"]
+[peer.bo]
+at = 1
+args = ["--no-mdns"]
+helpers = ["helper"]
+[peer.greedy]
+does = "run"
+at = 6
+command = ["env", "{GREEDY}=/ip4/{{ip:helper}}/tcp/4001 {{ip:greedy}}", "{}", "hostile::takes_all_that_it_gets", "--exact", "--ignored", "--nocapture"]
+[peer.cy]
+at = 18
+args = ["--no-mdns"]
+helpers = ["helper"]
+[peer.count]
+host = "helper"
+does = "run"
+at = 27
+command = ["python3", "-c", """{count}"""]
+[[expect]]
+output = {{ peer = "greedy", contains = ["relayed addresses are mine"] }}
+[[expect]]
+output = {{ peer = "count", contains = ["a share"] }}
+[[expect]]
+of = ["ada", "bo"]
+connects_within = 10
+path = "relayed"
+hears = "yes"
+max_silence_ms = 200
+[[expect]]
+of = ["ada", "cy"]
+connects_within = 8
+path = "relayed"
+hears = "yes"
+[[expect]]
+of = ["helper"]
+max_memory_mb = {MEMORY_MB}
+"#,
+        std::env::current_exe().expect("this program").display()
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = folder.path().display().to_string();
+    attempts(test, || {
+        let report = play("share", &text, &["--keep", &kept])?;
+        let through = |pair: &&Value| ["local", "remote"].iter().any(|side| pair[*side] == "relay");
+        let relayed = report.pairs().iter().filter(through).count();
+        let said = |name: &str| std::fs::read_to_string(folder.path().join("share").join(name)).unwrap_or_default();
+        let figures = format!("{}; {}", said("count.out").lines().next().unwrap_or_default(), report.memory());
+        // By a relayed address of its own, and not by a stream.
+        if relayed == report.pairs().len() { Ok(figures) } else { Err(format!("{relayed} of the pairs; {figures}")) }
+    });
+}
+
+/// The one who takes, on a host of the test above.
+#[test]
+#[ignore = "a part of another test, which runs it on a simulated host"]
+fn takes_all_that_it_gets() {
+    /// How long it goes on, and with how many hands.
+    const SPAN: Duration = Duration::from_secs(18);
+    const HANDS: usize = 8;
+    let Ok(given) = std::env::var(GREEDY) else { return };
+    let (helper, own) = given.split_once(' ').expect("two addresses");
+    let own: IpAddr = own.parse().expect("an address");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let end = Instant::now() + SPAN;
+    // Each visit is by a new name.
+    let visit = |_| runtime.block_on(probe::visit(helper)).ok().and_then(|visit| visit.credentials);
+    let users: Vec<Credentials> = (0..20).filter_map(visit).collect();
+    let take = |hand: usize| {
+        let (mut mine, mut asked) = (Vec::new(), 0);
+        for user in users.iter().cycle().skip(hand).step_by(HANDS - 1).take_while(|_| Instant::now() < end) {
+            mine.extend(allocate(own, user.servers[0], user, 8));
+            asked += 8;
+        }
+        (mine, asked)
+    };
+    let (mut mine, mut asked) = (Vec::new(), 0);
+    std::thread::scope(|scope| {
+        let hands: Vec<_> = (0..HANDS).map(|hand| scope.spawn(move || take(hand))).collect();
+        for hand in hands {
+            let (taken, times) = hand.join().expect("a hand");
+            mine.extend(taken);
+            asked += times;
+        }
+    });
+    let said =
+        format!("{} relayed addresses are mine, as {} users, who asked {asked} times\n", mine.len(), users.len());
+    std::io::stdout().write_all(said.as_bytes()).expect("said");
+    // What it has it keeps until it is ended.
+    std::thread::sleep(Duration::from_secs(60));
+}
+
 /// Who says --no-direct is seen by the helper and by nobody else: the other's capture has the address nowhere, in no header and in no payload.
 #[test]
 fn what_the_others_receive_has_the_address_nowhere() {
@@ -305,15 +452,9 @@ hears = "yes"
 fn sightings(capture: &Path) -> usize {
     /// The Internet's first member after its router is that network's: networks come before hosts.
     const OUTER: [u8; 4] = [20, 0, 0, 2];
-    let bytes = std::fs::read(capture).expect("a capture");
-    let mut rest = bytes.get(24..).unwrap_or_default();
-    let mut seen = 0;
-    while let Some(length) = rest.get(8..12).and_then(|field| field.try_into().ok()).map(u32::from_le_bytes) {
-        let packet = rest.get(16..16 + length as usize).unwrap_or_default();
-        let text = OUTER.map(|byte| byte.to_string()).join(".");
-        let holds = |wanted: &[u8]| packet.windows(wanted.len()).any(|window| window == wanted);
-        seen += usize::from(holds(&OUTER) || holds(text.as_bytes()));
-        rest = rest.get(16 + length as usize..).unwrap_or_default();
-    }
-    seen
+    let text = OUTER.map(|byte| byte.to_string()).join(".");
+    let holds = |packet: &[u8], wanted: &[u8]| packet.windows(wanted.len()).any(|window| window == wanted);
+    packets(&std::fs::read(capture).expect("a capture"))
+        .filter(|packet| holds(packet, &OUTER) || holds(packet, text.as_bytes()))
+        .count()
 }

@@ -20,6 +20,7 @@ mod mishaps;
 mod netsim;
 mod packages;
 mod plain;
+mod ports;
 mod preload;
 mod realtime;
 mod recording;

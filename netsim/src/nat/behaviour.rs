@@ -125,7 +125,7 @@ pub enum Egress {
     Nothing,
 }
 
-/// Whether hosts inside may ask for ports (RFC 6886, UPnP IGD).
+/// Whether hosts inside may ask for ports (RFC 6886, RFC 6887, UPnP IGD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PortControl {
@@ -133,8 +133,10 @@ pub enum PortControl {
     Off,
     /// By NAT-PMP.
     NatPmp,
+    /// By PCP, and not by its predecessor.
+    Pcp,
     /// By UPnP IGD.
     Upnp,
-    /// By both.
+    /// By NAT-PMP and UPnP IGD.
     Both,
 }

@@ -3,6 +3,7 @@
 //! Fragments: the first piece makes the way for the later ones, which carry no ports (RFC 4787 REQ-14, pieces in order).
 
 pub mod behaviour;
+pub mod pcp;
 pub mod pmp;
 mod table;
 pub mod upnp;
@@ -132,9 +133,29 @@ impl Nat {
         Some(outer_port)
     }
 
+    /// The same with the next port that is free where the wanted one is taken (RFC 6886 §3.3); 0 wants the inner one.
+    fn open_near(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        inner: SocketAddrV4,
+        wanted: u16,
+        lifetime: Duration,
+    ) -> Option<u16> {
+        let first = if wanted == 0 { inner.port() } else { wanted };
+        (0..64).find_map(|step| self.open(now, transport, inner, first.wrapping_add(step), lifetime))
+    }
+
     /// Closes a port that was opened.
     pub fn close(&mut self, transport: Transport, outer_port: u16) {
         self.table.remove_opened(transport, SocketAddr::from((self.outer, outer_port)));
+    }
+
+    /// Closes the port that was opened for an inner endpoint.
+    pub fn close_inner(&mut self, transport: Transport, inner: SocketAddrV4) {
+        if let Some(outer) = self.table.opened_for(transport, inner.into()) {
+            self.table.remove_opened(transport, outer);
+        }
     }
 
     /// Who asked for that outer port.
@@ -182,6 +203,13 @@ impl Nat {
         } else {
             *flow
         };
+        // Whoever came in by a port that was opened on request is answered through it, whatever the NAT does else.
+        if let Some(mapping) = self.table.by_inner(now, flow, None).filter(|mapping| mapping.is_open())
+            && mapping.asked.contains(&flow.destination)
+        {
+            mapping.see(End::Source, flags);
+            return Some(mapping.outer);
+        }
         let seen = match self.behaviour.mapping {
             Dependence::EndpointIndependent => None,
             Dependence::AddressDependent => Some(SocketAddr::new(flow.destination.ip(), 0)),
@@ -233,6 +261,9 @@ impl Nat {
         {
             self.tally.filtered += 1;
             return None;
+        }
+        if mapping.is_open() {
+            mapping.asked.insert(flow.source);
         }
         mapping.see(End::Destination, flags);
         if behaviour.refresh == Refresh::Both || flow.transport == Transport::Tcp {

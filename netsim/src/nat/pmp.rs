@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub const PORT: u16 = 5_351;
 
 /// Longest time that a port is given for: a day, so that a host that is gone is forgotten.
-const MAX_LIFETIME: u32 = 86_400;
+pub(super) const MAX_LIFETIME: u32 = 86_400;
 
 /// The answer to a request from an inner host; `None` for what is no request. `uptime` is how long the router has been up.
 pub fn answer(nat: &mut Nat, now: Instant, uptime: Duration, from: SocketAddrV4, request: &[u8]) -> Option<Vec<u8>> {
@@ -40,16 +40,14 @@ pub fn answer(nat: &mut Nat, now: Instant, uptime: Duration, from: SocketAddrV4,
     let wanted = u16::from_be_bytes([fields[6], fields[7]]);
     let lifetime = u32::from_be_bytes([fields[8], fields[9], fields[10], fields[11]]).min(MAX_LIFETIME);
     let inner = SocketAddrV4::new(*from.ip(), inner_port);
-    let first = if wanted == 0 { inner_port } else { wanted };
     let (code, port) = if lifetime == 0 {
-        nat.close(transport, first);
+        // It is the inner port that says what is to be closed (§3.4).
+        nat.close_inner(transport, inner);
         (0, 0)
     } else {
         let span = Duration::from_secs(lifetime.into());
-        // A port that is taken is replaced by the next that is free (§3.3).
-        let found = (0..64).find_map(|step| nat.open(now, transport, inner, first.wrapping_add(step), span));
         // Result 4: out of resources.
-        found.map_or((4, 0), |port| (0, port))
+        nat.open_near(now, transport, inner, wanted, span).map_or((4, 0), |port| (0, port))
     };
     reply.extend_from_slice(&u16::to_be_bytes(code));
     reply.extend_from_slice(&epoch);

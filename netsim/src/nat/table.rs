@@ -167,6 +167,12 @@ impl Table {
         self.mappings.len() < MAX_MAPPINGS
     }
 
+    /// The outer end that was opened for `inner` on request.
+    pub fn opened_for(&self, transport: Transport, inner: SocketAddr) -> Option<SocketAddr> {
+        let outer = *self.by_inner.get(&(transport, inner, None))?;
+        self.mappings.get(&(transport, outer)).filter(|mapping| mapping.is_open()).map(|mapping| mapping.outer)
+    }
+
     pub fn remove_opened(&mut self, transport: Transport, outer: SocketAddr) {
         if self.mappings.get(&(transport, outer)).is_some_and(Mapping::is_open) {
             self.remove((transport, outer));

@@ -172,6 +172,57 @@ fn a_port_is_opened_by_pmp_and_closed_again() {
     assert_eq!(back(&mut nat, now + Duration::from_secs(101), OTHERS[3], open), None, "the lease is over");
     assert!(ask(&mut nat, 100).is_some() && ask(&mut nat, 0).is_some());
     assert_eq!(back(&mut nat, now, OTHERS[3], open), None, "closed");
+    // Whoever closes a port names the inner one, and no outer one.
+    assert!(ask(&mut nat, 100).is_some());
+    let closed = pmp::answer(&mut nat, now, Duration::ZERO, from, &[0, 1, 0, 0, 15, 160, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(closed.expect("an answer")[8..], [15, 160, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(back(&mut nat, now, OTHERS[3], open), None, "closed by its inner end");
+}
+
+#[test]
+fn a_port_is_opened_by_pcp_for_its_owner_alone() {
+    let now = Instant::now();
+    let mut nat = nat(Behaviour::HOME);
+    let from: SocketAddrV4 = "192.168.1.2:9".parse().expect("an address");
+    let mut ask = |version: u8, code: u8, owner: Ipv4Addr, life: u8| {
+        let mut request = vec![version, code, 0, 0, 0, 0, 0, life];
+        request.extend_from_slice(&owner.to_ipv6_mapped().octets());
+        request.extend_from_slice(&[7; 12]);
+        request.extend_from_slice(&[17, 0, 0, 0, 15, 160, 0x20, 0]);
+        request.extend_from_slice(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets());
+        pcp::answer(&mut nat, now, Duration::from_secs(7), from, &request)
+            .map(|reply| (reply, nat.opened(now, Transport::Udp, 0x2000)))
+    };
+    let (given, opened) = ask(2, 1, *from.ip(), 100).expect("an answer");
+    assert_eq!(given[..12], [2, 129, 0, 0, 0, 0, 0, 100, 0, 0, 0, 7]);
+    assert_eq!(given[24..44], [&[7; 12][..], &[17, 0, 0, 0, 15, 160, 0x20, 0]].concat());
+    assert_eq!(given[44..], OUTER.to_ipv6_mapped().octets());
+    assert_eq!(opened, Some(at(INNER)));
+    let result = |answer: Option<(Vec<u8>, Option<SocketAddr>)>| {
+        answer.map(|(reply, opened)| (reply[0], reply[3], opened.is_some()))
+    };
+    assert_eq!(result(ask(2, 1, Ipv4Addr::new(192, 168, 1, 3), 0)), Some((2, 12, true)), "for somebody else");
+    assert_eq!(
+        result(ask(0, 0, *from.ip(), 0)),
+        Some((2, 1, true)),
+        "its predecessor is told that it is spoken no more"
+    );
+    assert_eq!(result(ask(2, 0, *from.ip(), 0)), Some((2, 0, true)), "an announcement is answered");
+    assert_eq!(result(ask(2, 129, *from.ip(), 0)), None, "an answer is none");
+    assert_eq!(result(ask(2, 1, *from.ip(), 0)), Some((2, 0, false)), "closed");
+}
+
+/// A symmetric NAT: who comes in by an opened port hears the answers from there, everybody else from other ports.
+#[test]
+fn an_opened_port_answers_from_itself() {
+    let now = Instant::now();
+    let mut nat = nat(Behaviour::SYMMETRIC);
+    let SocketAddr::V4(inner) = at(INNER) else { unreachable!("an IPv4 address") };
+    assert_eq!(nat.open(now, Transport::Udp, inner, 0x2000, Duration::from_secs(100)), Some(0x2000));
+    let open = SocketAddr::from((OUTER, 0x2000));
+    assert_ne!(out(&mut nat, now, INNER, OTHERS[0]), Some(open));
+    assert_eq!(back(&mut nat, now, OTHERS[3], open), Some(at(INNER)));
+    assert_eq!(out(&mut nat, now, INNER, OTHERS[3]), Some(open));
 }
 
 /// What a program's UPnP library does: look, read, ask.

@@ -1,9 +1,9 @@
-//! What a network's own router answers: pings, NAT-PMP, UPnP.
+//! What a network's own router answers: pings, NAT-PMP, PCP, UPnP.
 
 use super::forward::From;
 use super::{NetworkId, Router};
 use crate::nat::behaviour::PortControl;
-use crate::nat::{pmp, upnp};
+use crate::nat::{pcp, pmp, upnp};
 use crate::packet::{self, Header, TCP, UDP, build, icmp};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -19,10 +19,12 @@ impl Router {
         let Some(edge) = &mut self.networks[at.0].edge else { return };
         let offers = |control| edge.ports == control || edge.ports == PortControl::Both;
         let (by_pmp, by_upnp) = (offers(PortControl::NatPmp), offers(PortControl::Upnp));
-        let reply = if by_pmp && header.protocol == UDP && flow.destination.port() == pmp::PORT {
+        let by_pcp = edge.ports == PortControl::Pcp;
+        let reply = if (by_pmp || by_pcp) && header.protocol == UDP && flow.destination.port() == pmp::PORT {
             let SocketAddr::V4(from) = flow.source else { return };
+            let answer = if by_pcp { pcp::answer } else { pmp::answer };
             build::udp_payload(packet)
-                .and_then(|request| pmp::answer(&mut edge.nat, now, uptime, from, request))
+                .and_then(|request| answer(&mut edge.nat, now, uptime, from, request))
                 .and_then(|reply| build::udp(flow.destination, flow.source, &reply))
         } else if by_upnp && header.protocol == TCP && flow.destination.port() == upnp::PORT {
             edge.upnp.handle(&mut edge.nat, now, uptime, packet)

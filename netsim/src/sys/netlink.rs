@@ -4,7 +4,7 @@
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Longest answer in bytes that is read: an acknowledgement repeats our message, which is shorter.
@@ -48,14 +48,18 @@ impl Netlink {
         self.ask(libc::RTM_DELADDR, 0, &address_message(interface, address, prefix))
     }
 
-    /// Sends everything, of one family, out by an interface.
-    pub(super) fn add_default_route(&mut self, interface: u32, v6: bool) -> io::Result<()> {
+    /// Sends everything, of one family, out by an interface: to a router, whom programs can then ask for ports, where there is one to name.
+    pub(super) fn add_default_route(&mut self, interface: u32, v6: bool, gateway: Option<Ipv4Addr>) -> io::Result<()> {
         let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
         // struct rtmsg: family, destination and source length, tos, table, protocol, scope, type, flags.
         let mut body = vec![family as u8, 0, 0, 0, libc::RT_TABLE_MAIN, libc::RTPROT_STATIC];
-        body.extend_from_slice(&[if v6 { libc::RT_SCOPE_UNIVERSE } else { libc::RT_SCOPE_LINK }, libc::RTN_UNICAST]);
+        let direct = !v6 && gateway.is_none();
+        body.extend_from_slice(&[if direct { libc::RT_SCOPE_LINK } else { libc::RT_SCOPE_UNIVERSE }, libc::RTN_UNICAST]);
         body.extend_from_slice(&[0; 4]);
         attribute(&mut body, libc::RTA_OIF, &interface.to_ne_bytes());
+        if let Some(gateway) = gateway {
+            attribute(&mut body, libc::RTA_GATEWAY, &gateway.octets());
+        }
         self.ask(libc::RTM_NEWROUTE, (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16, &body)
     }
 

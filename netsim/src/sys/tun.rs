@@ -5,7 +5,7 @@ use super::netns::{CannotRun, Netns};
 use nix::net::if_::if_nametoindex;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -21,11 +21,11 @@ pub struct Tun {
 }
 
 impl Tun {
-    /// Makes the interface of a namespace.
+    /// Makes the interface of a namespace, in the network of that router.
     ///
     /// # Errors
     /// When there are no TUN devices, or the namespace cannot be set up.
-    pub fn new(netns: &Netns, mtu: usize, addresses: &[(IpAddr, u8)]) -> Result<Self, CannotRun> {
+    pub fn new(netns: &Netns, mtu: usize, addresses: &[(IpAddr, u8)], gateway: Ipv4Addr) -> Result<Self, CannotRun> {
         let file = netns.enter(open).map_err(CannotRun::Tun)?;
         let made = || {
             let interface = if_nametoindex(NAME)?;
@@ -36,15 +36,15 @@ impl Tun {
         };
         let interface = netns.enter(made).map_err(CannotRun::Setup)?;
         let mut tun = Self { file, interface, addresses: Vec::new() };
-        tun.set_addresses(netns, addresses).map_err(CannotRun::Setup)?;
+        tun.set_addresses(netns, addresses, gateway).map_err(CannotRun::Setup)?;
         Ok(tun)
     }
 
-    /// Gives it these addresses (each with the length of its network's prefix) and takes away those that it had.
+    /// Gives it these addresses (each with the length of its network's prefix) and that router, and takes away those that it had.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn set_addresses(&mut self, netns: &Netns, addresses: &[(IpAddr, u8)]) -> io::Result<()> {
+    pub fn set_addresses(&mut self, netns: &Netns, addresses: &[(IpAddr, u8)], gateway: Ipv4Addr) -> io::Result<()> {
         let old = std::mem::replace(&mut self.addresses, addresses.to_vec());
         let interface = self.interface;
         netns.enter(move || {
@@ -57,7 +57,10 @@ impl Tun {
             }
             // The last address of a family takes the routes with it, so they come after.
             let has = |v6: bool| addresses.iter().any(|(address, _)| address.is_ipv6() == v6);
-            [false, true].into_iter().filter(|v6| has(*v6)).try_for_each(|v6| kernel.add_default_route(interface, v6))
+            [(false, Some(gateway)), (true, None)]
+                .into_iter()
+                .filter(|(v6, _)| has(*v6))
+                .try_for_each(|(v6, gateway)| kernel.add_default_route(interface, v6, gateway))
         })
     }
 

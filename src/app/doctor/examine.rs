@@ -219,7 +219,7 @@ fn router(routers: &[Router]) -> Check {
             what,
             Verdict::Limited,
             ("none found", "Nobody reaches you unasked through the router."),
-            Some("Switch on UPnP or NAT-PMP in your router, if you want to be reachable for others."),
+            Some("Switch on UPnP, NAT-PMP or PCP in your router, if you want to be reachable for others."),
         );
     };
     let speaks: Vec<&str> = routers.iter().map(|router| router.speaks).collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use helper::{Visit, visit};
 pub use local::{multicast, route_to_world};
 pub use mapping::{Mapping, Observation, Observed, classify, observe};
-pub use router::{Router, routers};
+pub use router::{Router, gateway, routers};
 
 /// How long one question over the network may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);

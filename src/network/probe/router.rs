@@ -1,4 +1,4 @@
-//! Routers that open ports when asked: UPnP IGD, and NAT-PMP (RFC 6886). Nothing is opened here.
+//! Routers that open ports when asked: UPnP IGD, NAT-PMP (RFC 6886), PCP (RFC 6887). Nothing is opened here.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -9,8 +9,15 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
-/// Where NAT-PMP listens (RFC 6886 §3.1).
-const NAT_PMP_PORT: u16 = 5_351;
+/// What asks for the external address by NAT-PMP: version 0, opcode 0 (RFC 6886 §3.2).
+const NAT_PMP_QUESTION: [u8; 2] = [0, 0];
+
+/// Version 2, opcode 0 (ANNOUNCE) of PCP: it changes nothing and is answered (RFC 6887 §14.1). After these two bytes come a
+/// reserved field, a lifetime of 0 and our address.
+const PCP_QUESTION: [u8; 2] = [2, 0];
+
+/// Bytes of the header that every message of PCP begins with (RFC 6887 §7).
+const PCP_HEADER: usize = 24;
 
 /// How long an answer is waited for, once for each try (RFC 6886 §3.1 begins with 250 ms and doubles).
 const TRIES: [Duration; 4] =
@@ -19,7 +26,7 @@ const TRIES: [Duration; 4] =
 /// A router that would open ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Router {
-    /// `UPnP` or `NAT-PMP`.
+    /// `UPnP`, `NAT-PMP` or `PCP`.
     pub speaks: &'static str,
     /// Its own address towards the world, if it tells.
     pub external: Option<IpAddr>,
@@ -27,8 +34,8 @@ pub struct Router {
 
 /// All that are found.
 pub async fn routers() -> Vec<Router> {
-    let (upnp, pmp) = tokio::join!(upnp(), nat_pmp());
-    upnp.into_iter().chain(pmp).collect()
+    let (upnp, pmp, pcp) = tokio::join!(upnp(), nat_pmp(), pcp());
+    upnp.into_iter().chain(pmp).chain(pcp).collect()
 }
 
 async fn upnp() -> Option<Router> {
@@ -39,15 +46,32 @@ async fn upnp() -> Option<Router> {
 }
 
 async fn nat_pmp() -> Option<Router> {
-    let gateway = default_gateway(&std::fs::read_to_string("/proc/net/route").ok()?)?;
+    let answers = ask(|_| Some(NAT_PMP_QUESTION.to_vec())).await?;
+    parse_nat_pmp(&answers)
+}
+
+async fn pcp() -> Option<Router> {
+    let question = |own| {
+        let IpAddr::V4(own) = own else { return None };
+        let mut question = PCP_QUESTION.to_vec();
+        question.resize(8, 0);
+        question.extend_from_slice(&own.to_ipv6_mapped().octets());
+        Some(question)
+    };
+    let answer = ask(question).await?;
+    speaks_pcp(&answer).then_some(Router { speaks: "PCP", external: None })
+}
+
+/// What the router answers to a datagram, which is told our own address.
+async fn ask(question: impl FnOnce(IpAddr) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let socket = UdpSocket::bind("0.0.0.0:0").await.ok()?;
-    socket.connect((gateway, NAT_PMP_PORT)).await.ok()?;
+    socket.connect((gateway()?, crab_nat::GATEWAY_PORT)).await.ok()?;
+    let question = question(socket.local_addr().ok()?.ip())?;
     for patience in TRIES {
-        // Version 0, opcode 0: what is your external address?
-        socket.send(&[0, 0]).await.ok()?;
+        socket.send(&question).await.ok()?;
         let mut answer = [0; 64];
         if let Ok(Ok(length)) = timeout(patience, socket.recv(&mut answer)).await {
-            return parse_nat_pmp(&answer[..length]);
+            return Some(answer[..length].to_vec());
         }
     }
     None
@@ -62,6 +86,16 @@ fn parse_nat_pmp(answer: &[u8]) -> Option<Router> {
         [0, 128, ..] => router(None),
         _ => None,
     }
+}
+
+/// An answer of PCP's, whatever it says: one to another version is of that version (RFC 6887 §9).
+fn speaks_pcp(answer: &[u8]) -> bool {
+    answer.len() >= PCP_HEADER && answer.starts_with(&[2, 128])
+}
+
+/// The router of the default route; `None` where the system does not tell.
+pub fn gateway() -> Option<Ipv4Addr> {
+    default_gateway(&std::fs::read_to_string("/proc/net/route").ok()?)
 }
 
 /// The gateway of the default route in `/proc/net/route` (proc(5)): hexadecimal, in the machine's byte order.
@@ -86,6 +120,14 @@ mod tests {
         assert_eq!(parse_nat_pmp(&answer[..3]), Some(Router { speaks: "NAT-PMP", external: None }));
         assert_eq!(parse_nat_pmp(b"anything else"), None);
         assert_eq!(parse_nat_pmp(b""), None);
+    }
+
+    #[test]
+    fn a_pcp_router_is_told_from_one_of_the_older_protocol() {
+        let answer = |version, result| [&[version, 128, 0, result][..], &[0; 20]].concat();
+        assert!(speaks_pcp(&answer(2, 0)) && speaks_pcp(&answer(2, 2)), "also one that forbids it");
+        assert!(!speaks_pcp(&answer(0, 1)) && !speaks_pcp(&[0, 128, 0, 1, 0, 0, 0, 9]) && !speaks_pcp(&[2, 128]));
+        assert_eq!(parse_nat_pmp(&answer(2, 1)), None);
     }
 
     #[test]

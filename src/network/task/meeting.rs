@@ -398,6 +398,7 @@ impl Task {
         if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
             relay.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr: at }));
         }
+        self.open_port(at);
         let compact = address::compact(at).map(|(_, compact)| compact);
         self.emit(Event::Listening { address: at.to_string(), compact }).await;
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use futures::StreamExt;
+use libp2p::core::PeerRecord;
 use libp2p::kad::store::MemoryStore;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Swarm, SwarmBuilder, autonat, identify, kad, noise, relay, tcp, yamux};
@@ -28,9 +29,8 @@ impl Drop for Outside {
 }
 
 impl Outside {
-    /// A node of the table, entered at `entrance`, which relays for everybody.
-    async fn start(entrance: Option<&Outside>) -> Self {
-        let mut swarm: Swarm<OutsideBehaviour> = SwarmBuilder::with_new_identity()
+    fn swarm() -> Swarm<OutsideBehaviour> {
+        SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
             .unwrap()
@@ -47,7 +47,12 @@ impl Outside {
                 }
             })
             .unwrap()
-            .build();
+            .build()
+    }
+
+    /// A node of the table, entered at `entrance`, which relays for everybody.
+    async fn start(entrance: Option<&Outside>) -> Self {
+        let mut swarm = Self::swarm();
         for at in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"] {
             swarm.listen_on(at.parse().unwrap()).unwrap();
         }
@@ -75,6 +80,28 @@ impl Outside {
 fn found_by(dht: Vec<Place>, helpers: Vec<Place>) -> Reach {
     let listen = vec!["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()];
     Reach::Direct { listen, mdns: false, dht: Dht::At(dht), helpers }
+}
+
+/// Where others reach us is told under our signature: whoever passes it on cannot change it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stranger_is_told_of_our_addresses_is_signed_by_us() {
+    let ann = Node::start(37).await;
+    let mut stranger = Outside::swarm();
+    stranger.dial(address::multiaddr(&ann.addresses[0])).unwrap();
+    let told = async {
+        loop {
+            let event = stranger.select_next_some().await;
+            if let SwarmEvent::Behaviour(OutsideBehaviourEvent::Identify(identify::Event::Received { info, .. })) =
+                event
+            {
+                return info;
+            }
+        }
+    };
+    let info = timeout(PATIENCE, told).await.expect("it says who it is");
+    let record = PeerRecord::from_signed_envelope(info.signed_peer_record.expect("signed")).expect("and by whom");
+    assert_eq!(Some(record.peer_id()), address::peer_id(&ann.id));
+    assert_eq!(record.addresses(), info.listen_addrs, "and nothing is told beside it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,6 +50,9 @@ pub struct Limits {
     pub allocations: usize,
     /// Relayed addresses of one peer: seven media connections over two interfaces, each perhaps being replaced.
     pub allocations_per_user: usize,
+    /// Relayed addresses of clients in one network (an IPv4 address, or the first 64 bits of an IPv6 one), whatever names
+    /// they have there: names cost nothing. Eight people behind one NAT need 112.
+    pub allocations_per_network: usize,
     /// Bytes a second through one relayed address, each way; what is more is dropped. Sealed speech in the shortest
     /// frames takes 40,000.
     pub bytes_per_second: f64,
@@ -63,6 +66,7 @@ impl Limits {
         users: 16,
         allocations: 128,
         allocations_per_user: 32,
+        allocations_per_network: 128,
         bytes_per_second: 100_000.0,
         burst_bytes: 100_000.0,
     };

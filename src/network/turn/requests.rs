@@ -29,6 +29,7 @@ use super::REALM;
 use super::allocation::{Allocation, Client, LIFETIME};
 use super::machine::{Machine, Opener, peer_named};
 use super::wire::{self, Reply};
+use crate::token_bucket::network;
 
 /// How long a nonce is good for: less than an hour (RFC 8489 §9.2.5), and at no multiple of the times at which clients
 /// refresh, so that of two refreshes that meet a stale one at least one comes in time.
@@ -178,7 +179,9 @@ impl<S: Clone> Machine<S> {
             Err(code)
         };
         let own = self.allocations.values().filter(|allocation| allocation.owner == signer.owner).count();
-        if own >= self.limits.allocations_per_user {
+        let place = network(client.address.ip());
+        let near = self.allocations.keys().filter(|client| network(client.address.ip()) == place).count();
+        if own >= self.limits.allocations_per_user || near >= self.limits.allocations_per_network {
             return quota(self, CODE_ALLOC_QUOTA_REACHED);
         }
         if self.allocations.len() >= self.limits.allocations {

@@ -1,5 +1,6 @@
 //! What the tests share: the program as a child process, sound files, namespaces, a terminal, and the manners of a test that needs tools.
 
+pub mod curious;
 pub mod javascript;
 pub mod namespaces;
 pub mod process;
@@ -8,6 +9,7 @@ pub mod simulation;
 pub mod sound;
 pub mod sound_server;
 pub mod terminal;
+pub mod turn;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -86,6 +86,17 @@ impl Report {
     }
 }
 
+/// The IP packets of a capture that `--pcap` made.
+pub fn packets(capture: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = capture.get(24..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let length = u32::from_le_bytes(rest.get(8..12)?.try_into().ok()?) as usize;
+        let packet = rest.get(16..16 + length)?;
+        rest = &rest[16 + length..];
+        Some(packet)
+    })
+}
+
 /// The middle one.
 pub fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);

@@ -26,6 +26,8 @@ struct World {
     /// What went out into the world: the relayed address's port, whither, what.
     sent: Vec<(u16, SocketAddr, Vec<u8>)>,
     next_port: u16,
+    /// Where callers call from.
+    place: u8,
 }
 
 impl World {
@@ -34,7 +36,7 @@ impl World {
         let issuer = Issuer::new(Zeroizing::new([9; 32]), crypto.clone(), limits.users);
         let own: IpAddr = at(SERVER).ip();
         let machine = Machine::new(issuer, crypto, vec![own], &[[0, 0, 0, 0].into()], limits, now);
-        Self { now, machine, callers: vec![], sent: vec![], next_port: 50_000 }
+        Self { now, machine, callers: vec![], sent: vec![], next_port: 50_000, place: 1 }
     }
 
     /// Somebody with credentials of its own asks for a relayed address.
@@ -46,7 +48,7 @@ impl World {
 
     fn call_as(&mut self, username: &str, password: &str) -> usize {
         let number = self.callers.len() as u16;
-        let address = SocketAddr::from(([192, 0, 2, (number >> 8) as u8 + 1], 10_000 + number));
+        let address = SocketAddr::from(([192, 0, 2, (number >> 8) as u8 + self.place], 10_000 + number));
         let mut caller = Caller::new(address, at(SERVER), username, password);
         caller.client.allocate(self.now).unwrap();
         self.callers.push(caller);
@@ -241,6 +243,22 @@ fn nobody_gets_more_than_its_share() {
     assert_eq!(world.machine.figures().refused_quota, 6);
     world.pass(Duration::from_secs(700), Duration::from_secs(700));
     assert_eq!(world.machine.relayed.len(), world.machine.allocations.len());
+}
+
+/// Names cost nothing: whoever takes ever new ones in one place leaves the rest of a server to other places.
+#[test]
+fn one_place_leaves_some_for_others() {
+    let limits = Limits { allocations: 10, allocations_per_network: 6, ..Limits::HELPER };
+    let mut world = World::new(limits);
+    let given = |world: &mut World, times: usize| {
+        let callers: Vec<usize> = (0..times).map(|_| world.call(PeerId::random())).collect();
+        callers.into_iter().filter(|at| world.callers[*at].relayed.is_some()).count()
+    };
+    assert_eq!(given(&mut world, 8), 6);
+    assert!(world.callers[7].refused.iter().any(|why| why.contains("486")), "{:?}", world.callers[7].refused);
+    world.place = 77;
+    assert_eq!(given(&mut world, 8), 4);
+    assert!(world.callers[15].refused.iter().any(|why| why.contains("508")), "{:?}", world.callers[15].refused);
 }
 
 #[test]
