@@ -322,7 +322,7 @@ helpers = ["helper"]
 [peer.count]
 host = "helper"
 does = "run"
-at = 27
+at = 30
 command = ["python3", "-c", """{count}"""]
 [[expect]]
 output = {{ peer = "greedy", contains = ["relayed addresses are mine"] }}

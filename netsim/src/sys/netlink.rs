@@ -54,7 +54,10 @@ impl Netlink {
         // struct rtmsg: family, destination and source length, tos, table, protocol, scope, type, flags.
         let mut body = vec![family as u8, 0, 0, 0, libc::RT_TABLE_MAIN, libc::RTPROT_STATIC];
         let direct = !v6 && gateway.is_none();
-        body.extend_from_slice(&[if direct { libc::RT_SCOPE_LINK } else { libc::RT_SCOPE_UNIVERSE }, libc::RTN_UNICAST]);
+        body.extend_from_slice(&[
+            if direct { libc::RT_SCOPE_LINK } else { libc::RT_SCOPE_UNIVERSE },
+            libc::RTN_UNICAST,
+        ]);
         body.extend_from_slice(&[0; 4]);
         attribute(&mut body, libc::RTA_OIF, &interface.to_ne_bytes());
         if let Some(gateway) = gateway {

@@ -180,12 +180,12 @@ fn another_head_and_another_room_are_heard_at_once_and_a_bad_head_never() {
     let space =
         SpaceChoice { hrtf: HrtfChoice::File(bad[0].clone()), acoustics: Acoustics::Small, ears: EarsChoice::Auto };
     let config = Config {
-            input: InputChoice::Silence,
-            output: OutputChoice::Null,
-            voice: VoiceMode::Off,
-            packet: PacketTime::default(),
-            space: space.clone(),
-        };
+        input: InputChoice::Silence,
+        output: OutputChoice::Null,
+        voice: VoiceMode::Off,
+        packet: PacketTime::default(),
+        space: space.clone(),
+    };
     let mut engine = Engine::start(config, ends(outbound, inbound)).expect("starts all the same");
     engine.control(Control::AddLane { peer: PEER });
     let mut refusals = 0;

@@ -17,7 +17,7 @@ const BLOCKS: usize = 8;
 /// each of this length.
 const BLOCK_MS: f64 = 4_000.0;
 /// Share of the longer span's packets that may come too late,
-const LATE_LONG: f64 = 0.0122;
+const LATE_LONG: f64 = 0.0115;
 /// and how many packets it has at the least, also before it is full: what came once is no rule at the beginning either.
 const FULL: u64 = 3_200;
 /// Packets of the shorter span: 2 s.

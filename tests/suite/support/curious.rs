@@ -190,7 +190,7 @@ impl Member {
         if let Some(Talk::Open { message3, .. }) = self.talks.get(&to)
             && *message3 == id
         {
-            self.say(to, &Signal::State { muted: true, deafened: true });
+            self.say(to, &Signal::State { muted: true, deafened: true, recording: false });
         }
     }
 
