@@ -34,6 +34,7 @@ check-engines: setup ## build and test the optional engines that can be built he
 bench: setup ## measure what we claim to be fast at, how it sounds, and how soon people meet behind every kind of router (an hour)
 	$(CARGO) bench --workspace --locked --bench pipeline
 	$(CARGO) bench --locked --bench quality
+	$(CARGO) bench --workspace --locked --bench voice
 	$(CARGO) test --release --workspace --locked --no-fail-fast --test suite -- --ignored measure
 
 picture: ## take the picture of the README again, from three sessions that run

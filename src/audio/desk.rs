@@ -216,10 +216,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Lets another voice processor, of this name, listen to what is played; or none.
-    pub fn set_reference(&mut self, voice_engine: &'static str, reference: Option<Producer<f32>>) {
+    /// Names what processes the voice, for reports.
+    pub fn set_voice_engine(&mut self, voice_engine: &'static str) {
         self.voice_engine = voice_engine;
-        self.to_downlink.give(DownlinkOrder::Reference(reference));
     }
 
     /// Places every voice, now and later, with something else.

@@ -1,7 +1,7 @@
 //! The others' way in, 2.5 ms at a time: orders, open what came, render every lane, mix, limit.
 
 use super::cue::{Cue, Cues};
-use super::format::{MAX_LANES, QUANTUM, Quantum, SAMPLE_RATE};
+use super::format::{MAX_LANES, QUANTUM, SAMPLE_RATE};
 use super::jitter::Moment;
 use super::lane::{Lane, Ramp};
 use super::level::Meter;
@@ -42,8 +42,6 @@ pub enum DownlinkOrder {
     Renderer(TransportId, Box<LaneRenderer>),
     /// Another room, or none.
     Room(Option<Box<Room>>),
-    /// Another echo canceller that listens to what is played, or none.
-    Reference(Option<Producer<f32>>),
     /// A short sound that says what happened.
     Cue(Cue),
 }
@@ -79,7 +77,6 @@ pub struct Downlink {
     rooms: Rooms,
     mixer: Mixer,
     cues: Cues,
-    reference: Option<Producer<f32>>,
     facing_deg: f32,
     hearing: Hearing,
     presence: f32,
@@ -102,7 +99,6 @@ impl Downlink {
             rooms: Rooms::default(),
             mixer: Mixer::default(),
             cues: Cues::default(),
-            reference: None,
             facing_deg: 0.0,
             hearing: Hearing::On,
             presence: 1.0,
@@ -148,7 +144,7 @@ impl Downlink {
             self.mixer.add(&cue, &cue);
         }
         self.mixer.finish(out);
-        self.listen(out);
+        self.measure(out);
         self.stats.busy += began.elapsed();
         self.report();
     }
@@ -252,9 +248,6 @@ impl Downlink {
             }
             .map(Retired::Renderer),
             DownlinkOrder::Room(room) => self.rooms.change(room).map(Retired::Room),
-            DownlinkOrder::Reference(reference) => {
-                std::mem::replace(&mut self.reference, reference).map(Retired::Samples)
-            }
             DownlinkOrder::Cue(cue) => {
                 self.cues.play(cue);
                 None
@@ -293,12 +286,8 @@ impl Downlink {
         }
     }
 
-    /// Hands what will be heard to the echo canceller, and measures it.
-    fn listen(&mut self, out: &[[f32; 2]; QUANTUM]) {
-        if let Some(reference) = &mut self.reference {
-            let mono: Quantum = std::array::from_fn(|n| (out[n][0] + out[n][1]) * 0.5);
-            let _ = reference.push_partial_slice(&mono);
-        }
+    /// Measures what will be heard.
+    fn measure(&mut self, out: &[[f32; 2]; QUANTUM]) {
         let [left, right] = out.iter().fold([0.0, 0.0], |[left, right], [l, r]| [left + l * l, right + r * r]);
         self.meter.feed_energy(left.max(right), QUANTUM);
     }

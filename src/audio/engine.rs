@@ -13,7 +13,7 @@ use super::spatial::choice::{HrtfChoice, SpaceChoice};
 use super::voice::{Voice, VoiceStage};
 use super::workers::{self, Worker};
 use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
-use rtrb::Producer;
+use rtrb::{Consumer, Producer};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub struct Engine {
     // which has everything then.
     input: Option<Box<dyn Card>>,
     stage: Option<VoiceStage>,
+    /// What the speaker plays, while no voice is processed that wants to know.
+    reference: Option<Consumer<f32>>,
     output: Option<Box<dyn Card>>,
     uplink: Worker,
     downlink: Worker,
@@ -70,6 +72,7 @@ impl Engine {
         let mut engine = Self {
             input: None,
             stage: None,
+            reference: None,
             output: None,
             uplink: workers::uplink(uplink, next_mic)?,
             downlink: workers::downlink(downlink, next_speaker)?,
@@ -188,12 +191,11 @@ impl Engine {
         let applies = self.voice.applies_to(choice);
         let voice = Voice::new(applies);
         let voice_engine = voice.engine();
-        let (stage, writer, reference) = if applies {
-            let (played, reference) = rings::reference();
-            let (stage, writer) = VoiceStage::start(voice, writer, reference)?;
-            (Some(stage), writer, Some(played))
+        let (stage, writer) = if applies {
+            let (stage, writer) = VoiceStage::start(voice, writer)?;
+            (Some(stage), writer)
         } else {
-            (None, writer, None)
+            (None, writer)
         };
         let card = match source {
             Some(source) => virtual_card::open_input(choice.to_string(), source, writer)?,
@@ -201,10 +203,13 @@ impl Engine {
         };
         let _ = self.mics.push(reader);
         worker.unpark();
-        self.desk.set_reference(voice_engine, reference);
+        self.desk.set_voice_engine(voice_engine);
         // The card before the stage that it wrote into.
         self.past_xruns += self.input.replace(card).map_or(0, |old| old.xruns());
-        self.stage = stage;
+        let old = std::mem::replace(&mut self.stage, stage);
+        if let Some(reference) = old.and_then(VoiceStage::stop).or_else(|| self.reference.take()) {
+            self.hear(reference);
+        }
         self.chosen = choice.clone();
         Ok(())
     }
@@ -218,7 +223,9 @@ impl Engine {
         if self.speakers.is_full() {
             return Err(SwitchError::Busy);
         }
-        let (writer, reader) = rings::speaker(worker.clone());
+        let (writer, mut reader) = rings::speaker(worker.clone());
+        let (played, reference) = rings::reference();
+        reader.tell(played);
         let (card, taps) = match sink {
             Some((sink, taps)) => (virtual_card::open_output(choice.to_string(), sink, reader)?, taps),
             None => (card::open_output(wanted_output(choice), reader)?, None),
@@ -227,8 +234,17 @@ impl Engine {
         worker.unpark();
         self.desk.set_taps(taps);
         self.past_xruns += self.output.replace(card).map_or(0, |old| old.xruns());
+        self.hear(reference);
         self.place();
         Ok(())
+    }
+
+    /// Whoever processes the voice hears this from now on.
+    fn hear(&mut self, reference: Consumer<f32>) {
+        match &mut self.stage {
+            Some(stage) => stage.hear(reference),
+            None => self.reference = Some(reference),
+        }
     }
 
     fn look_after_cards(&mut self) {

@@ -6,6 +6,7 @@ use super::desk::{Desk, LaneError, PipelineEnds};
 use super::device::sink::TapSender;
 use super::downlink::Downlink;
 use super::format::{Block, FRAME, PacketTime, QUANTUM};
+use super::playback::listen;
 use super::record::{Tapper, duration};
 use super::spatial::Spatializer;
 use super::uplink::Uplink;
@@ -29,6 +30,7 @@ pub struct Party {
     processor: Voice,
     /// What was said and does not fill a packet yet.
     said: Vec<f32>,
+    played: Producer<f32>,
     reference: Consumer<f32>,
     outbound: Consumer<SealedPacket>,
     outbound_streamed: Consumer<AddressedPacket>,
@@ -66,14 +68,15 @@ impl Party {
         let (mut desk, uplink, downlink) = Desk::new(Spatializer::new()?, ends, packet)?;
         let (sender, taps): (TapSender, _) = mpsc::channel();
         desk.set_taps(Some(sender));
-        let (heard, reference) = rings::reference();
-        desk.set_reference(voice.engine(), Some(heard));
+        let (played, reference) = rings::reference();
+        desk.set_voice_engine(voice.engine());
         Ok(Self {
             uplink,
             downlink,
             desk,
             processor: voice,
             said: Vec::new(),
+            played,
             reference,
             outbound,
             outbound_streamed,
@@ -146,12 +149,14 @@ impl Party {
             self.downlink.set_ahead(index * QUANTUM);
             self.downlink.render(now, index * QUANTUM, quantum);
         }
+        listen(&mut self.played, out);
     }
 
     /// Renders the 2.5 ms that are wanted `now`, as for a card without a buffer.
     pub fn hear_quantum(&mut self, now: Instant, out: &mut [[f32; 2]; QUANTUM]) {
         self.downlink.set_ahead(0);
         self.downlink.render(now, 0, out);
+        listen(&mut self.played, out);
     }
 
     /// The next frame of one voice before it was placed; false when there is none.

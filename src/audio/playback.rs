@@ -1,5 +1,5 @@
 //! The speaker's side: the card is the clock. It takes stereo frames when it needs them, and wakes the downlink worker when
-//! fewer are left than the next call may want.
+//! fewer are left than the next call may want. What it took, silence for what was missing too, is what the echo canceller hears.
 
 use super::format::{FRAME, QUANTUM, SAMPLE_RATE};
 use rtrb::{Consumer, Producer};
@@ -34,6 +34,7 @@ pub struct SpeakerReader {
     margin: usize,
     clean: u64,
     started: bool,
+    played: Option<Producer<f32>>,
 }
 
 /// The downlink worker's end of the speaker ring.
@@ -59,17 +60,26 @@ pub(super) fn ends(
         margin: 0,
         clean: 0,
         started: false,
+        played: None,
     };
     (SpeakerWriter { ring: writer, shared, underruns_seen: 0 }, reader)
 }
 
 impl SpeakerReader {
+    /// Tells an echo canceller from now on what is played; see [`rings::reference`](super::rings::reference).
+    pub fn tell(&mut self, played: Producer<f32>) {
+        self.played = Some(played);
+    }
+
     /// Fills `out` with stereo frames (left, right) at 48 kHz; any length. What is missing becomes silence and counts as an underrun.
     pub fn pull(&mut self, out: &mut [[f32; 2]]) {
         let wanted = out.len();
         let (_, missing) = self.ring.pop_partial_slice(out);
         let short = !missing.is_empty();
         missing.fill([0.0; 2]);
+        if let Some(played) = &mut self.played {
+            listen(played, out);
+        }
         // Nothing can be there before the first call has said how much is wanted.
         if short && self.started {
             self.shared.underruns.fetch_add(1, Ordering::Relaxed);
@@ -114,6 +124,16 @@ impl SpeakerReader {
     }
 }
 
+/// Both ears' sound as one, which is what a microphone picks up. Nobody listens while the ring is full.
+pub(super) fn listen(played: &mut Producer<f32>, out: &[[f32; 2]]) {
+    let Ok(mut chunk) = played.write_chunk(out.len().min(played.slots())) else { return };
+    let (first, second) = chunk.as_mut_slices();
+    for (mono, [left, right]) in first.iter_mut().chain(second).zip(out) {
+        *mono = (left + right) * 0.5;
+    }
+    chunk.commit_all();
+}
+
 impl SpeakerWriter {
     /// Whether another 120 frames are wanted now: fewer are in the ring than its target, and they fit.
     pub fn wants(&self) -> bool {
@@ -138,5 +158,40 @@ impl SpeakerWriter {
         let new = total - self.underruns_seen;
         self.underruns_seen = total;
         new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rings;
+    use super::*;
+
+    /// A card that takes odd amounts from a worker that is late now and then: whatever else the canceller were told (what was rendered,
+    /// what was wanted, what was there) would differ.
+    #[test]
+    fn the_echo_canceller_hears_what_the_card_plays_and_nothing_else() {
+        let (mut worker, mut card) = rings::speaker(std::thread::current());
+        let (played, mut reference) = rings::reference();
+        card.tell(played);
+        let (mut rendered, mut underruns) = (0, 0);
+        let (mut heard, mut told) = (Vec::new(), Vec::new());
+        for call in 0..400_usize {
+            while worker.wants() && call % 40 < 26 {
+                let quantum = std::array::from_fn(|n| [(rendered + n + 1) as f32, 3.0 * (rendered + n + 1) as f32]);
+                rendered += QUANTUM;
+                worker.push(&quantum);
+            }
+            let mut out = vec![[9.0; 2]; 1 + call * 37 % 500];
+            card.pull(&mut out);
+            underruns += worker.take_underruns();
+            heard.extend(out.iter().map(|[left, right]| (left + right) / 2.0));
+            told.extend(std::iter::from_fn(|| reference.pop().ok()));
+        }
+        assert_eq!(told, heard);
+        assert!(
+            underruns > 10 && told.iter().filter(|sample| **sample == 0.0).count() > 1_000,
+            "{underruns} underruns"
+        );
+        assert!(told.iter().any(|sample| *sample > 10_000.0), "sound is among it");
     }
 }

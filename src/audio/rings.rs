@@ -4,7 +4,8 @@
 //! |---|---|---|---|---|---|
 //! | mic | mono samples | 200 ms | capture → uplink worker; with voice processing: capture → voice stage → uplink worker | newest dropped, counted; timestamps jump over them | worker parks |
 //! | speaker | stereo frames | 100 ms | downlink worker → playback | cannot: the worker fills to a target only | silence played, counted |
-//! | reference | mono samples | 100 ms | downlink worker → voice stage | newest dropped | nothing to hear |
+//! | reference | mono samples | 100 ms | playback → voice stage | newest dropped | nothing to hear |
+//! | references | another speaker's reference | 4, and 4 back | engine ↔ voice stage | the engine drops it: an echo is heard | the reference stays |
 //! | tap | mono samples | 500 ms | downlink worker → virtual card's files | cannot: the card that empties it is the clock | silence written |
 //! | record | [`Piece`] of 10 ms, one ring for each voice | 200 (2 s) | uplink and downlink worker → recorder | newest dropped, counted; silence in the file | nothing to write |
 //! | outbound | sealed packets | 64 (640 ms) | uplink worker → network | newest dropped, counted | the pump parks |
@@ -69,9 +70,14 @@ pub fn speaker(worker: Thread) -> (SpeakerWriter, SpeakerReader) {
     super::playback::ends(producer, consumer, worker)
 }
 
-/// What is played, for the echo canceller.
+/// What a speaker plays, for the echo canceller.
 pub fn reference() -> (Producer<f32>, Consumer<f32>) {
     RingBuffer::new(REFERENCE_SAMPLES)
+}
+
+/// Other speakers' references for the voice stage, and its old ones on their way back.
+pub fn references() -> (Producer<Consumer<f32>>, Consumer<Consumer<f32>>) {
+    RingBuffer::new(CARDS)
 }
 
 /// One voice before it is placed, for its own file.

@@ -339,7 +339,7 @@ fn the_internet_in_a_box_knows_nobody() {
 fn files_are_short_and_nothing_is_left_lying_about() {
     const LEFT: [&str; 9] = ["TODO", "FIXME", "XXX", "HACK", "todo!", "unimplemented!", "dbg!", "#[ignore]\n", "\t"];
     let mut wrong = Vec::new();
-    for source in sources(&["src", "protocol", "netsim", "tests", "benches"]) {
+    for source in sources(&["src", "protocol", "netsim", "voice", "tests", "benches"]) {
         let lines = source.text.lines().count();
         if lines > MAX_LINES {
             wrong.push(format!("{}: {lines} lines", source.path));
@@ -360,7 +360,7 @@ fn files_are_short_and_nothing_is_left_lying_about() {
 fn unsafe_code_is_where_a_reason_is_given() {
     let says_unsafe =
         |code: &str| code.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == "unsafe");
-    for source in sources(&["src", "protocol", "netsim", "tests", "benches"]) {
+    for source in sources(&["src", "protocol", "netsim", "voice", "tests", "benches"]) {
         let listed = UNSAFE_FILES.iter().any(|(path, _)| *path == source.path);
         assert!(listed || !says_unsafe(&source.code), "{} is not among the files that may say unsafe", source.path);
         let reason = source.text.contains("SAFETY:") || source.text.contains("#[allow(unsafe_code)] // ");
@@ -377,11 +377,12 @@ fn nothing_speaks_of_the_workshop() {
     const WORDS: [&str; 8] =
         ["/work/", "/root/", "/home/", "crates.io", "static.rust-lang", "pypi.org", "deb.debian.org", "registry.npmjs"];
     /// The lock file is not among them: cargo writes the registry into it.
-    const PLACES: [&str; 15] = [
+    const PLACES: [&str; 16] = [
         "src",
         "contrib",
         "protocol",
         "netsim",
+        "voice",
         "tests",
         "benches",
         "scripts",
@@ -433,7 +434,7 @@ fn names_an_issue(line: &str) -> bool {
 #[test]
 fn each_test_that_security_md_names_exists() {
     let text = std::fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
-    let all = sources(&["src", "protocol", "netsim", "tests"]);
+    let all = sources(&["src", "protocol", "netsim", "voice", "tests"]);
     let (mut checked, mut nowhere) = (0, Vec::new());
     for name in text.split('`').skip(1).step_by(2).filter(|name| name.contains("::") && !name.contains(' ')) {
         let mut steps: Vec<&str> = name.split("::").collect();

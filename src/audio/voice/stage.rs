@@ -5,7 +5,7 @@ use crate::audio::capture::{MicReader, MicWriter};
 use crate::audio::format::{Block, FRAME};
 use crate::audio::workers::hurry;
 use crate::audio::{reserve, rings};
-use rtrb::Consumer;
+use rtrb::{Consumer, Producer};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,39 +15,53 @@ use std::thread::{self, JoinHandle};
 /// A running voice processor. It wakes when the card has brought a frame, and hands the cleaned frame on at once. Dropping it stops it.
 pub struct VoiceStage {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Consumer<f32>>>,
+    thread: Option<JoinHandle<Option<Consumer<f32>>>>,
+    references: Producer<Consumer<f32>>,
+    past_references: Consumer<Consumer<f32>>,
 }
 
 impl VoiceStage {
-    /// Starts processing: what is written into the returned end comes out of `out`, cleaned of what `reference` says is played.
+    /// Starts processing: what is written into the returned end comes out of `out`, cleaned of what it [hears](Self::hear) being played.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(voice: Voice, out: MicWriter, reference: Consumer<f32>) -> io::Result<(Self, MicWriter)> {
+    pub fn start(voice: Voice, out: MicWriter) -> io::Result<(Self, MicWriter)> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let (references, next_reference) = rings::references();
+        let (old_reference, past_references) = rings::references();
         // The ring wakes the thread, so the thread is there before its ring.
         let (give, take) = mpsc::channel::<MicReader>();
         let thread = thread::Builder::new().name("audio voice".into()).spawn(move || {
             // Until the end of the thread, and of what it allocated: the echo canceller cannot do without.
-            let _reserve = reserve::join();
-            let mut work = Work { voice, out, reference };
+            let mut membership = reserve::join();
+            let mut work = Work { voice, out, reference: None, next_reference, old_reference };
             if let Ok(mut mic) = take.recv() {
                 hurry();
                 while !stopped.load(Ordering::Acquire) {
+                    // The stage before this one may have been in it still.
+                    membership = membership.or_else(reserve::join);
                     work.step(&mut mic);
                     thread::park();
                 }
             }
+            work.take_reference();
             work.reference
         })?;
         let (writer, reader) = rings::mic(thread.thread().clone(), FRAME);
         // The receiver waits for exactly this.
         let _ = give.send(reader);
-        Ok((Self { stop, thread: Some(thread) }, writer))
+        Ok((Self { stop, thread: Some(thread), references, past_references }, writer))
     }
 
-    /// Stops it and gives the reference back for the next one; none if the thread is lost.
+    /// Hears from now on what this speaker plays.
+    pub fn hear(&mut self, reference: Consumer<f32>) {
+        while self.past_references.pop().is_ok() {}
+        // Full only if speakers change faster than frames come.
+        let _ = self.references.push(reference);
+    }
+
+    /// Stops it and gives the reference back for the next one; none if it never heard one.
     pub fn stop(mut self) -> Option<Consumer<f32>> {
         self.join()
     }
@@ -56,7 +70,7 @@ impl VoiceStage {
         self.stop.store(true, Ordering::Release);
         let thread = self.thread.take()?;
         thread.thread().unpark();
-        thread.join().ok()
+        thread.join().ok()?
     }
 }
 
@@ -69,13 +83,17 @@ impl Drop for VoiceStage {
 struct Work {
     voice: Voice,
     out: MicWriter,
-    reference: Consumer<f32>,
+    reference: Option<Consumer<f32>>,
+    next_reference: Consumer<Consumer<f32>>,
+    /// Where an old one goes to be freed.
+    old_reference: Producer<Consumer<f32>>,
 }
 
 impl Work {
     fn step(&mut self, mic: &mut MicReader) {
         let mut block: Block = [0.0; FRAME];
         while mic.pop(&mut block) {
+            self.take_reference();
             self.hear();
             self.voice.clean(&mut block);
             self.out.push(&block);
@@ -89,10 +107,26 @@ impl Work {
         }
     }
 
+    fn take_reference(&mut self) {
+        while !self.old_reference.is_full()
+            && let Ok(mut next) = self.next_reference.pop()
+        {
+            // What was played while nobody listened has no echo in the microphone any more.
+            let waiting = next.slots();
+            if let Ok(past) = next.read_chunk(waiting) {
+                past.commit_all();
+            }
+            if let Some(old) = self.reference.replace(next) {
+                let _ = self.old_reference.push(old);
+            }
+        }
+    }
+
     /// Everything that was played since: it comes in the speaker's rhythm, not in the microphone's.
     fn hear(&mut self) {
+        let Some(reference) = &mut self.reference else { return };
         let mut played: Block = [0.0; FRAME];
-        while self.reference.pop_entire_slice(&mut played).is_ok() {
+        while reference.pop_entire_slice(&mut played).is_ok() {
             self.voice.hear(&played);
         }
     }

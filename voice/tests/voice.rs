@@ -1,0 +1,131 @@
+//! An echo, a voice over it, a noise: what must hold whatever is tuned. The bench says how well, with recorded speech.
+
+#[path = "../benches/voice/rooms.rs"]
+mod rooms;
+
+use resonance_voice::{Block, DELAY, FRAME, SAMPLE_RATE, Voice};
+use rooms::{at_level, convolve, drifted, fan, hiss, later, level, mixed, room};
+use std::f32::consts::TAU;
+use std::ops::Range;
+
+const SECOND: usize = SAMPLE_RATE as usize;
+const LENGTH: usize = 12 * SECOND;
+
+/// Something like speech: a buzz of this pitch that glides, in syllables, with a pause after every few.
+fn speech(pitch: f32, syllables: f32) -> Vec<f32> {
+    let mut phase = 0.0;
+    let sound: Vec<f32> = (0..LENGTH)
+        .map(|n| {
+            let time = n as f32 / SECOND as f32;
+            phase += TAU * pitch * (1.0 + 0.2 * (TAU * 0.7 * time).sin()) / SECOND as f32;
+            let buzz: f32 = (1..14).map(|k| (phase * k as f32).sin() / k as f32).sum();
+            let spoken = if (time * syllables / 5.0).fract() < 0.8 { 1.0 } else { 0.0 };
+            buzz * (TAU * syllables * time).sin().max(0.0) * spoken
+        })
+        .collect();
+    at_level(&sound, -24.0)
+}
+
+/// What comes out of a new voice processor, as late as it was said.
+fn processed(mic: &[f32], far: &[f32]) -> Vec<f32> {
+    let mut voice = Voice::new(true);
+    let mut out = Vec::new();
+    for (mic, far) in mic.chunks_exact(FRAME).zip(far.chunks_exact(FRAME)) {
+        let mut block: Block = mic.try_into().expect("a frame");
+        voice.process(&mut block, far.try_into().expect("a frame"));
+        out.extend(block);
+    }
+    out.drain(..DELAY);
+    out
+}
+
+/// How much less there is of `after` than of `before` in these seconds, in dB.
+fn taken(before: &[f32], after: &[f32], seconds: Range<usize>) -> f64 {
+    let part = seconds.start * SECOND..(seconds.end * SECOND).min(after.len());
+    level(&before[part.clone()]) - level(&after[part])
+}
+
+/// How much these are alike in these seconds: 1 for the same, whatever the level.
+fn likeness(one: &[f32], other: &[f32], seconds: Range<usize>) -> f64 {
+    let part = seconds.start * SECOND..(seconds.end * SECOND).min(other.len());
+    let (one, other) = (&one[part.clone()], &other[part]);
+    let product: f64 = one.iter().zip(other).map(|(a, b)| f64::from(a * b)).sum();
+    product / (rooms::energy(one) * rooms::energy(other)).sqrt()
+}
+
+fn silence() -> Vec<f32> {
+    vec![0.0; LENGTH]
+}
+
+/// The loudspeaker's sound 40 ms later through a room, 6 dB below, and the microphone's own noise.
+fn echo_of(far: &[f32]) -> Vec<f32> {
+    let echo = convolve(&later(far, SECOND / 25), &room(0.3, 1));
+    mixed(&at_level(&echo, level(far) - 6.0), &hiss(LENGTH, -75.0, 2))
+}
+
+#[test]
+fn an_echo_is_taken_out_soon_and_stays_out_though_the_clocks_differ() {
+    let far = speech(110.0, 4.0);
+    let mic = echo_of(&far);
+    let out = processed(&mic, &far);
+    assert!(taken(&mic, &out, 0..1) > 15.0, "{} dB in the first second", taken(&mic, &out, 0..1));
+    assert!(taken(&mic, &out, 2..12) > 30.0, "{} dB later", taken(&mic, &out, 2..12));
+    let mic = drifted(&mic, 100.0);
+    let out = processed(&mic, &far);
+    assert!(taken(&mic, &out, 2..12) > 25.0, "{} dB with other clocks", taken(&mic, &out, 2..12));
+
+    let unheard = processed(&mic, &silence());
+    assert!(taken(&mic, &unheard, 2..12).abs() < 6.0, "it is the reference that does it");
+}
+
+#[test]
+fn an_echo_that_moves_is_caught_again() {
+    let far = speech(110.0, 4.0);
+    let mut mic = echo_of(&far);
+    let jumped = later(&mic, SECOND * 60 / 1_000);
+    mic[6 * SECOND..].copy_from_slice(&jumped[6 * SECOND..]);
+    let out = processed(&mic, &far);
+    assert!(taken(&mic, &out, 9..12) > 25.0, "{} dB", taken(&mic, &out, 9..12));
+}
+
+#[test]
+fn a_voice_over_an_echo_is_kept() {
+    let (far, near) = (speech(110.0, 4.0), speech(190.0, 3.1));
+    let echo = at_level(&echo_of(&far), level(&near) - 12.0);
+    let near = later(&near, 3 * SECOND);
+    let out = processed(&mixed(&near, &echo), &far);
+    let change = taken(&near, &out, 4..12);
+    assert!((-8.0..8.0).contains(&change), "{change} dB of the voice lost");
+    assert!(likeness(&near, &out, 4..12) > 0.8, "{}", likeness(&near, &out, 4..12));
+}
+
+#[test]
+fn a_clean_voice_comes_through_as_it_was() {
+    let near = speech(190.0, 3.1);
+    let out = processed(&near, &silence());
+    assert!(taken(&near, &out, 2..12).abs() < 6.0, "{} dB", taken(&near, &out, 2..12));
+    assert!(likeness(&near, &out, 2..12) > 0.95, "{}", likeness(&near, &out, 2..12));
+    let mut off = Voice::new(false);
+    let mut block: Block = near[SECOND..SECOND + FRAME].try_into().expect("a frame");
+    off.process(&mut block, &[0.5; FRAME]);
+    assert_eq!(block[..], near[SECOND..SECOND + FRAME], "without processing not a bit is changed");
+}
+
+#[test]
+fn a_steady_noise_is_suppressed() {
+    let noise = fan(LENGTH, -45.0, 5);
+    let out = processed(&noise, &silence());
+    assert!(taken(&noise, &out, 3..12) > 10.0, "{} dB", taken(&noise, &out, 3..12));
+}
+
+#[test]
+fn a_quiet_voice_is_raised_a_loud_one_is_not_and_nothing_clips() {
+    let quiet = at_level(&speech(190.0, 3.1), -45.0);
+    let out = processed(&quiet, &silence());
+    let raised = -taken(&quiet, &out, 10..12);
+    assert!((3.0..21.0).contains(&raised), "{raised} dB");
+    let loud = at_level(&speech(190.0, 3.1), -14.0);
+    let out = processed(&loud, &silence());
+    assert!(-taken(&loud, &out, 4..12) < 1.0, "{} dB", -taken(&loud, &out, 4..12));
+    assert!(out.iter().all(|sample| sample.abs() <= 1.0));
+}
