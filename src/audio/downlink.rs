@@ -37,7 +37,7 @@ pub enum DownlinkOrder {
     /// Another tap for that lane, or none.
     Tap(TransportId, Option<Producer<f32>>),
     /// Another recording for that lane, or none.
-    Record(TransportId, Option<Tap>),
+    Record(TransportId, Option<Box<Tap>>),
     /// Another way to place that voice.
     Renderer(TransportId, Box<LaneRenderer>),
     /// Another room, or none.

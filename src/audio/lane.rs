@@ -62,7 +62,7 @@ pub struct Lane {
     decoder: Decoder,
     placer: Placer,
     tap: Option<Producer<f32>>,
-    recording: Option<Tap>,
+    recording: Option<Box<Tap>>,
     /// In the room; the head's direction comes in when rendering.
     position: Position,
     volume: f32,
@@ -171,7 +171,7 @@ impl Lane {
     }
 
     /// Takes part in another recording, or in none; returns the end of the one before.
-    pub fn set_recording(&mut self, tap: Option<Tap>) -> Option<Tap> {
+    pub fn set_recording(&mut self, tap: Option<Box<Tap>>) -> Option<Box<Tap>> {
         std::mem::replace(&mut self.recording, tap)
     }
 

@@ -23,7 +23,7 @@ pub enum Retired {
     /// The end of a voice's tap, or of the reference.
     Samples(Producer<f32>),
     /// The end of a voice's ring to a recording.
-    Tap(Tap),
+    Tap(Box<Tap>),
     /// What a voice was placed with.
     Renderer(Box<LaneRenderer>),
     /// The room that voices stood in.

@@ -34,7 +34,7 @@ pub enum UplinkOrder {
     /// How many earlier frames go with each.
     Protection(Protection),
     /// Another recording, or none.
-    Record(Option<Tap>),
+    Record(Option<Box<Tap>>),
 }
 
 /// Whether a peer gets a copy of each packet by a stream.
@@ -97,7 +97,7 @@ pub struct Uplink {
     skipped: u64,
     /// Samples that came, or should have.
     taken: u64,
-    recording: Option<Tap>,
+    recording: Option<Box<Tap>>,
     meter: Meter,
     stats: UplinkStats,
     since_report: usize,

@@ -17,9 +17,9 @@ const BLOCKS: usize = 8;
 /// each of this length.
 const BLOCK_MS: f64 = 4_000.0;
 /// Share of the longer span's packets that may come too late,
-const LATE_LONG: f64 = 0.0115;
+const LATE_LONG: f64 = 0.0129;
 /// and how many packets it has at the least, also before it is full: what came once is no rule at the beginning either.
-const FULL: u64 = 3_200;
+const FULL: u64 = 1_600;
 /// Packets of the shorter span: 2 s.
 const RECENT: usize = 200;
 /// Share of the shorter span's packets that may come too late.

@@ -140,7 +140,7 @@ pub struct Tapper {
 
 impl Tapper {
     /// A tap for somebody; whoever was there before goes on in the same file. `None`: recording has ended, or there are too many.
-    pub fn tap(&mut self, whose: Whose, name: &str) -> Option<Tap> {
+    pub fn tap(&mut self, whose: Whose, name: &str) -> Option<Box<Tap>> {
         if !self.known.contains(&whose) && self.known.len() >= MAX_TRACKS {
             return None;
         }
@@ -151,7 +151,7 @@ impl Tapper {
         let (producer, ring) = rings::record();
         self.arrivals.send(Arrival { whose, file, ring }).ok()?;
         self.known.insert(whose);
-        Some(Tap::new(producer))
+        Some(Box::new(Tap::new(producer)))
     }
 }
 

@@ -324,7 +324,7 @@ fn every_verb_of_the_table_can_be_typed_and_is_on_the_help_page() {
     picture(&mut model, 80, 24);
     press(&mut model, &[KeyCode::Char('?')]);
     let mut shown = String::new();
-    for _ in 0..8 {
+    for _ in 0..10 {
         shown += &picture(&mut model, 80, 24);
         press(&mut model, &[KeyCode::PageDown]);
     }

@@ -29,20 +29,24 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, page: &Settings
         line(model, frame, rest, page, *row, page.focus == index);
         rest = below(rest, 1);
     }
-    rest = below(rest, 1);
-    if let Some((_, output_db)) = model.rehearsal {
-        put(frame, rest, Line::from(levels(model, page, output_db)));
-        rest = below(rest, 2);
-    } else if let Some(view) = &model.view {
-        put(frame, rest, Line::from(status::own(model, view)));
-        rest = below(rest, 2);
-    }
     let about = rows.get(page.focus).map_or("", |row| about(*row));
     let about = text::wrap(about, cells).into_iter().map(|line| Line::raw(format!("  {line}")));
     let kept = (!model.kept_in.is_empty())
         .then(|| format!("  Kept in {}", text::cut(&model.kept_in, cells.saturating_sub(8))));
     let mistakes = super::mistakes(model, usize::from(inside.width));
-    put_all(frame, rest, about.chain(mistakes).chain(kept.map(|kept| Line::styled(kept, model.theme.faint()))));
+    let words = about.chain(mistakes).chain(kept.map(|kept| Line::styled(kept, model.theme.faint())));
+    let words: Vec<Line> = words.collect();
+    // Where all of it would not fit, it does without what is empty.
+    let gap = u16::from(words.len() + 3 <= usize::from(rest.height));
+    rest = below(rest, gap);
+    if let Some((_, output_db)) = model.rehearsal {
+        put(frame, rest, Line::from(levels(model, page, output_db)));
+        rest = below(rest, 1 + gap);
+    } else if let Some(view) = &model.view {
+        put(frame, rest, Line::from(status::own(model, view)));
+        rest = below(rest, 1 + gap);
+    }
+    put_all(frame, rest, words);
 }
 
 fn below(area: Rect, rows: u16) -> Rect {
@@ -92,6 +96,7 @@ fn title(setting: &Setting) -> &'static str {
         "input" => "microphone",
         "output" => "speaker",
         "voice" => "cleaning the voice",
+        "packet_ms" => "milliseconds a packet",
         "talk" => "talking",
         "ears" => "listening with",
         "acoustics" => "room around voices",

@@ -106,7 +106,7 @@ fn small_secret(rng: &mut StdRng) -> Zeroizing<[u8; 32]> {
 
 /// How far an acquaintance has come.
 enum Talk {
-    Asked(Initiator),
+    Asked(Box<Initiator>),
     Open { name: String, channel: Box<SecureChannel>, message3: u64, offered: bool },
 }
 
@@ -183,7 +183,7 @@ impl Member {
         let local = LocalPeer { identity: &self.identity, transport: self.me, name: NAME };
         let Ok((initiator, message1)) = Initiator::start(&self.keys, &local, peer, &mut self.rng) else { return };
         self.send(peer, message1);
-        self.talks.insert(peer, Talk::Asked(initiator));
+        self.talks.insert(peer, Talk::Asked(Box::new(initiator)));
     }
 
     fn delivered(&mut self, to: TransportId, id: u64) {
