@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Every piece of 10 ms carries the number of its first sample and the moment that this sample belongs to: of the own voice, when the
-//! microphone took it in; of the others, when it is handed to the speaker. From these [`timeline`] reckons where in the files it is to
+//! microphone took it in; of the others, when it is handed to the speaker. From these `timeline` reckons where in the files it is to
 //! lie: what somebody heard while saying something lies beside it. What a device adds by itself (its buffers and converters, a few
 //! milliseconds that it does not tell reliably) and the voice stage's own delay are not in this.
 //!

@@ -34,8 +34,9 @@ impl SoundServer {
             .expect("a writable temporary folder");
         let child = Command::new("pulseaudio")
             .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disallow-exit=yes"])
-            .arg(format!("--load=module-native-protocol-unix socket={} auth-anonymous=1", socket.display()))
+            // The card first: whoever finds the socket finds it, too.
             .arg("--load=module-null-sink sink_name=card rate=48000 channels=2 norewinds=1")
+            .arg(format!("--load=module-native-protocol-unix socket={} auth-anonymous=1", socket.display()))
             .envs(environment(folder))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

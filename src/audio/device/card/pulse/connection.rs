@@ -14,6 +14,8 @@ use std::{env, fs};
 
 /// No message is longer: a server cuts sound into blocks of 64 KiB.
 const MESSAGE: usize = 256 * 1024;
+/// Bytes of the secret that a server's clients share.
+const COOKIE: usize = 256;
 /// A device's thread looks whether to stop so often.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -39,7 +41,9 @@ impl Connection {
         let socket = UnixStream::connect(path).map_err(|error| translate(error.into()))?;
         let limit = Some(Duration::from_millis(ANSWERS_MS));
         socket.set_read_timeout(limit).and_then(|()| socket.set_write_timeout(limit)).map_err(|_| none())?;
-        let cookie = pulseaudio::cookie_path_from_env().and_then(|path| fs::read(path).ok()).unwrap_or_default();
+        let cookie = pulseaudio::cookie_path_from_env().and_then(|path| fs::read(path).ok());
+        // Without one the server looks at whose process asks; but of this length it must be.
+        let cookie = cookie.filter(|cookie| cookie.len() == COOKIE).unwrap_or_else(|| vec![0; COOKIE]);
         let mut connection = Self { socket: BufReader::new(socket), version: MAX_VERSION, sequence: 0 };
         let auth = AuthParams { version: MAX_VERSION, supports_shm: false, supports_memfd: false, cookie };
         let reply: AuthReply = connection.ask(&Command::Auth(auth))?;
