@@ -1,10 +1,11 @@
 //! The others' way in, 2.5 ms at a time: orders, open what came, render every lane, mix, limit.
 
 use super::cue::{Cue, Cues};
-use super::format::{MAX_LANES, QUANTUM, SAMPLE_RATE};
+use super::format::{MAX_LANES, QUANTUM};
 use super::jitter::Moment;
-use super::lane::{Lane, Ramp};
-use super::level::Meter;
+use super::lane::Lane;
+use super::largest::Largest;
+use super::level::{Meter, Ramp};
 use super::mixer::Mixer;
 use super::record::{Stamp, Tap};
 use super::retired::{Retired, Retirement};
@@ -86,7 +87,9 @@ pub struct Downlink {
     ahead: usize,
     meter: Meter,
     stats: DownlinkStats,
-    bursts: Bursts,
+    /// How much the speaker wants at a time. What is rendered at once could not have been rendered any later, so packets are waited for in
+    /// these steps.
+    burst: Largest,
     since_report: usize,
 }
 
@@ -106,7 +109,7 @@ impl Downlink {
             ahead: 0,
             meter: Meter::default(),
             stats: DownlinkStats::default(),
-            bursts: Bursts::default(),
+            burst: Largest::of_seconds(1),
             since_report: 0,
         }
     }
@@ -123,7 +126,7 @@ impl Downlink {
         let began = Instant::now();
         self.take_orders(now);
         self.open_packets(now);
-        let moment = Moment { now, rendered, burst: self.bursts.longest(rendered) };
+        let moment = Moment { now, rendered, burst: self.burst.feed(rendered + QUANTUM, QUANTUM) };
         let heard = if self.hearing == Hearing::On { 1.0 } else { 0.0 };
         let presence = Ramp::towards(self.presence, heard);
         self.presence = presence.1;
@@ -303,37 +306,5 @@ impl Downlink {
             *stats = lane.as_ref().map(|lane| lane.stats());
         }
         let _ = self.ends.stats.push(self.stats);
-    }
-}
-
-/// How much the speaker wants at a time: the longest of the last second or two. What is rendered at once could not have been rendered
-/// any later, so packets are waited for in these steps.
-#[derive(Debug)]
-struct Bursts {
-    now: usize,
-    longest: usize,
-    before: usize,
-    samples: usize,
-}
-
-impl Default for Bursts {
-    fn default() -> Self {
-        Self { now: QUANTUM, longest: QUANTUM, before: QUANTUM, samples: 0 }
-    }
-}
-
-impl Bursts {
-    /// Takes in that so much was rendered in this burst before; returns the longest.
-    fn longest(&mut self, rendered: usize) -> usize {
-        if rendered == 0 {
-            self.longest = self.longest.max(self.now);
-        }
-        self.now = rendered + QUANTUM;
-        self.samples += QUANTUM;
-        if self.samples >= SAMPLE_RATE as usize {
-            self.samples = 0;
-            self.before = std::mem::replace(&mut self.longest, QUANTUM);
-        }
-        self.longest.max(self.before)
     }
 }

@@ -3,7 +3,7 @@
 use super::decoder::Decoder;
 use super::format::{Block, FRAME, LONGEST_PACKET, QUANTUM, Quantum};
 use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
-use super::level::Meter;
+use super::level::{Meter, Ramp};
 use super::libopus::OpusError;
 use super::record::{Stamp, Tap};
 use super::spatial::{LaneRenderer, Placer};
@@ -27,29 +27,6 @@ const PAUSE_POWER: f32 = 1.0e-5;
 const PAUSE_SHARE: f32 = 1.0e-3;
 /// "Lately" fades by this share each 10 ms: 10 s.
 const LOUDEST_DECAY: f32 = 0.001;
-
-/// Changes of loudness that apply to a whole block: from the first number at its beginning to the second at its end.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ramp(pub f32, pub f32);
-
-impl Ramp {
-    /// The next 2.5 ms of the way from one loudness to another, which takes some 15 ms: half of what is left.
-    pub fn towards(from: f32, to: f32) -> Self {
-        let half = (from + to) * 0.5;
-        Self(from, if (to - half).abs() < 0.01 * to.abs().max(0.1) { to } else { half })
-    }
-
-    /// Applies it.
-    pub fn apply(self, block: &mut [f32]) {
-        if self == Self(1.0, 1.0) {
-            return;
-        }
-        let step = (self.1 - self.0) / block.len() as f32;
-        for (n, sample) in block.iter_mut().enumerate() {
-            *sample *= self.0 + step * (n + 1) as f32;
-        }
-    }
-}
 
 /// One remote voice. Everything is allocated by [`new`](Self::new); the other methods belong to the downlink worker.
 pub struct Lane {

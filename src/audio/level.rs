@@ -1,4 +1,4 @@
-//! How loud a voice is, and whether it speaks.
+//! How loud a voice is, whether it speaks, and how it becomes louder or softer.
 
 use super::format::{FRAME, SILENCE_DB};
 
@@ -65,6 +65,29 @@ impl Meter {
     /// Whether there is speech now or was a moment ago.
     pub fn speaking(&self) -> bool {
         self.hangover > 0
+    }
+}
+
+/// Changes of loudness that apply to a whole block: from the first number at its beginning to the second at its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ramp(pub f32, pub f32);
+
+impl Ramp {
+    /// The next 2.5 ms of the way from one loudness to another, which takes some 15 ms: half of what is left.
+    pub fn towards(from: f32, to: f32) -> Self {
+        let half = (from + to) * 0.5;
+        Self(from, if (to - half).abs() < 0.01 * to.abs().max(0.1) { to } else { half })
+    }
+
+    /// Applies it.
+    pub fn apply(self, block: &mut [f32]) {
+        if self == Self(1.0, 1.0) {
+            return;
+        }
+        let step = (self.1 - self.0) / block.len() as f32;
+        for (n, sample) in block.iter_mut().enumerate() {
+            *sample *= self.0 + step * (n + 1) as f32;
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod engine;
 pub mod format;
 pub mod jitter;
 pub mod lane;
+pub mod largest;
 pub mod level;
 pub mod libopus;
 pub mod mixer;

@@ -2,6 +2,7 @@
 //! fewer are left than the next call may want. What it took, silence for what was missing too, is what the echo canceller hears.
 
 use super::format::{FRAME, QUANTUM, SAMPLE_RATE};
+use super::largest::Largest;
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,8 +14,8 @@ const MARGIN_STEP: usize = QUANTUM;
 const MARGIN_MAX: usize = 4 * FRAME;
 /// After so many frames played without an underrun the margin shrinks by one step: a minute.
 const MARGIN_DECAY: u64 = 60 * SAMPLE_RATE as u64;
-/// A larger call is remembered for at least so many frames: 2 s.
-const REMEMBERED: usize = 2 * SAMPLE_RATE as usize;
+/// A larger call is remembered for at least so many seconds.
+const REMEMBERED_S: usize = 2;
 
 struct Shared {
     /// Frames that the worker keeps in the ring.
@@ -27,10 +28,7 @@ pub struct SpeakerReader {
     ring: Consumer<[f32; 2]>,
     worker: Thread,
     shared: Arc<Shared>,
-    /// The largest call since a moment ago, and of the time before that.
-    largest: [usize; 2],
-    /// Frames since that moment.
-    since: usize,
+    largest: Largest,
     margin: usize,
     clean: u64,
     started: bool,
@@ -55,8 +53,7 @@ pub(super) fn ends(
         ring: reader,
         worker,
         shared: shared.clone(),
-        largest: [0; 2],
-        since: 0,
+        largest: Largest::of_seconds(REMEMBERED_S),
         margin: 0,
         clean: 0,
         started: false,
@@ -93,24 +90,12 @@ impl SpeakerReader {
             }
         }
         self.started = self.started || !short;
-        let largest = self.largest(wanted);
+        let largest = self.largest.feed(wanted, wanted);
         let target = (largest + self.margin).min(self.ring.buffer().capacity() - QUANTUM);
         self.shared.target.store(target, Ordering::Relaxed);
         if self.ring.slots() < target {
             self.worker.unpark();
         }
-    }
-
-    fn largest(&mut self, wanted: usize) -> usize {
-        let [now, before] = self.largest;
-        self.largest = [now.max(wanted), before];
-        self.since += wanted;
-        if self.since >= REMEMBERED {
-            self.since = 0;
-            self.largest = [wanted, now.max(wanted)];
-        }
-        let [now, before] = self.largest;
-        now.max(before)
     }
 
     /// Frames that are there now.

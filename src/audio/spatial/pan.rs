@@ -1,7 +1,7 @@
 //! Two loudspeakers: a voice stands between them by its share of each, at constant power.
 
 use crate::audio::format::Quantum;
-use crate::audio::lane::Ramp;
+use crate::audio::level::Ramp;
 use resonance_protocol::position::Position;
 
 /// Power of both speakers together for a voice at a metre: as loud as the measured ears make one ahead (−6 dB each).

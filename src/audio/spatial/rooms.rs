@@ -2,7 +2,7 @@
 
 use super::Room;
 use crate::audio::format::{QUANTUM, Quantum};
-use crate::audio::lane::Ramp;
+use crate::audio::level::Ramp;
 use crate::audio::mixer::Mixer;
 use resonance_protocol::position::Position;
 

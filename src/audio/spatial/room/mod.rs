@@ -14,7 +14,7 @@ mod tests;
 use super::Spatializer;
 use super::choice::Acoustics;
 use crate::audio::format::{FRAME, MAX_LANES, QUANTUM, Quantum};
-use crate::audio::lane::Ramp;
+use crate::audio::level::Ramp;
 use bus::Buses;
 use geometry::{Reflection, Reflections, Walls};
 use resonance_protocol::position::Position;

@@ -1,7 +1,7 @@
 //! Nothing that changes may be heard as a click: with a low tone in, next to nothing may come out in the treble.
 
 use super::*;
-use crate::audio::lane::Ramp;
+use crate::audio::level::Ramp;
 use crate::audio::mixer::Mixer;
 use crate::audio::spatial::choice::{Acoustics, Ears};
 use realfft::RealFftPlanner;
