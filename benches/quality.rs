@@ -4,9 +4,13 @@
 //! The redundancy is chosen as in a call, from a report a second. What is scored is the second time that the speech is spoken, when
 //! loss has lasted for 24 s; each figure is the mean of three loss patterns. Needs the tools of `make setup`.
 
+#[path = "../tests/quality/judge.rs"]
+mod judge;
+
+use judge::{Judge, Verdict, prompts};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use resonance::audio::format::{Block, FRAME, QUANTUM, SAMPLE_RATE};
+use resonance::audio::format::{Block, FRAME, QUANTUM};
 use resonance::audio::libopus::{Decoder, DeepRedundancy, Delay, Encoder, Setting, has_lbrr};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
@@ -19,11 +23,9 @@ use resonance_protocol::media::{InboundPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const FRAME_TIME: Duration = Duration::from_millis(10);
-const SPEECH: &str = "/usr/share/sounds/alsa";
 /// RTP header and its extension, SRTP tag, UDP and IPv4 headers: what a sealed packet has around it.
 const HEADERS: usize = 58;
 /// What waits at most for a copy, in frames.
@@ -35,17 +37,14 @@ fn say(line: &str) {
 }
 
 fn main() {
-    let python = target().join("venv/bin/python");
-    let Some(speech) = prompts().filter(|_| python.exists()) else {
+    let (Some(prompts), Some(judge)) = (prompts(), Judge::new(env!("CARGO_MANIFEST_DIR"), "quality")) else {
         say(
             "quality: left out, since recorded speech or the Python environment is missing (`make setup` installs both)",
         );
         return;
     };
-    let folder = target().join("quality");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let judge = Judge { python, folder };
-    judge.write("reference", &speech);
+    let speech = spoken(&prompts);
+    let reference = judge.write("reference", &speech);
 
     latency(&speech);
     say("speech over a lossy network          PESQ-WB (STOI), 10 ms frames");
@@ -58,9 +57,9 @@ fn main() {
         ("50 %, random", Loss::Bernoulli(0.5)),
     ] {
         let impairment = Impairment { delay: Duration::from_millis(20), loss, ..Impairment::default() };
-        let ours = judge.mean(|seed| Call::new(impairment, seed).twice(&speech, Mode::Answered));
-        let bare = judge.mean(|seed| Call::new(impairment, seed).twice(&speech, Mode::Bare));
-        let opus = judge.mean(|seed| opus_alone(&speech, impairment, seed));
+        let ours = mean(&judge, &reference, |seed| Call::new(impairment, seed).twice(&speech, Mode::Answered));
+        let bare = mean(&judge, &reference, |seed| Call::new(impairment, seed).twice(&speech, Mode::Bare));
+        let opus = mean(&judge, &reference, |seed| opus_alone(&speech, impairment, seed));
         say(&format!("{name:<26} {ours}    {bare}    {opus}"));
     }
 
@@ -130,66 +129,23 @@ fn lag_ms(reference: &[f32], heard: &[f32]) -> f64 {
     best as f64 / 48.0
 }
 
-fn target() -> PathBuf {
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    if folder.is_absolute() { folder } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(folder) }
-}
-
 fn bursts(share: f64, mean: f64) -> Loss {
     Loss::GilbertElliott { worsen: share / (1.0 - share) / mean, recover: 1.0 / mean, bad: 1.0, good: 0.0 }
 }
 
-/// The recorded prompts with a tenth of a second between them, twice.
-fn prompts() -> Option<Vec<f32>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(SPEECH).ok()?.flatten().map(|entry| entry.path()).collect();
-    files.retain(|file| !file.ends_with("Noise.wav"));
-    files.sort();
-    let mut speech = Vec::new();
-    for file in files {
-        let reader = hound::WavReader::open(&file).ok()?;
-        speech.extend(reader.into_samples::<i16>().flatten().map(|sample| f32::from(sample) / 32_768.0));
-        speech.extend([0.0; SAMPLE_RATE as usize / 10]);
-    }
+/// The prompts one after the other, twice, in whole frames.
+fn spoken(prompts: &[Vec<f32>]) -> Vec<f32> {
+    let mut speech = prompts.concat();
     speech.truncate(speech.len() / FRAME * FRAME);
-    (!speech.is_empty()).then(|| speech.repeat(2))
+    speech.repeat(2)
 }
 
-/// Reads what was heard.
-struct Judge {
-    python: PathBuf,
-    folder: PathBuf,
-}
-
-impl Judge {
-    fn write(&self, name: &str, sound: &[f32]) -> PathBuf {
-        let path = self.folder.join(format!("{name}.wav"));
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: SAMPLE_RATE,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::create(&path, spec).expect("a file");
-        for sample in sound {
-            writer.write_sample((sample.clamp(-1.0, 1.0) * 32_767.0) as i16).expect("written");
-        }
-        writer.finalize().expect("written");
-        path
-    }
-
-    /// The mean figures over the patterns.
-    fn mean(&self, mut heard: impl FnMut(u64) -> Vec<f32>) -> String {
-        let files: Vec<PathBuf> =
-            (1..=PATTERNS).map(|seed| self.write(&format!("heard-{seed}"), &heard(seed))).collect();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/judge.py");
-        let reference = self.folder.join("reference.wav");
-        let output = Command::new(&self.python).arg(script).arg(reference).args(&files).output().expect("judged");
-        assert!(output.status.success(), "judge.py: {}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8_lossy(&output.stdout);
-        let figures: Vec<f64> = text.split_whitespace().map(|word| word.parse().expect("a figure")).collect();
-        let mean = |from: usize| figures.iter().skip(from).step_by(2).sum::<f64>() / PATTERNS as f64;
-        format!("{:.2} ({:.3})", mean(0), mean(1))
-    }
+/// The mean figures over the patterns.
+fn mean(judge: &Judge, reference: &Path, mut heard: impl FnMut(u64) -> Vec<f32>) -> String {
+    let files: Vec<PathBuf> = (1..=PATTERNS).map(|seed| judge.write(&format!("heard-{seed}"), &heard(seed))).collect();
+    let verdicts = judge.verdicts(reference, &files);
+    let mean = |of: fn(&Verdict) -> f64| verdicts.iter().map(of).sum::<f64>() / PATTERNS as f64;
+    format!("{:.2} ({:.3})", mean(|verdict| verdict.pesq), mean(|verdict| verdict.stoi))
 }
 
 /// How loss is met.

@@ -3,6 +3,7 @@
 //! Each line ends with what it has to be; the bench fails if one is not. The sounds are left in `target/quality/voice`. Needs the
 //! tools of `make setup`.
 
+#[path = "../../../tests/quality/judge.rs"]
 mod judge;
 mod rooms;
 
@@ -25,7 +26,9 @@ const MICROPHONE_DB: f64 = -75.0;
 const ROOMS: [(f64, f64); 3] = [(0.2, 0.851), (0.4, 0.838), (0.6, 0.844)];
 
 fn main() -> ExitCode {
-    let (Some(prompts), Some(judge)) = (prompts(), Judge::new()) else {
+    let (Some(prompts), Some(judge)) =
+        (prompts(), Judge::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."), "quality/voice"))
+    else {
         say("voice: left out, since recorded speech or the Python environment is missing (`make setup` installs both)");
         return ExitCode::SUCCESS;
     };

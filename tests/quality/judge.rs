@@ -1,11 +1,11 @@
-//! Recorded speech, and what listeners would say of it (PESQ-WB and STOI by `tests/quality/judge.py`).
+//! Recorded speech, and what listeners would say of it (PESQ-WB and STOI by `judge.py` beside this): for every bench that asks.
 
-use resonance_voice::SAMPLE_RATE;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SPEECH: &str = "/usr/share/sounds/alsa";
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Of the prompts, and of every file.
+const SAMPLE_RATE: u32 = 48_000;
 
 /// The recorded prompts, each with a tenth of a second of silence behind it.
 pub fn prompts() -> Option<Vec<Vec<f32>>> {
@@ -29,18 +29,21 @@ pub struct Verdict {
 
 /// Writes what was heard into a folder, for the script and for ears.
 pub struct Judge {
+    root: &'static Path,
     python: PathBuf,
     folder: PathBuf,
 }
 
 impl Judge {
-    /// None without the Python environment.
-    pub fn new() -> Option<Self> {
+    /// For the project whose root this is; its files go into a folder of this name under the target folder. None without the Python
+    /// environment.
+    pub fn new(root: &'static str, name: &str) -> Option<Self> {
+        let root = Path::new(root);
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-        let target = if target.is_absolute() { target } else { Path::new(ROOT).join(target) };
-        let (python, folder) = (target.join("venv/bin/python"), target.join("quality/voice"));
+        let target = if target.is_absolute() { target } else { root.join(target) };
+        let (python, folder) = (target.join("venv/bin/python"), target.join(name));
         std::fs::create_dir_all(&folder).ok()?;
-        python.exists().then_some(Self { python, folder })
+        python.exists().then_some(Self { root, python, folder })
     }
 
     pub fn write(&self, name: &str, sound: &[f32]) -> PathBuf {
@@ -60,7 +63,7 @@ impl Judge {
     }
 
     pub fn verdicts(&self, reference: &Path, heard: &[PathBuf]) -> Vec<Verdict> {
-        let script = Path::new(ROOT).join("tests/quality/judge.py");
+        let script = self.root.join("tests/quality/judge.py");
         let output = Command::new(&self.python).arg(script).arg(reference).args(heard).output().expect("judged");
         assert!(output.status.success(), "judge.py: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8_lossy(&output.stdout);
