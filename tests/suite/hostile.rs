@@ -186,6 +186,32 @@ max_gap_ms = 12000
     });
 }
 
+/// Two who can speak through a helper only, which tells its figures.
+const THROUGH_A_HELPER: &str = r#"[host.helper]
+link = "fibre"
+[network.north]
+edge = "symmetric"
+uplink = "fibre"
+[network.south]
+edge = "symmetric"
+uplink = "fibre"
+[host.ada]
+network = "north"
+[host.bo]
+network = "south"
+[peer.helper]
+does = "helper"
+args = ["--listen", "/ip4/{ip:helper}/tcp/4001", "--listen", "/ip4/{ip:helper}/udp/4001/quic-v1", "--metrics", "127.0.0.1:9464"]
+[peer.ada]
+does = "create"
+args = ["--no-mdns"]
+helpers = ["helper"]
+[peer.bo]
+at = 1
+args = ["--no-mdns"]
+helpers = ["helper"]
+"#;
+
 /// A helper is asked for relayed addresses by a stranger, over and over, from thousands of ports. Two who need it speak through it, and it stays small.
 #[test]
 fn a_flood_of_turn_requests_leaves_a_helper_at_work() {
@@ -214,30 +240,7 @@ print(sent, 'requests were sent')
     let text = format!(
         r#"
 seconds = 22
-[host.helper]
-link = "fibre"
-[network.north]
-edge = "symmetric"
-uplink = "fibre"
-[network.south]
-edge = "symmetric"
-uplink = "fibre"
-[host.ada]
-network = "north"
-[host.bo]
-network = "south"
-[host.stranger]
-[peer.helper]
-does = "helper"
-args = ["--listen", "/ip4/{{ip:helper}}/tcp/4001", "--listen", "/ip4/{{ip:helper}}/udp/4001/quic-v1"]
-[peer.ada]
-does = "create"
-args = ["--no-mdns"]
-helpers = ["helper"]
-[peer.bo]
-at = 1
-args = ["--no-mdns"]
-helpers = ["helper"]
+{THROUGH_A_HELPER}[host.stranger]
 [peer.stranger]
 does = "run"
 at = 6
@@ -282,35 +285,12 @@ print('a share' if 128 < given < 128 + 60 and refused > 500 else 'too much, or n
         r#"
 seconds = 40
 ends_with = ["count"]
-[host.helper]
-link = "fibre"
-[network.north]
+{THROUGH_A_HELPER}[network.west]
 edge = "symmetric"
 uplink = "fibre"
-[network.south]
-edge = "symmetric"
-uplink = "fibre"
-[network.west]
-edge = "symmetric"
-uplink = "fibre"
-[host.ada]
-network = "north"
-[host.bo]
-network = "south"
 [host.cy]
 network = "west"
 [host.greedy]
-[peer.helper]
-does = "helper"
-args = ["--listen", "/ip4/{{ip:helper}}/tcp/4001", "--listen", "/ip4/{{ip:helper}}/udp/4001/quic-v1", "--metrics", "127.0.0.1:9464"]
-[peer.ada]
-does = "create"
-args = ["--no-mdns"]
-helpers = ["helper"]
-[peer.bo]
-at = 1
-args = ["--no-mdns"]
-helpers = ["helper"]
 [peer.greedy]
 does = "run"
 at = 6
