@@ -130,8 +130,8 @@ pub fn may_be_mistyped(error: &StoreError) -> bool {
     matches!(error, StoreError::Closed(OpenError::Refused))
 }
 
-/// `2026-11-24` in UTC: days since 1970 to a civil date, after Howard Hinnant's `civil_from_days`.
-fn date(unix: u64) -> String {
+/// `2026-11-24` in UTC of a time in seconds since 1970: days since 1970 to a civil date, after Howard Hinnant's `civil_from_days`.
+pub fn date(unix: u64) -> String {
     let days = i64::try_from(unix / 86_400).unwrap_or(i64::MAX / 2).min(100_000_000) + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
@@ -158,6 +158,11 @@ mod tests {
         assert_eq!(date(951_782_400), "2000-02-29");
         assert_eq!(date(1_795_484_800), "2026-11-24");
         assert!(!date(u64::MAX).is_empty());
+        // Every day once, for 400 years.
+        let dates: Vec<_> = (0..146_097).map(|day| date(day * 86_400)).collect();
+        assert!(dates.windows(2).all(|pair| pair[0] < pair[1]));
+        let parts = dates.iter().map(|date| (date[5..7].parse(), date[8..].parse()));
+        assert!(parts.into_iter().all(|parts| matches!(parts, (Ok(1..=12_u32), Ok(1..=31_u32)))));
     }
 
     #[test]
