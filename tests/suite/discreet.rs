@@ -1,7 +1,7 @@
 //! `--no-direct`: refused where it cannot be kept, honest about who sees what, and silent about where one is.
 
 use crate::support::process::{Launch, run};
-use crate::support::simulation::{can_run, packets, play};
+use crate::support::simulation::{HELPER, can_run, packets, play};
 use crate::support::{alone, attempts, curious};
 use resonance_protocol::link::Link;
 use serde_json::{Value, json};
@@ -105,9 +105,7 @@ fn what_the_others_decrypt_has_the_address_nowhere() {
             r#"
 seconds = 40
 ends_with = ["curious"]
-[host.helper]
-link = "fibre"
-[network.hidden]
+{HELPER}[network.hidden]
 edge = "home"
 uplink = "fibre"
 ipv6 = true
@@ -116,9 +114,6 @@ ports = "nat-pmp"
 network = "hidden"
 [host.other]
 [host.curious]
-[peer.helper]
-does = "helper"
-args = ["--listen", "/ip4/{{ip:helper}}/tcp/4001", "--listen", "/ip4/{{ip:helper}}/udp/4001/quic-v1"]
 [peer.other]
 does = "create"
 args = ["--no-mdns"]

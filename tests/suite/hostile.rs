@@ -1,6 +1,6 @@
 //! Neighbours that nobody wants: the call goes on, and nobody's memory grows for them.
 
-use crate::support::simulation::{can_run, packets, play};
+use crate::support::simulation::{HELPER, can_run, packets, play};
 use crate::support::turn::allocate;
 use crate::support::{alone, attempts, javascript, skip};
 use resonance::network::probe;
@@ -186,10 +186,8 @@ max_gap_ms = 12000
     });
 }
 
-/// Two who can speak through a helper only, which tells its figures.
-const THROUGH_A_HELPER: &str = r#"[host.helper]
-link = "fibre"
-[network.north]
+/// Part of a scenario: two who can speak through the helper only.
+const THROUGH_THE_HELPER: &str = r#"[network.north]
 edge = "symmetric"
 uplink = "fibre"
 [network.south]
@@ -199,9 +197,6 @@ uplink = "fibre"
 network = "north"
 [host.bo]
 network = "south"
-[peer.helper]
-does = "helper"
-args = ["--listen", "/ip4/{ip:helper}/tcp/4001", "--listen", "/ip4/{ip:helper}/udp/4001/quic-v1", "--metrics", "127.0.0.1:9464"]
 [peer.ada]
 does = "create"
 args = ["--no-mdns"]
@@ -240,7 +235,7 @@ print(sent, 'requests were sent')
     let text = format!(
         r#"
 seconds = 22
-{THROUGH_A_HELPER}[host.stranger]
+{HELPER}{THROUGH_THE_HELPER}[host.stranger]
 [peer.stranger]
 does = "run"
 at = 6
@@ -285,7 +280,7 @@ print('a share' if 128 < given < 128 + 60 and refused > 500 else 'too much, or n
         r#"
 seconds = 40
 ends_with = ["count"]
-{THROUGH_A_HELPER}[network.west]
+{HELPER}{THROUGH_THE_HELPER}[network.west]
 edge = "symmetric"
 uplink = "fibre"
 [host.cy]
@@ -389,17 +384,12 @@ fn what_the_others_receive_has_the_address_nowhere() {
         format!(
             r#"
 seconds = 14
-[host.helper]
-link = "fibre"
-[network.hidden]
+{HELPER}[network.hidden]
 edge = "home"
 uplink = "fibre"
 [host.hidden]
 network = "hidden"
 [host.other]
-[peer.helper]
-does = "helper"
-args = ["--listen", "/ip4/{{ip:helper}}/tcp/4001", "--listen", "/ip4/{{ip:helper}}/udp/4001/quic-v1"]
 [peer.other]
 does = "create"
 args = ["--no-mdns"]

@@ -6,6 +6,14 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// Part of a scenario: a helper in the Internet, which tells its figures on its own machine.
+pub const HELPER: &str = r#"[host.helper]
+link = "fibre"
+[peer.helper]
+does = "helper"
+args = ["--listen", "/ip4/{ip:helper}/tcp/4001", "--listen", "/ip4/{ip:helper}/udp/4001/quic-v1", "--metrics", "127.0.0.1:9464"]
+"#;
+
 /// The program that simulates; `cargo test --workspace` builds it beside ours.
 ///
 /// # Panics
