@@ -22,6 +22,7 @@ pub mod downlink;
 pub mod encoder;
 mod engine;
 pub mod format;
+pub mod interruptions;
 pub mod jitter;
 pub mod lane;
 pub mod largest;

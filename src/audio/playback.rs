@@ -1,19 +1,32 @@
-//! The speaker's side: the card is the clock. It takes stereo frames when it needs them, and wakes the downlink worker when
-//! fewer are left than the next call may want. What it took, silence for what was missing too, is what the echo canceller hears.
+//! The speaker's side: the card is the clock. It takes stereo frames when it needs them; what it took, silence for what was missing
+//! too, is what the echo canceller hears.
+//!
+//! A card whose thread is the system's cannot wait, so it [`pull`](SpeakerReader::pull)s what was rendered in advance and wakes the downlink
+//! worker when fewer frames are left than the next call may want. A card with a thread of ours [`demand`](SpeakerReader::demand)s: the worker
+//! renders when it is asked, and nothing lies between the two. On a sound server that saves 8 ms.
 
 use super::format::{FRAME, QUANTUM, SAMPLE_RATE};
+use super::interruptions::Interruptions;
 use super::largest::Largest;
+use super::rings::SPEAKER_FRAMES;
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::Thread;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
-/// The margin above the largest call grows by this much at every underrun.
+/// The margin above the largest call grows by this much when underruns come back.
 const MARGIN_STEP: usize = QUANTUM;
 /// The margin never exceeds this.
 const MARGIN_MAX: usize = 4 * FRAME;
 /// After so many frames played without an underrun the margin shrinks by one step: a minute.
 const MARGIN_DECAY: u64 = 60 * SAMPLE_RATE as u64;
+/// A worker that was asked is waited for this long: less than devices hold,
+const PATIENCE: Duration = Duration::from_millis(5);
+/// and looked after so often.
+const LOOK: Duration = Duration::from_micros(100);
+/// The most that can be demanded at once.
+pub const MOST_DEMANDED: usize = SPEAKER_FRAMES / 2;
 /// A larger call is remembered for at least so many seconds.
 const REMEMBERED_S: usize = 2;
 
@@ -30,6 +43,8 @@ pub struct SpeakerReader {
     shared: Arc<Shared>,
     largest: Largest,
     margin: usize,
+    underruns: Interruptions,
+    /// Frames since the last underrun, or since the margin shrank.
     clean: u64,
     started: bool,
     played: Option<Producer<f32>>,
@@ -55,6 +70,7 @@ pub(super) fn ends(
         shared: shared.clone(),
         largest: Largest::of_seconds(REMEMBERED_S),
         margin: 0,
+        underruns: Interruptions::default(),
         clean: 0,
         started: false,
         played: None,
@@ -70,7 +86,33 @@ impl SpeakerReader {
 
     /// Fills `out` with stereo frames (left, right) at 48 kHz; any length. What is missing becomes silence and counts as an underrun.
     pub fn pull(&mut self, out: &mut [[f32; 2]]) {
-        let wanted = out.len();
+        self.take(out);
+        let largest = self.largest.feed(out.len(), out.len());
+        self.keep(largest + self.margin);
+    }
+
+    /// The same, but what is wanted is rendered only now, for which the calling thread waits a moment. At most [`MOST_DEMANDED`] frames.
+    pub fn demand(&mut self, out: &mut [[f32; 2]]) {
+        self.keep(out.len() + self.margin);
+        let asked = Instant::now();
+        while self.ring.slots() < out.len() && asked.elapsed() < PATIENCE {
+            thread::sleep(LOOK);
+        }
+        self.take(out);
+        self.keep(self.margin);
+    }
+
+    /// Has the worker see to it that so many frames are there.
+    fn keep(&mut self, frames: usize) {
+        let frames = frames.min(SPEAKER_FRAMES - QUANTUM);
+        self.shared.target.store(frames, Ordering::Relaxed);
+        if self.ring.slots() < frames {
+            self.worker.unpark();
+        }
+    }
+
+    /// Fills `out` with what is there.
+    fn take(&mut self, out: &mut [[f32; 2]]) {
         let (_, missing) = self.ring.pop_partial_slice(out);
         let short = !missing.is_empty();
         missing.fill([0.0; 2]);
@@ -80,22 +122,19 @@ impl SpeakerReader {
         // Nothing can be there before the first call has said how much is wanted.
         if short && self.started {
             self.shared.underruns.fetch_add(1, Ordering::Relaxed);
-            self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
+            if self.underruns.another() {
+                self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
+            }
             self.clean = 0;
         } else {
-            self.clean += wanted as u64;
+            self.clean += out.len() as u64;
             if self.clean >= MARGIN_DECAY {
                 self.margin = self.margin.saturating_sub(MARGIN_STEP);
                 self.clean = 0;
             }
         }
+        self.underruns.pass(out.len());
         self.started = self.started || !short;
-        let largest = self.largest.feed(wanted, wanted);
-        let target = (largest + self.margin).min(self.ring.buffer().capacity() - QUANTUM);
-        self.shared.target.store(target, Ordering::Relaxed);
-        if self.ring.slots() < target {
-            self.worker.unpark();
-        }
     }
 
     /// Frames that are there now.

@@ -5,6 +5,10 @@
 //! quantile of what recent packets needed; so is it here, over two spans: half a minute, so that what comes back again and again is
 //! expected, and two seconds, so that what begins now is followed. What came once is forgotten after the shorter: six late packets
 //! are nothing in three thousand.
+//!
+//! The two clocks drift apart: at 100 ppm what took as long as ever seems to take 3 ms more, or less, than half a minute ago. The *skew* shows
+//! in the least transit of each block, which then lie on a line (Moon, Skelly and Towsley, "Estimation and removal of clock skew from network
+//! delay measurements", INFOCOM 1999); old blocks are moved along it.
 
 /// Bins of 1 ms.
 const BINS: usize = 2_048;
@@ -16,10 +20,18 @@ const LEEWAY: usize = 150;
 const BLOCKS: usize = 8;
 /// each of this length.
 const BLOCK_MS: f64 = 4_000.0;
+/// The blocks are added up this often, in ms.
+const SUM_MS: f64 = 1_000.0;
 /// Share of the longer span's packets that may come too late,
 const LATE_LONG: f64 = 0.0129;
 /// and how many packets it has at the least, also before it is full: what came once is no rule at the beginning either.
 const FULL: u64 = 1_600;
+/// A skew needs so many whole blocks,
+const LINE_BLOCKS: usize = 3;
+/// whose least transits lie this near to a line, in ms: otherwise the network's own to and fro is more than the clocks',
+const OFF_LINE_MS: f64 = 0.75;
+/// and it is no more than this, in ms a ms: no two clocks are further apart.
+const MOST_SKEW: f64 = 1.0e-3;
 /// Packets of the shorter span: 2 s.
 const RECENT: usize = 200;
 /// Share of the shorter span's packets that may come too late.
@@ -33,10 +45,17 @@ pub struct Delays {
     origin_ms: f64,
     /// Counts by transit, one histogram a block.
     blocks: Box<[[u32; BINS]]>,
-    /// Their sum.
+    /// The least transit of each block and when it was, if it is whole.
+    least: [Option<(f64, f64)>; BLOCKS],
+    /// That of the present block, so far.
+    least_now: Option<(f64, f64)>,
+    /// The sum of all blocks, each moved to where its packets would be now.
     sum: Box<[u32; BINS]>,
     block: usize,
-    block_began_ms: Option<f64>,
+    /// When each block began.
+    began_ms: [Option<f64>; BLOCKS],
+    /// When the sum was last made.
+    summed_ms: f64,
     recent_ms: [f64; RECENT],
     next: usize,
     filled: usize,
@@ -51,9 +70,12 @@ impl Delays {
         Self {
             origin_ms: 0.0,
             blocks: vec![[0; BINS]; BLOCKS].into_boxed_slice(),
+            least: [None; BLOCKS],
+            least_now: None,
             sum: Box::new([0; BINS]),
             block: 0,
-            block_began_ms: None,
+            began_ms: [None; BLOCKS],
+            summed_ms: 0.0,
             recent_ms: [0.0; RECENT],
             next: 0,
             filled: 0,
@@ -65,13 +87,17 @@ impl Delays {
 
     /// Takes one packet's transit, which arrived at `at_ms`.
     pub fn feed(&mut self, at_ms: f64, transit_ms: f64) {
-        let began = *self.block_began_ms.get_or_insert_with(|| {
+        let began = *self.began_ms[self.block].get_or_insert_with(|| {
             self.origin_ms = transit_ms - LOWEST_BIN as f64;
             at_ms
         });
         if at_ms - began >= BLOCK_MS {
-            self.turn();
-            self.block_began_ms = Some(at_ms);
+            self.turn(at_ms);
+        } else if at_ms - self.summed_ms >= SUM_MS {
+            self.add_up(at_ms);
+        }
+        if self.least_now.is_none_or(|(_, least)| transit_ms < least) {
+            self.least_now = Some((at_ms, transit_ms));
         }
         let bin = (transit_ms - self.origin_ms).clamp(0.0, (BINS - 1) as f64) as usize;
         for counts in [&mut self.blocks[self.block], &mut *self.sum] {
@@ -88,29 +114,58 @@ impl Delays {
     }
 
     /// Begins the next block in the place of the oldest.
-    fn turn(&mut self) {
+    fn turn(&mut self, now_ms: f64) {
+        self.least[self.block] = self.least_now.take();
         self.block = (self.block + 1) % BLOCKS;
-        for (sum, old) in self.sum.iter_mut().zip(&mut self.blocks[self.block]) {
-            *sum = sum.saturating_sub(*old);
-            *old = 0;
-        }
+        self.least[self.block] = None;
+        self.began_ms[self.block] = Some(now_ms);
+        self.blocks[self.block].fill(0);
+        self.add_up(now_ms);
         let Some(lowest) = self.sum.iter().position(|count| *count > 0) else { return };
         if lowest.abs_diff(LOWEST_BIN) > LEEWAY {
             self.move_scale(lowest);
+            self.add_up(now_ms);
         }
     }
 
-    /// Makes `lowest` the lowest bin; what falls off the upper end stays in the last.
+    /// Adds the blocks up, each as if the clocks had not drifted apart since.
+    fn add_up(&mut self, now_ms: f64) {
+        self.summed_ms = now_ms;
+        let skew = self.skew();
+        self.sum.fill(0);
+        for (counts, began_ms) in self.blocks.iter().zip(self.began_ms) {
+            let Some(began_ms) = began_ms else { continue };
+            let middle_ms = began_ms + (now_ms - began_ms).min(BLOCK_MS) / 2.0;
+            add_moved(&mut self.sum, counts, (skew * (now_ms - middle_ms)).round() as i64);
+        }
+    }
+
+    /// By how much transits grow, in ms a ms: the line through the blocks' least transits, if they lie on one.
+    fn skew(&self) -> f64 {
+        let whole = || self.least.iter().flatten();
+        let count = whole().count() as f64;
+        let (sum_at, sum_transit) = whole().fold((0.0, 0.0), |(a, t), (at, transit)| (a + at, t + transit));
+        let (mean_at, mean_transit) = (sum_at / count, sum_transit / count);
+        let (product, square) = whole().fold((0.0, 0.0), |(product, square), (at, transit)| {
+            let off = at - mean_at;
+            (product + off * (transit - mean_transit), square + off * off)
+        });
+        let skew = product / square;
+        let on_line = |(at, transit): &(f64, f64)| {
+            (transit - mean_transit - skew * (at - mean_at)).abs() <= OFF_LINE_MS
+        };
+        let trusted = count >= LINE_BLOCKS as f64 && skew.abs() <= MOST_SKEW && whole().all(on_line);
+        if trusted { skew } else { 0.0 }
+    }
+
+    /// Makes `lowest` the lowest bin.
     fn move_scale(&mut self, lowest: usize) {
         let by = lowest as i64 - LOWEST_BIN as i64;
         self.origin_ms += by as f64;
-        for counts in self.blocks.iter_mut().chain(std::iter::once(&mut *self.sum)) {
+        for counts in &mut self.blocks {
             let before = *counts;
             counts.fill(0);
-            for (bin, count) in before.iter().enumerate().filter(|(_, count)| **count > 0) {
-                let moved = (bin as i64 - by).clamp(0, BINS as i64 - 1) as usize;
-                counts[moved] = counts[moved].saturating_add(*count);
-            }
+            add_moved(counts, &before, -by);
         }
     }
 
@@ -161,8 +216,17 @@ impl Delays {
         for counts in self.blocks.iter_mut().chain(std::iter::once(&mut *self.sum)) {
             counts.fill(0);
         }
-        (self.block_began_ms, self.needed_ms) = (None, None);
+        (self.least, self.least_now) = ([None; BLOCKS], None);
+        (self.began_ms, self.needed_ms) = ([None; BLOCKS], None);
         (self.next, self.filled, self.since) = (0, 0, 0);
+    }
+}
+
+/// Adds counts up, moved by so many bins; what falls off an end stays in its last.
+fn add_moved(sum: &mut [u32; BINS], counts: &[u32; BINS], by: i64) {
+    for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let moved = (bin as i64 + by).clamp(0, BINS as i64 - 1) as usize;
+        sum[moved] = sum[moved].saturating_add(*count);
     }
 }
 
@@ -204,10 +268,21 @@ mod tests {
 
     #[test]
     fn clocks_that_drift_for_hours_move_the_scale_along() {
-        for ppm in [-500.0, 500.0] {
+        for ppm in [-500.0, -100.0, 100.0, 500.0] {
             let delays = fed(|n| f64::from(n) * 10.0 * ppm * 1e-6, 720_000);
             let now = 719_999.0 * 10.0 * ppm * 1e-6;
             assert!((needed(&delays) - now).abs() < 20.0, "{} after {now}", needed(&delays));
+        }
+    }
+
+    #[test]
+    fn what_the_clocks_do_is_not_taken_for_jitter() {
+        for ppm in [-500.0, -100.0, 100.0, 500.0] {
+            // One packet in ten is up to 1 ms late.
+            let delays = fed(|n| f64::from(n) * 10.0 * ppm * 1e-6 + f64::from(n % 10) * 0.1, 6_000);
+            let waited = needed(&delays) - 5_999.0 * 10.0 * ppm * 1e-6;
+            // In a block's 4 s clocks 500 ppm apart gain 2 ms.
+            assert!((-0.5..3.5).contains(&waited), "{ppm} ppm: {waited} ms");
         }
     }
 

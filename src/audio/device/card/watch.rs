@@ -103,6 +103,14 @@ impl Loan<crate::audio::playback::SpeakerReader> {
             speaker.pull(frames);
         }
     }
+
+    /// See [`SpeakerReader::demand`](crate::audio::playback::SpeakerReader::demand).
+    #[cfg(target_os = "linux")]
+    pub fn demand(&mut self, frames: &mut [[f32; 2]]) {
+        if let Some(speaker) = &mut self.lent {
+            speaker.demand(frames);
+        }
+    }
 }
 
 struct Shared {

@@ -110,8 +110,8 @@ where
             let mut stereo = [[0.0; 2]; PIECE];
             let stereo = &mut stereo[..piece.len() / self.channels];
             match &mut self.resampler {
-                None => self.end.pull(stereo),
-                Some(resampler) => resampler.pull(stereo, |frames| self.end.pull(frames)),
+                None => self.end.demand(stereo),
+                Some(resampler) => resampler.pull(stereo, |frames| self.end.demand(frames)),
             }
             for (frame, ears) in piece.chunks_exact_mut(self.channels).zip(stereo) {
                 from_stereo(*ears, frame);

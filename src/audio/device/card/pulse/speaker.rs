@@ -5,7 +5,8 @@ use super::{Device, translate};
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::watch::{Health, Loan};
 use crate::audio::format::{QUANTUM, SAMPLE_RATE};
-use crate::audio::playback::SpeakerReader;
+use crate::audio::interruptions::Interruptions;
+use crate::audio::playback::{MOST_DEMANDED, SpeakerReader};
 use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
@@ -21,12 +22,10 @@ const FRAME_BYTES: usize = 2 * size_of::<f32>();
 const LEAST: usize = 4;
 /// and at the most.
 const MOST: usize = 24;
-/// An underrun adds one, unless another did so less than so many frames before, half a second: that was the same trouble.
-const APART: u64 = SAMPLE_RATE as u64 / 2;
-/// After so many frames without one there is one less: 20 s.
+/// After so many frames without an underrun there is one less: 20 s.
 const DECAY: u64 = 20 * SAMPLE_RATE as u64;
 /// Frames that are written at once, at the most.
-const ROOM: usize = 4_800;
+const ROOM: usize = MOST_DEMANDED;
 
 /// Opens a sink and starts playing on it: 32-bit floats, stereo, 48 kHz.
 ///
@@ -54,7 +53,7 @@ pub fn start_speaker(device: &Device, end: Loan<SpeakerReader>, health: Arc<Heal
         bytes: vec![0; DESCRIPTOR_SIZE + ROOM * FRAME_BYTES].into_boxed_slice(),
         quanta: LEAST,
         clean: 0,
-        grown: APART,
+        underruns: Interruptions::default(),
     };
     let wanted = stream.requested_bytes as usize / FRAME_BYTES;
     Running::start("audio speaker", move |stop| {
@@ -98,8 +97,7 @@ struct Writer {
     quanta: usize,
     /// Frames since the last underrun, or since less is held.
     clean: u64,
-    /// Frames since more is held.
-    grown: u64,
+    underruns: Interruptions,
 }
 
 impl Writer {
@@ -119,8 +117,7 @@ impl Writer {
                 Said::Underrun => {
                     health.error(ErrorKind::Xrun);
                     self.clean = 0;
-                    if self.grown >= APART {
-                        self.grown = 0;
+                    if self.underruns.another() {
                         self.hold((self.quanta + 1).min(MOST))?;
                     }
                 }
@@ -149,10 +146,10 @@ impl Writer {
     fn write(&mut self, mut wanted: usize) -> io::Result<()> {
         while wanted > 0 {
             let now = wanted.min(ROOM);
-            self.end.pull(&mut self.frames[..now]);
+            self.end.demand(&mut self.frames[..now]);
             self.send(now)?;
             self.clean += now as u64;
-            self.grown += now as u64;
+            self.underruns.pass(now);
             wanted -= now;
         }
         Ok(())
