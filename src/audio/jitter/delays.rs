@@ -6,9 +6,9 @@
 //! expected, and two seconds, so that what begins now is followed. What came once is forgotten after the shorter: six late packets
 //! are nothing in three thousand.
 //!
-//! The two clocks drift apart: at 100 ppm what took as long as ever seems to take 3 ms more, or less, than half a minute ago. The *skew* shows
-//! in the least transit of each block, which then lie on a line (Moon, Skelly and Towsley, "Estimation and removal of clock skew from network
-//! delay measurements", INFOCOM 1999); old blocks are moved along it.
+//! The two clocks drift apart: at 100 ppm what took as long as ever seems to take 3 ms more, or less, than half a minute ago. The skew shows
+//! in the least transits of one block and the next (Moon, Skelly and Towsley, "Estimation and removal of clock skew from network delay
+//! measurements", INFOCOM 1999); old blocks are moved along.
 
 /// Bins of 1 ms.
 const BINS: usize = 2_048;
@@ -26,12 +26,8 @@ const SUM_MS: f64 = 1_000.0;
 const LATE_LONG: f64 = 0.0129;
 /// and how many packets it has at the least, also before it is full: what came once is no rule at the beginning either.
 const FULL: u64 = 1_600;
-/// A skew needs so many whole blocks,
-const LINE_BLOCKS: usize = 3;
-/// whose least transits lie this near to a line, in ms: otherwise the network's own to and fro is more than the clocks',
-const OFF_LINE_MS: f64 = 0.75;
-/// and it is no more than this, in ms a ms: no two clocks are further apart.
-const MOST_SKEW: f64 = 1.0e-3;
+/// From one block to the next clocks do not move the least transit by more, in ms: 600 ppm. What does is the network.
+const MOST_STEP_MS: f64 = 2.5;
 /// Packets of the shorter span: 2 s.
 const RECENT: usize = 200;
 /// Share of the shorter span's packets that may come too late.
@@ -45,15 +41,12 @@ pub struct Delays {
     origin_ms: f64,
     /// Counts by transit, one histogram a block.
     blocks: Box<[[u32; BINS]]>,
-    /// The least transit of each block and when it was, if it is whole.
-    least: [Option<(f64, f64)>; BLOCKS],
-    /// That of the present block, so far.
-    least_now: Option<(f64, f64)>,
+    /// The least transit of each block.
+    least_ms: [Option<f64>; BLOCKS],
     /// The sum of all blocks, each moved to where its packets would be now.
     sum: Box<[u32; BINS]>,
     block: usize,
-    /// When each block began.
-    began_ms: [Option<f64>; BLOCKS],
+    block_began_ms: Option<f64>,
     /// When the sum was last made.
     summed_ms: f64,
     recent_ms: [f64; RECENT],
@@ -70,11 +63,10 @@ impl Delays {
         Self {
             origin_ms: 0.0,
             blocks: vec![[0; BINS]; BLOCKS].into_boxed_slice(),
-            least: [None; BLOCKS],
-            least_now: None,
+            least_ms: [None; BLOCKS],
             sum: Box::new([0; BINS]),
             block: 0,
-            began_ms: [None; BLOCKS],
+            block_began_ms: None,
             summed_ms: 0.0,
             recent_ms: [0.0; RECENT],
             next: 0,
@@ -87,7 +79,7 @@ impl Delays {
 
     /// Takes one packet's transit, which arrived at `at_ms`.
     pub fn feed(&mut self, at_ms: f64, transit_ms: f64) {
-        let began = *self.began_ms[self.block].get_or_insert_with(|| {
+        let began = *self.block_began_ms.get_or_insert_with(|| {
             self.origin_ms = transit_ms - LOWEST_BIN as f64;
             at_ms
         });
@@ -96,9 +88,8 @@ impl Delays {
         } else if at_ms - self.summed_ms >= SUM_MS {
             self.add_up(at_ms);
         }
-        if self.least_now.is_none_or(|(_, least)| transit_ms < least) {
-            self.least_now = Some((at_ms, transit_ms));
-        }
+        let least_ms = &mut self.least_ms[self.block];
+        *least_ms = Some(least_ms.map_or(transit_ms, |least| least.min(transit_ms)));
         let bin = (transit_ms - self.origin_ms).clamp(0.0, (BINS - 1) as f64) as usize;
         for counts in [&mut self.blocks[self.block], &mut *self.sum] {
             counts[bin] = counts[bin].saturating_add(1);
@@ -115,10 +106,9 @@ impl Delays {
 
     /// Begins the next block in the place of the oldest.
     fn turn(&mut self, now_ms: f64) {
-        self.least[self.block] = self.least_now.take();
         self.block = (self.block + 1) % BLOCKS;
-        self.least[self.block] = None;
-        self.began_ms[self.block] = Some(now_ms);
+        self.block_began_ms = Some(now_ms);
+        self.least_ms[self.block] = None;
         self.blocks[self.block].fill(0);
         self.add_up(now_ms);
         let Some(lowest) = self.sum.iter().position(|count| *count > 0) else { return };
@@ -128,34 +118,23 @@ impl Delays {
         }
     }
 
-    /// Adds the blocks up, each as if the clocks had not drifted apart since.
+    /// Adds the blocks up, the newest first, each as if the clocks had not drifted apart since.
     fn add_up(&mut self, now_ms: f64) {
         self.summed_ms = now_ms;
-        let skew = self.skew();
         self.sum.fill(0);
-        for (counts, began_ms) in self.blocks.iter().zip(self.began_ms) {
-            let Some(began_ms) = began_ms else { continue };
-            let middle_ms = began_ms + (now_ms - began_ms).min(BLOCK_MS) / 2.0;
-            add_moved(&mut self.sum, counts, (skew * (now_ms - middle_ms)).round() as i64);
+        let (mut newer_ms, mut moved_ms) = (None, 0.0);
+        for back in 0..BLOCKS {
+            let block = (self.block + BLOCKS - back) % BLOCKS;
+            if let (Some(newer), Some(least)) = (newer_ms, self.least_ms[block])
+                && f64::abs(newer - least) <= MOST_STEP_MS
+            {
+                moved_ms += newer - least;
+            }
+            // The least of a few packets says little.
+            let whole = back > 0 || self.block_began_ms.is_some_and(|began| now_ms - began >= SUM_MS);
+            newer_ms = self.least_ms[block].filter(|_| whole).or(newer_ms);
+            add_moved(&mut self.sum, &self.blocks[block], moved_ms.round() as i64);
         }
-    }
-
-    /// By how much transits grow, in ms a ms: the line through the blocks' least transits, if they lie on one.
-    fn skew(&self) -> f64 {
-        let whole = || self.least.iter().flatten();
-        let count = whole().count() as f64;
-        let (sum_at, sum_transit) = whole().fold((0.0, 0.0), |(a, t), (at, transit)| (a + at, t + transit));
-        let (mean_at, mean_transit) = (sum_at / count, sum_transit / count);
-        let (product, square) = whole().fold((0.0, 0.0), |(product, square), (at, transit)| {
-            let off = at - mean_at;
-            (product + off * (transit - mean_transit), square + off * off)
-        });
-        let skew = product / square;
-        let on_line = |(at, transit): &(f64, f64)| {
-            (transit - mean_transit - skew * (at - mean_at)).abs() <= OFF_LINE_MS
-        };
-        let trusted = count >= LINE_BLOCKS as f64 && skew.abs() <= MOST_SKEW && whole().all(on_line);
-        if trusted { skew } else { 0.0 }
     }
 
     /// Makes `lowest` the lowest bin.
@@ -216,8 +195,8 @@ impl Delays {
         for counts in self.blocks.iter_mut().chain(std::iter::once(&mut *self.sum)) {
             counts.fill(0);
         }
-        (self.least, self.least_now) = ([None; BLOCKS], None);
-        (self.began_ms, self.needed_ms) = ([None; BLOCKS], None);
+        self.least_ms = [None; BLOCKS];
+        (self.block_began_ms, self.needed_ms) = (None, None);
         (self.next, self.filled, self.since) = (0, 0, 0);
     }
 }
@@ -282,6 +261,15 @@ mod tests {
             let delays = fed(|n| f64::from(n) * 10.0 * ppm * 1e-6 + f64::from(n % 10) * 0.1, 6_000);
             let waited = needed(&delays) - 5_999.0 * 10.0 * ppm * 1e-6;
             // In a block's 4 s clocks 500 ppm apart gain 2 ms.
+            assert!((-0.5..3.5).contains(&waited), "{ppm} ppm: {waited} ms");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_begins_to_drift_is_followed_too() {
+        for ppm in [-450.0, 450.0] {
+            let drift = |n: u32| f64::from(n.saturating_sub(2_000)) * 10.0 * ppm * 1e-6;
+            let waited = needed(&fed(drift, 4_500)) - drift(4_499);
             assert!((-0.5..3.5).contains(&waited), "{ppm} ppm: {waited} ms");
         }
     }

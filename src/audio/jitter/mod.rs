@@ -15,6 +15,7 @@
 //! - *Something later there*: the missing frame is concealed and time goes on.
 //! - *Drift* between the two clocks shows as delay that creeps up or down and is worked off a burst at a time, in pauses if there
 //!   are any: at 150 ppm and bursts of 10 ms once a minute.
+//! - *When the speaker stood still* with the whole machine, what arrived meanwhile says nothing about the network, and is not played late.
 //! - *After an outage* what is stale is thrown away, and it does not count as what the network needs.
 
 mod delays;
@@ -58,6 +59,10 @@ const BACKLOG_MS: f64 = 50.0;
 const BACKLOG_LASTS: Duration = Duration::from_secs(2);
 /// For so long after a copy was of use the delay leaves room for copies.
 const REPAIRS_LAST: Duration = Duration::from_secs(3);
+/// A speaker that wanted nothing for so much longer than it takes at once, in ms, stood still,
+const STILL_MS: f64 = 50.0;
+/// and what others sent from the same machine needs so long, in ms, until it is here.
+const STILL_LASTS: Duration = Duration::from_millis(50);
 /// So many packets of another length in a row are a sender that has begun anew.
 const ANEW_AFTER: u32 = 3;
 
@@ -86,6 +91,9 @@ pub struct JitterBuffer {
     repairs: Option<(Instant, f64)>,
     /// Since when packets come again after an outage, while what comes is backlog.
     back_since: Option<Instant>,
+    last_wanted: Option<Instant>,
+    /// Until then what arrives was held up here, not on the way.
+    still_until: Option<Instant>,
     last_correction: Option<Instant>,
     wanted_since: Option<Instant>,
     waited_ms: f64,
@@ -112,6 +120,8 @@ impl JitterBuffer {
             burst_ms: 0.0,
             repairs: None,
             back_since: None,
+            last_wanted: None,
+            still_until: None,
             last_correction: None,
             wanted_since: None,
             waited_ms: 0.0,
@@ -200,8 +210,12 @@ impl JitterBuffer {
         true
     }
 
-    /// Whether this packet says something about the network to come: not the backlog of an outage, which nobody would want to wait for.
+    /// Whether this packet says something about the network to come: not what was held up here, nor the backlog of an outage, which nobody
+    /// would want to wait for.
     fn is_expected(&mut self, arrived: Instant, frame: i64) -> bool {
+        if self.still_until.is_some_and(|until| arrived < until) || self.stands_still(arrived) {
+            return false;
+        }
         if self.last_arrival.is_some_and(|(last, _)| arrived.saturating_duration_since(last) > OUTAGE) {
             self.back_since = Some(arrived);
         }
@@ -211,6 +225,12 @@ impl JitterBuffer {
             self.back_since = None;
         }
         self.back_since.is_none()
+    }
+
+    /// Whether the speaker should have wanted something by now.
+    fn stands_still(&self, now: Instant) -> bool {
+        let usual_ms = self.burst_ms + 2.0 * self.frame_ms() + STILL_MS;
+        self.last_wanted.is_some_and(|last| signed_ms(now, last) > usual_ms)
     }
 
     /// Takes the copy of an earlier frame that came inside a packet, the oldest of whose copies is `oldest` samples older than it.
@@ -275,7 +295,15 @@ impl JitterBuffer {
     /// What to play for the next frame, wanted now, after `ahead` samples that the lane still has.
     pub fn pull(&mut self, moment: Moment, ahead: usize) -> Pull<'_> {
         let now = moment.now;
+        let stood_still = self.stands_still(now);
+        self.last_wanted = Some(now);
         self.burst_ms = f64::from(milliseconds(moment.burst as f32));
+        if stood_still {
+            self.still_until = Some(now + STILL_LASTS);
+            if self.playing {
+                self.skip_to_fresh(now);
+            }
+        }
         if !self.playing && !self.begin(now) {
             return Pull::Silence;
         }

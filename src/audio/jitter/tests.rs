@@ -465,3 +465,20 @@ fn copies_are_waited_for_while_they_mend_and_not_five_seconds_later() {
 }
 
 mod links;
+
+/// Sender, network and speaker on one machine, or a laptop that swaps: what was not played then is over, and nothing is waited for later.
+#[test]
+fn a_machine_that_stood_still_goes_on_as_before() {
+    let mut receiver = Receiver::new(0.0);
+    receiver.quanta = 1;
+    receiver.send_all(0..1_000, 0.0, |n| {
+        let sent = f64::from(n) * 10.0;
+        Some(if (4_990.0..5_120.0).contains(&sent) { 5_121.0 - sent } else { 1.0 })
+    });
+    receiver.play_until(5_000.0);
+    let before = receiver.buffer_ms.last().copied().unwrap_or_default();
+    receiver.now_ms = 5_120.0;
+    receiver.play_until(9_900.0);
+    let after = receiver.largest_buffer_after(5_400);
+    assert!(after <= before + 2.6, "{before} ms waited before, {after} after");
+}

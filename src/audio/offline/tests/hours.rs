@@ -48,7 +48,7 @@ fn call(hours: f64, ppm: f64) {
             }
             let sealer = sealer.as_mut().expect("there is a key");
             sealer.advance_to(key.id());
-            let (mut plaintext, mut packet) = ([0; 100], SealedPacket::empty());
+            let (mut plaintext, mut packet) = ([0; Sealer::MAX_PLAINTEXT], SealedPacket::empty());
             let opus = &said[sent as usize % said.len()];
             let len = Frame::write(sent.wrapping_mul(FRAME as u32), opus, &[], &mut plaintext).expect("it fits");
             sealer.seal(&plaintext[..len], &mut packet).expect("sealed");
