@@ -17,6 +17,7 @@ mod manual;
 mod matrix;
 mod mesh;
 mod mishaps;
+mod mouth_to_ear;
 mod netsim;
 mod packages;
 mod plain;

@@ -19,7 +19,6 @@ use resonance_protocol::link::SessionId;
 use resonance_protocol::media::{InboundPacket, SenderKey};
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::position::Position;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -405,12 +404,7 @@ fn a_device_says_what_one_listens_with() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = SoundServer::start(folder.path());
     for name in ["Loudspeakers", "Headset"] {
-        let loaded = Command::new("pactl")
-            .envs(server.environment())
-            .args(["load-module", "module-null-sink", &format!("sink_properties=device.description={name}")])
-            .output()
-            .expect("it runs");
-        assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+        server.load(&["module-null-sink", &format!("sink_properties=device.description={name}")]);
     }
     let ada = Launch::create("Ada").by_link_only().output("Loudspeakers").argument("--acoustics").argument("small");
     let variables = server.environment();

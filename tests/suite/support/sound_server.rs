@@ -56,6 +56,13 @@ impl SoundServer {
         environment(&self.folder)
     }
 
+    /// Loads one of the server's modules, by `pactl`.
+    pub fn load(&self, module: &[&str]) {
+        let loading = Command::new("pactl").envs(self.environment()).arg("load-module").args(module).output();
+        let loaded = loading.expect("pactl runs");
+        assert!(loaded.status.success(), "{module:?}: {}", String::from_utf8_lossy(&loaded.stderr));
+    }
+
     /// What a program needs to find it by ALSA's plugin alone.
     pub fn alsa_environment(&self) -> Vec<(&'static str, String)> {
         let own = |(name, value)| (name, if name == "PULSE_SERVER" { String::new() } else { value });
