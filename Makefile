@@ -14,7 +14,7 @@ setup: ## install what building and testing need and this machine lacks (says wh
 
 run: ## install what building needs, build, and open the program (ARGS="lan" and the like)
 	@bash scripts/setup.sh build
-	@$(CARGO) build --release --locked --bin resonance $$(bash scripts/engines.sh features)
+	@bash scripts/engines.sh build --release --locked --bin resonance
 	@LD_LIBRARY_PATH=$$(bash scripts/engines.sh libraries) exec $(abspath $(or $(CARGO_TARGET_DIR),target))/release/resonance $(ARGS)
 
 # One profile for program, tests and benches: the dependencies are built once.

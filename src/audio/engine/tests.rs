@@ -41,7 +41,8 @@ impl Echo {
         let (inbound, from_network) = rings::inbound();
         let media = ends(to_network, from_network);
         let (packet, space) = (PacketTime::default(), SpaceChoice::default());
-        let config = Config { input, output, voice: VoiceMode::Auto, packet, space };
+        let config =
+            Config { input, output, voice: VoiceMode::Auto, voice_engine: VoiceEngine::default(), packet, space };
         let mut engine = Engine::start(config, media).expect("starts");
         let mut rng = StdRng::seed_from_u64(4);
         let (session, fingerprint) =
@@ -145,6 +146,7 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
         input: missing,
         output: OutputChoice::Null,
         voice: VoiceMode::Auto,
+        voice_engine: VoiceEngine::default(),
         packet: PacketTime::default(),
         space: SpaceChoice::default(),
     };
@@ -183,6 +185,7 @@ fn another_head_and_another_room_are_heard_at_once_and_a_bad_head_never() {
         input: InputChoice::Silence,
         output: OutputChoice::Null,
         voice: VoiceMode::Off,
+        voice_engine: VoiceEngine::default(),
         packet: PacketTime::default(),
         space: space.clone(),
     };
