@@ -5,20 +5,27 @@
 #   scripts/engines.sh libraries       prints what LD_LIBRARY_PATH has to be for the program to find their libraries
 #   scripts/engines.sh check           builds and tests them, and says plainly what was not and why
 #
-# Steam Audio: libphonon.so in the folder that STEAMAUDIO_LIB_DIR names, or among the system's libraries; libclang reads its header.
+# Steam Audio: libphonon.so in the folder that STEAMAUDIO_LIB_DIR names, or among the system's libraries, or downloaded by its build;
+# libclang reads its header.
 # WebRTC's voice processing: abseil of July 2024 or newer, meson, ninja, clang, and libclang for its header. Debian has that from 13 on,
 # so elsewhere it is tested in a Debian 13 of its own (scripts/debian13.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+# What the build of audionimbus downloads.
+DOWNLOAD=https://github.com/ValveSoftware/steam-audio/releases/download/v4.8.1/steamaudio_4.8.1.zip
 
 phonon() {
     if [ -n "${STEAMAUDIO_LIB_DIR:-}" ]; then
         ls "$STEAMAUDIO_LIB_DIR"/libphonon.* >/dev/null 2>&1 && printf '%s' "$STEAMAUDIO_LIB_DIR"
         return
     fi
-    find /usr/lib /usr/local/lib -name 'libphonon.so' -printf '%h' -quit 2>/dev/null || true
+    find /usr/lib /usr/local/lib "$target"/release/build/audionimbus-sys-*/out/lib -name 'libphonon.so' -printf '%h' -quit 2>/dev/null || true
 }
+
+# Whether it would come by itself.
+phonon_comes() { curl -sfIL --max-time 5 -o /dev/null "$DOWNLOAD" 2>/dev/null; }
 
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] || [ -n "$(find /usr/lib /usr/local/lib -name 'libclang*.so*' -print -quit 2>/dev/null)" ]
@@ -26,8 +33,8 @@ has_libclang() {
 
 # What Steam Audio lacks here.
 steam_audio_lacks() {
-    if [ -z "$folder" ]; then
-        echo "there is no libphonon here: STEAMAUDIO_LIB_DIR names the folder of one (https://github.com/ValveSoftware/steam-audio/releases)"
+    if [ -z "$folder" ] && ! phonon_comes; then
+        echo "there is no libphonon here, and $DOWNLOAD does not answer: STEAMAUDIO_LIB_DIR names the folder of one"
     elif ! has_libclang; then
         echo "there is no libclang here"
     fi
@@ -61,10 +68,13 @@ check_steam_audio() {
         echo "Steam Audio: built against its header only (make check), neither linked nor tested, since $lacks."
         return
     fi
-    echo "Steam Audio ($folder):"
+    echo "Steam Audio:"
+    # Twice where it is downloaded: what runs has to find it, too.
+    [ -n "$folder" ] || "$cargo" test --release --workspace --locked --features steam-audio-download --test suite --no-run
+    folder=$(phonon)
     STEAMAUDIO_LIB_DIR="$folder" LD_LIBRARY_PATH="$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
         "$cargo" test --release --workspace --locked --features steam-audio --test suite -- --nocapture spatial::
-    echo "Steam Audio: built, linked and tested."
+    echo "Steam Audio: built, linked and tested ($folder)."
 }
 
 check_webrtc() {
@@ -87,11 +97,19 @@ folder=$(phonon || true)
 case "${1:-}" in
 build)
     features=()
-    ! say "Steam Audio" "$(steam_audio_lacks)" "which places voices (--hrtf steam-audio)" || features+=(steam-audio)
-    ! say "WebRTC's voice processing" "$(webrtc_lacks)" "which cleans the own voice (--voice-engine webrtc)" || features+=(webrtc-apm)
-    # Rust's objcopy, by which WebRTC is built, does not find its own library.
-    if [[ "${features[*]}" == *webrtc-apm* ]]; then
-        export LD_LIBRARY_PATH="$(rustc --print sysroot)/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    if say "Steam Audio" "$(steam_audio_lacks)" "which places voices (--hrtf steam-audio)"; then
+        if [ -n "$folder" ]; then
+            features+=(steam-audio)
+            export STEAMAUDIO_LIB_DIR="$folder"
+        else
+            features+=(steam-audio-download)
+        fi
+    fi
+    if say "WebRTC's voice processing" "$(webrtc_lacks)" "which cleans the own voice (--voice-engine webrtc)"; then
+        features+=(webrtc-apm)
+        # Rust's objcopy, by which that is built, does not find its own library.
+        libraries=$(rustc --print sysroot)/lib
+        export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
     fi
     exec "$cargo" build "${@:2}" --features "${features[*]}"
     ;;
