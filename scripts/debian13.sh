@@ -77,6 +77,6 @@ show "$build" writable
 [ ! -d /usr/share/sounds/alsa ] || show /usr/share/sounds/alsa
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
-# The path of libraries is for rust-objcopy, which does not find its own.
+# The path of libraries is for rust-objcopy, which does not find its own; the toolchain is named for rustup, which cargo may call.
 exec chroot "$root" env -i -C "$tree" PATH="$toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root \
-    LD_LIBRARY_PATH="$toolchain/lib" CARGO_HOME="$cargo_home" CARGO_TARGET_DIR="$build" CARGO_NET_OFFLINE=true "$@"
+    LD_LIBRARY_PATH="$toolchain/lib" RUSTUP_TOOLCHAIN="$toolchain" CARGO_HOME="$cargo_home" CARGO_TARGET_DIR="$build" CARGO_NET_OFFLINE=true "$@"
