@@ -14,7 +14,7 @@ setup: ## install what building and testing need and this machine lacks (says wh
 
 run: ## install what building needs, build, and open the program (ARGS="lan" and the like)
 	@bash scripts/setup.sh build
-	@$(CARGO) build --release --locked --bin resonance $$(bash scripts/engines.sh features)
+	@bash scripts/engines.sh build --release --locked --bin resonance
 	@LD_LIBRARY_PATH=$$(bash scripts/engines.sh libraries) exec $(abspath $(or $(CARGO_TARGET_DIR),target))/release/resonance $(ARGS)
 
 # One profile for program, tests and benches: the dependencies are built once.
@@ -28,7 +28,7 @@ check: ## format, lints and documentation, none with a warning
 	$(CARGO) clippy --release --workspace --all-targets --locked --features steam-audio -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --locked
 
-check-engines: setup ## build and test the optional engines that can be built here; says plainly which cannot
+check-engines: setup ## build, link and test the optional engines, WebRTC's in a Debian 13 of its own; says plainly what was not
 	@bash scripts/engines.sh check
 
 bench: setup ## measure what we claim to be fast at, how it sounds, and how soon people meet behind every kind of router (an hour)

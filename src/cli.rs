@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and how it is explained.
 
 use crate::audio::format::PacketTime;
-use crate::audio::{Acoustics, EarsChoice, HrtfChoice, InputChoice, OutputChoice, VoiceMode};
+use crate::audio::{Acoustics, EarsChoice, HrtfChoice, InputChoice, OutputChoice, VoiceEngine, VoiceMode};
 use crate::helper::DEFAULT_TURN_PORT;
 use clap::{Args, Parser, Subcommand};
 use std::net::{IpAddr, SocketAddr};
@@ -290,6 +290,9 @@ pub struct Common {
     /// Echo cancelling, noise suppression and gain: on, off, or auto (on for devices, off for files) [default: as set, else auto]
     #[arg(long, value_name = "MODE")]
     pub voice: Option<VoiceMode>,
+    /// What does that: sonora, or webrtc where that is built in [default: as set, else sonora]
+    #[arg(long, value_name = "ENGINE")]
+    pub voice_engine: Option<VoiceEngine>,
     /// Sound in a packet: 2.5, 5, 10 or 20 ms; shorter is sooner heard and takes more of the network [default: as set, else 10]
     #[arg(long, value_name = "MS")]
     pub frame_ms: Option<PacketTime>,

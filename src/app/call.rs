@@ -261,6 +261,13 @@ impl Call {
         }
     }
 
+    /// Processes it by something else.
+    pub fn set_voice_engine(&mut self, engine: audio::VoiceEngine) {
+        if let Err(error) = self.engine.set_voice_engine(engine) {
+            self.device_stays(error.to_string());
+        }
+    }
+
     /// Places voices with something else, as far as that was set.
     pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
         space::settings(&mut self.engine, before, now);

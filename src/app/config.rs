@@ -31,10 +31,10 @@ pub fn run(what: &ConfigAction) -> Result<(), Failure> {
             let values = settings.values();
             for setting in SETTINGS {
                 let whence = if values.is_set(setting) { "" } else { "  (as it comes)" };
-                let _ = writeln!(out, "{:<15} {}{whence}", setting.path(), values.get(setting));
+                let _ = writeln!(out, "{:<18} {}{whence}", setting.path(), values.get(setting));
             }
             for (deed, keys) in &values.keys {
-                let _ = writeln!(out, "{:<15} {}", format!("keys.{deed}"), keys.join(" "));
+                let _ = writeln!(out, "{:<18} {}", format!("keys.{deed}"), keys.join(" "));
             }
             let file = settings.file().map_or_else(|| "nowhere".to_owned(), |file| file.display().to_string());
             let _ = writeln!(out, "Kept in {file}");
@@ -97,6 +97,7 @@ pub fn completed(mut common: Common, settings: &Settings) -> Result<Common, Fail
     }
     let voice = values.get(Setting::VOICE).parse().unwrap_or_default();
     common.voice = common.voice.or(Some(voice));
+    common.voice_engine = common.voice_engine.or(values.get(Setting::VOICE_ENGINE).parse().ok());
     let packet = values.get(Setting::PACKET).parse().unwrap_or_default();
     common.frame_ms = common.frame_ms.or(Some(packet));
     common.ears = common.ears.or(values.get(Setting::EARS).parse().ok());
@@ -115,6 +116,7 @@ pub fn shown(common: &Common, settings: &Settings) -> Values {
         (Setting::INPUT, common.input.as_ref().map(ToString::to_string)),
         (Setting::OUTPUT, common.output.as_ref().map(ToString::to_string)),
         (Setting::VOICE, common.voice.as_ref().map(ToString::to_string)),
+        (Setting::VOICE_ENGINE, common.voice_engine.as_ref().map(ToString::to_string)),
         (Setting::PACKET, common.frame_ms.as_ref().map(ToString::to_string)),
         (Setting::EARS, common.ears.as_ref().map(ToString::to_string)),
         (Setting::ACOUSTICS, common.acoustics.as_ref().map(ToString::to_string)),
@@ -133,6 +135,7 @@ pub fn audio(common: &Common) -> audio::Config {
         input: common.input.clone().unwrap_or(InputChoice::Default),
         output: common.output.clone().unwrap_or(OutputChoice::Default),
         voice: common.voice.unwrap_or(VoiceMode::Auto),
+        voice_engine: common.voice_engine.unwrap_or_default(),
         packet: common.frame_ms.unwrap_or_default(),
         space: SpaceChoice {
             hrtf: common.hrtf.clone().unwrap_or_default(),

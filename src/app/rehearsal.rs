@@ -85,6 +85,11 @@ impl Rehearsal {
         self.engine.set_voice(voice).map_err(|error| error.to_string())
     }
 
+    /// Processes it by something else.
+    pub fn set_voice_engine(&mut self, engine: audio::VoiceEngine) -> Result<(), String> {
+        self.engine.set_voice_engine(engine).map_err(|error| error.to_string())
+    }
+
     /// Places the voice with something else.
     pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
         super::space::settings(&mut self.engine, before, now);
@@ -280,6 +285,7 @@ mod tests {
             input: InputChoice::Tone { hz: 440.0 },
             output: OutputChoice::Wav(heard.clone()),
             voice: VoiceMode::Off,
+            voice_engine: audio::VoiceEngine::default(),
             packet: audio::format::PacketTime::default(),
             space: audio::SpaceChoice::default(),
         };

@@ -186,6 +186,7 @@ impl Screen {
             _ if setting == Setting::INPUT => asked.input = None,
             _ if setting == Setting::OUTPUT => asked.output = None,
             _ if setting == Setting::VOICE => asked.voice = None,
+            _ if setting == Setting::VOICE_ENGINE => asked.voice_engine = None,
             _ if setting == Setting::EARS => asked.ears = None,
             _ if setting == Setting::ACOUSTICS => asked.acoustics = None,
             _ if setting == Setting::HRTF => asked.hrtf = None,
@@ -229,11 +230,17 @@ impl Screen {
             if before.voice != now.voice {
                 call.set_voice(now.voice);
             }
+            if before.voice_engine != now.voice_engine {
+                call.set_voice_engine(now.voice_engine);
+            }
             call.set_space(&before.space, &now.space);
         } else if let Some(rehearsal) = self.stage.open() {
             rehearsal.set_space(&before.space, &now.space);
             if before.voice != now.voice {
                 failed.extend(rehearsal.set_voice(now.voice).err());
+            }
+            if before.voice_engine != now.voice_engine {
+                failed.extend(rehearsal.set_voice_engine(now.voice_engine).err());
             }
             if before.input != now.input {
                 failed.extend(rehearsal.set_input(now.input).err());

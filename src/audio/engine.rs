@@ -10,7 +10,7 @@ use super::format::PacketTime;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
 use super::spatial::choice::{HrtfChoice, SpaceChoice};
-use super::voice::{Voice, VoiceStage};
+use super::voice::{Voice, VoiceEngine, VoiceStage};
 use super::workers::{self, Worker};
 use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
 use rtrb::{Consumer, Producer};
@@ -37,6 +37,7 @@ pub struct Engine {
     desk: Desk,
     recorder: Option<Recorder>,
     voice: VoiceMode,
+    voice_engine: VoiceEngine,
     packet: PacketTime,
     space: SpaceChoice,
     /// The head in use.
@@ -81,6 +82,7 @@ impl Engine {
             desk,
             recorder: None,
             voice: config.voice,
+            voice_engine: config.voice_engine,
             packet: config.packet,
             space: SpaceChoice { hrtf: head_choice.clone(), ..config.space },
             head: head_choice,
@@ -126,6 +128,19 @@ impl Engine {
         let outcome = self.set_input(self.chosen.clone());
         if outcome.is_err() {
             self.voice = before;
+        }
+        outcome
+    }
+
+    /// Processes the voice by something else: the input is opened anew. What cannot be had becomes an [`Event::Warning`].
+    ///
+    /// # Errors
+    /// See [`SwitchError`]; the input stays as it was.
+    pub fn set_voice_engine(&mut self, engine: VoiceEngine) -> Result<(), SwitchError> {
+        let before = std::mem::replace(&mut self.voice_engine, engine);
+        let outcome = self.set_input(self.chosen.clone());
+        if outcome.is_err() {
+            self.voice_engine = before;
         }
         outcome
     }
@@ -183,13 +198,13 @@ impl Engine {
     }
 
     fn open_input(&mut self, choice: &InputChoice, source: Option<Source>) -> Result<(), SwitchError> {
+        let applies = self.voice.applies_to(choice);
+        let voice = if applies { self.cleaner() } else { Voice::new(false) };
         let worker = self.uplink.thread().ok_or(SwitchError::Busy)?;
         if self.mics.is_full() {
             return Err(SwitchError::Busy);
         }
         let (writer, reader) = rings::mic(worker.clone(), self.packet.samples());
-        let applies = self.voice.applies_to(choice);
-        let voice = Voice::new(applies);
         let voice_engine = voice.engine();
         let (stage, writer) = if applies {
             let (stage, writer) = VoiceStage::start(voice, writer)?;
@@ -212,6 +227,17 @@ impl Engine {
         }
         self.chosen = choice.clone();
         Ok(())
+    }
+
+    /// What was chosen to process the voice, or what is always there.
+    fn cleaner(&mut self) -> Voice {
+        Voice::with(self.voice_engine).unwrap_or_else(|absent| {
+            let [chosen, engine] = [self.voice_engine, VoiceEngine::default()];
+            let message = format!("{chosen} cannot process your voice: {absent}.");
+            self.warn("voice-engine", message, &format!("It is processed by {engine}."));
+            self.voice_engine = engine;
+            Voice::new(true)
+        })
     }
 
     fn open_output(

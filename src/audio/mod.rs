@@ -48,6 +48,7 @@ pub use cue::Cue;
 pub use engine::Engine;
 pub use redundancy::Protection;
 pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
+pub use voice::VoiceEngine;
 
 use device::{CardError, FileError};
 use format::PacketTime;
@@ -70,6 +71,8 @@ pub struct Config {
     pub output: OutputChoice,
     /// Echo cancelling, noise suppression and gain.
     pub voice: VoiceMode,
+    /// What does that.
+    pub voice_engine: VoiceEngine,
     /// How much sound is in a packet of the own voice.
     pub packet: PacketTime,
     /// What voices are placed with.

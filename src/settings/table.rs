@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// The section of the file that gives deeds their keys.
 pub(super) const KEYS: &str = "keys";
 
+/// What this program can clean a voice with.
+const VOICE_ENGINES: &[&str] = if cfg!(feature = "webrtc-apm") { &["sonora", "webrtc"] } else { &["sonora"] };
+
 /// What a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -59,6 +62,7 @@ settings! {
     INPUT = ("sound", "input", Kind::Text(1_024), "default", "microphone: default, a device, wav:FILE, tone:HZ, silence");
     OUTPUT = ("sound", "output", Kind::Text(1_024), "default", "speaker: default, a device, wav:FILE, null");
     VOICE = ("sound", "voice", Kind::Choice(&["auto", "on", "off"]), "auto", "echo cancelling, noise suppression, gain; auto: for devices only");
+    VOICE_ENGINE = ("sound", "voice_engine", Kind::Choice(VOICE_ENGINES), "sonora", "what cleans the voice: sonora, or webrtc where that was built in");
     PACKET = ("sound", "packet_ms", Kind::Choice(&["2.5", "5", "10", "20"]), "10", "sound in a packet; shorter is heard sooner and takes more network; from the next session");
     EARS = ("sound", "ears", Kind::Choice(&["auto", "headphones", "speakers"]), "auto", "what you listen with; auto: as the device says, else headphones");
     ACOUSTICS = ("sound", "acoustics", Kind::Choice(&["off", "small", "hall"]), "off", "the room that voices stand in, in headphones: takes them out of your head");

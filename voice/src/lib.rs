@@ -12,18 +12,22 @@
 //! | gain | `sonora`: WebRTC's AGC2, at most +20 dB; a quiet microphone is helped, a voice from the next room is not | 0 |
 //! | suppressor | `nnnoiseless`: RNNoise, as much of it as there is noise | 10 ms |
 //!
-//! `cargo bench --workspace --bench voice` prints what it does to speech, noise and echo, and fails when that is not enough.
+//! That is the engine [`Engine::Sonora`]. With the feature `webrtc-apm` there is [`Engine::Webrtc`] beside it: WebRTC's own code in C++,
+//! which suppresses noise as it cancels echo, with the same gate behind it.
+//!
+//! `cargo bench --workspace --bench voice` prints what they do to speech, noise and echo, and fails when that is not enough.
 //!
 //! The clocks of microphone and speaker need not agree: the canceller follows 100 millionths, so nothing is resampled for it.
 //! It allocates inside (some fifty times a frame), as does the gain: who runs this in real time brings an allocator for it.
 
+mod engine;
 mod gate;
 mod noise;
+#[cfg(feature = "webrtc-apm")]
+mod original;
+mod ported;
 
-use gate::{Gate, power};
-use noise::Suppressor;
-use sonora::config::{AdaptiveDigital, EchoCanceller, GainController2, MaxProcessingRate, Pipeline};
-use sonora::{AudioProcessing, Config, StreamConfig};
+pub use engine::{Absent, Engine, Unknown};
 
 /// Samples a second.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -34,63 +38,69 @@ pub const FRAME: usize = 480;
 /// Those of one channel; full scale is ±1.
 pub type Block = [f32; FRAME];
 
-/// Samples by which what comes out is later than what goes in: 19 ms.
-pub const DELAY: usize = 912;
-
 /// Most that the gain adds, in dB.
 const MAX_GAIN_DB: f32 = 20.0;
 
 /// Cleans the own voice, one frame at a time.
 pub struct Voice {
-    stages: Option<Box<Stages>>,
+    chain: Option<Box<dyn Chain>>,
 }
 
-/// What stands between the microphone and the encoder, in this order.
-struct Stages {
-    canceller: AudioProcessing,
-    gate: Gate,
-    gain: AudioProcessing,
-    suppressor: Suppressor,
+/// What an engine puts between the microphone and the encoder.
+trait Chain: Send {
+    /// What it is made of, for reports.
+    fn name(&self) -> &'static str;
+    /// Samples by which what comes out is later than what goes in.
+    fn delay(&self) -> usize;
+    /// Hears what is being played.
+    fn hear(&mut self, played: &Block);
+    /// Works in place on what the microphone brought.
+    fn clean(&mut self, mic: &mut Block);
 }
 
 impl Voice {
-    /// With all stages, or with none. Allocates what the stages need; a few megabytes and milliseconds.
+    /// Of the engine that is always there, or without any processing. Allocates what its stages need; a few megabytes and milliseconds.
     pub fn new(on: bool) -> Self {
-        let stages = || Stages {
-            canceller: canceller(),
-            gate: Gate::default(),
-            gain: gain(),
-            suppressor: Suppressor::default(),
-        };
-        Self { stages: on.then(|| Box::new(stages())) }
+        Self { chain: on.then(|| Box::new(ported::Ported::default()) as Box<dyn Chain>) }
+    }
+
+    /// Of this engine.
+    ///
+    /// # Errors
+    /// See [`Absent`].
+    pub fn with(engine: Engine) -> Result<Self, Absent> {
+        match engine {
+            Engine::Sonora => Ok(Self::new(true)),
+            #[cfg(feature = "webrtc-apm")]
+            Engine::Webrtc => Ok(Self { chain: Some(Box::new(original::Original::new()?)) }),
+            #[cfg(not(feature = "webrtc-apm"))]
+            Engine::Webrtc => Err(Absent::NotBuiltIn),
+        }
     }
 
     /// What processes the voice, for reports.
     pub fn engine(&self) -> &'static str {
-        match self.stages {
-            Some(_) => "sonora-aec3-agc2+rnnoise",
-            None => "off",
-        }
+        self.chain.as_ref().map_or("off", |chain| chain.name())
+    }
+
+    /// Samples by which what comes out is later than what goes in.
+    pub fn delay(&self) -> usize {
+        self.chain.as_ref().map_or(0, |chain| chain.delay())
     }
 
     /// Hears 10 ms of what is being played, mono. Call it for every frame, in order, before the microphone can have picked it up;
     /// how much earlier is found out, up to half a second, and a frame too many or too few now and then does no harm.
     pub fn hear(&mut self, played: &Block) {
-        let Some(stages) = &mut self.stages else { return };
-        stages.gate.hear(played);
-        let mut unused = [0.0; FRAME];
-        // Fails for other lengths or rates only, which the types rule out.
-        let _ = stages.canceller.process_render_f32(&[played], &mut [&mut unused]);
+        if let Some(chain) = &mut self.chain {
+            chain.hear(played);
+        }
     }
 
-    /// Cleans 10 ms of the microphone in place. What comes out is [`DELAY`] older than what goes in.
+    /// Cleans 10 ms of the microphone in place. What comes out is [`delay`](Self::delay) older than what goes in.
     pub fn clean(&mut self, mic: &mut Block) {
-        let Some(stages) = &mut self.stages else { return };
-        let heard = power(mic);
-        capture(&mut stages.canceller, mic);
-        stages.gate.clean(heard, mic);
-        capture(&mut stages.gain, mic);
-        stages.suppressor.clean(mic);
+        if let Some(chain) = &mut self.chain {
+            chain.clean(mic);
+        }
     }
 
     /// [`hear`](Self::hear)s one frame and [`clean`](Self::clean)s one: for callers whose microphone and speaker go in step.
@@ -98,34 +108,4 @@ impl Voice {
         self.hear(reference);
         self.clean(mic);
     }
-}
-
-/// Passes the microphone through one of sonora's stages.
-fn capture(stage: &mut AudioProcessing, mic: &mut Block) {
-    let mut processed = [0.0; FRAME];
-    if stage.process_capture_f32(&[mic], &mut [&mut processed]).is_ok() {
-        *mic = processed;
-    }
-}
-
-fn canceller() -> AudioProcessing {
-    let echo = EchoCanceller { enforce_high_pass_filtering: false, ..EchoCanceller::default() };
-    stage(Config { echo_canceller: Some(echo), ..Config::default() })
-}
-
-fn gain() -> AudioProcessing {
-    let adaptive = AdaptiveDigital { initial_gain_db: 0.0, max_gain_db: MAX_GAIN_DB, ..AdaptiveDigital::default() };
-    let gain = GainController2 { adaptive_digital: Some(adaptive), ..GainController2::default() };
-    stage(Config { gain_controller2: Some(gain), ..Config::default() })
-}
-
-fn stage(config: Config) -> AudioProcessing {
-    let mono = StreamConfig::new(SAMPLE_RATE, 1);
-    let pipeline = Pipeline {
-        maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
-        multi_channel_render: false,
-        multi_channel_capture: false,
-        ..Pipeline::default()
-    };
-    AudioProcessing::builder().config(Config { pipeline, ..config }).capture_config(mono).render_config(mono).build()
 }

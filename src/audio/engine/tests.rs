@@ -41,7 +41,8 @@ impl Echo {
         let (inbound, from_network) = rings::inbound();
         let media = ends(to_network, from_network);
         let (packet, space) = (PacketTime::default(), SpaceChoice::default());
-        let config = Config { input, output, voice: VoiceMode::Auto, packet, space };
+        let config =
+            Config { input, output, voice: VoiceMode::Auto, voice_engine: VoiceEngine::default(), packet, space };
         let mut engine = Engine::start(config, media).expect("starts");
         let mut rng = StdRng::seed_from_u64(4);
         let (session, fingerprint) =
@@ -126,6 +127,25 @@ fn a_tone_goes_round_in_real_time_and_the_files_last_as_long_as_the_call() {
 }
 
 #[test]
+fn a_voice_is_cleaned_by_what_was_chosen_or_by_what_is_always_there_and_a_warning() {
+    let mut echo = Echo::start(InputChoice::Tone { hz: 500.0 }, OutputChoice::Null);
+    echo.engine.set_voice(VoiceMode::On).expect("switches");
+    echo.run(0.5);
+    assert!(echo.last_report().voice_engine.starts_with("sonora"), "{:?}", echo.last_report());
+    echo.engine.set_voice_engine(VoiceEngine::Webrtc).expect("switches");
+    echo.run(0.5);
+    echo.engine.set_input(InputChoice::Silence).expect("switches");
+    echo.run(0.5);
+    let (engine, warnings) = match VoiceEngine::BUILT_IN.contains(&VoiceEngine::Webrtc) {
+        true => ("webrtc", 0),
+        false => ("sonora", 1),
+    };
+    assert!(echo.last_report().voice_engine.starts_with(engine), "{:?}", echo.last_report());
+    let warned = |event: &&Event| matches!(event, Event::Warning { code: "voice-engine", .. });
+    assert_eq!(echo.events.iter().filter(warned).count(), warnings, "said once: {:?}", echo.events);
+}
+
+#[test]
 fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error() {
     let mut echo = Echo::start(InputChoice::Device("no such microphone".into()), OutputChoice::Null);
     echo.run(0.3);
@@ -145,6 +165,7 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
         input: missing,
         output: OutputChoice::Null,
         voice: VoiceMode::Auto,
+        voice_engine: VoiceEngine::default(),
         packet: PacketTime::default(),
         space: SpaceChoice::default(),
     };
@@ -183,6 +204,7 @@ fn another_head_and_another_room_are_heard_at_once_and_a_bad_head_never() {
         input: InputChoice::Silence,
         output: OutputChoice::Null,
         voice: VoiceMode::Off,
+        voice_engine: VoiceEngine::default(),
         packet: PacketTime::default(),
         space: space.clone(),
     };

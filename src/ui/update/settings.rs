@@ -183,7 +183,10 @@ fn change(model: &mut Model, row: Row, by: isize) -> Vec<Action> {
         Kind::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
         Kind::Switch => vec!["false".to_owned(), "true".to_owned()],
         // A file is not found by going through all there are.
-        Kind::Text(_) if setting == Setting::HRTF => vec![setting.default.to_owned()],
+        Kind::Text(_) if setting == Setting::HRTF => {
+            let steam_audio = cfg!(feature = "steam-audio").then_some("steam-audio");
+            [setting.default].into_iter().chain(steam_audio).map(str::to_owned).collect()
+        }
         Kind::Text(_) => match &model.devices {
             None => {
                 model.tell(Tone::Fine, "still looking for devices…");

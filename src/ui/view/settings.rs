@@ -96,6 +96,7 @@ fn title(setting: &Setting) -> &'static str {
         "input" => "microphone",
         "output" => "speaker",
         "voice" => "cleaning the voice",
+        "voice_engine" => "cleaned by",
         "packet_ms" => "milliseconds a packet",
         "talk" => "talking",
         "ears" => "listening with",
