@@ -6,8 +6,8 @@ use crate::{Block, Chain, FRAME, MAX_GAIN_DB, SAMPLE_RATE};
 use sonora::config::{AdaptiveDigital, EchoCanceller, GainController2, MaxProcessingRate, Pipeline};
 use sonora::{AudioProcessing, Config, StreamConfig};
 
-/// Of the canceller 9 ms, of the suppressor 10.
-const DELAY: usize = 912;
+/// The canceller's: 9 ms.
+const DELAY: usize = 432;
 
 /// The stages, in this order.
 pub(crate) struct Ported {
@@ -29,7 +29,7 @@ impl Chain for Ported {
     }
 
     fn delay(&self) -> usize {
-        DELAY
+        DELAY + self.suppressor.delay()
     }
 
     fn hear(&mut self, played: &Block) {

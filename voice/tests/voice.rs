@@ -38,6 +38,7 @@ with_each_engine! {
     a_voice_over_an_echo_is_kept
     a_clean_voice_comes_through_as_it_was
     a_steady_noise_is_suppressed
+    a_noise_that_begins_and_ends_leaves_no_click
     a_quiet_voice_is_raised_a_loud_one_is_not_and_nothing_clips
 }
 
@@ -56,16 +57,17 @@ fn speech(pitch: f32, syllables: f32) -> Vec<f32> {
     at_level(&sound, -24.0)
 }
 
-/// What comes out of a new voice processor, as late as it was said.
+/// What comes out of a new voice processor, each frame where it was said.
 fn processed(engine: Engine, mic: &[f32], far: &[f32]) -> Vec<f32> {
     let mut voice = Voice::with(engine).expect("it is built in");
-    let mut out = Vec::new();
-    for (mic, far) in mic.chunks_exact(FRAME).zip(far.chunks_exact(FRAME)) {
+    let mut out = vec![0.0; mic.len()];
+    for (n, (mic, far)) in mic.chunks_exact(FRAME).zip(far.chunks_exact(FRAME)).enumerate() {
         let mut block: Block = mic.try_into().expect("a frame");
         voice.process(&mut block, far.try_into().expect("a frame"));
-        out.extend(block);
+        if let Some(at) = (n * FRAME).checked_sub(voice.delay()) {
+            out[at..at + FRAME].copy_from_slice(&block);
+        }
     }
-    out.drain(..voice.delay());
     out
 }
 
@@ -152,6 +154,31 @@ fn a_steady_noise_is_suppressed(engine: Engine) {
     let noise = fan(LENGTH, -45.0, 5);
     let out = processed(engine, &noise, &silence());
     assert!(taken(&noise, &out, 3..12) > 10.0, "{} dB", taken(&noise, &out, 3..12));
+}
+
+/// Where there is no noise nobody waits for its suppressor, so the delay changes; that must not be heard.
+fn a_noise_that_begins_and_ends_leaves_no_click(engine: Engine) {
+    let near = speech(190.0, 3.1);
+    let mut noisy = near.clone();
+    // Long, since it takes some seconds until a noise is known to be one.
+    let noise = fan(7 * SECOND, -45.0, 5);
+    noisy[3 * SECOND..10 * SECOND].iter_mut().zip(noise).for_each(|(sample, noise)| *sample += noise);
+    let mut voice = Voice::with(engine).expect("it is built in");
+    let (mut out, mut delays) = (Vec::new(), Vec::new());
+    for mic in noisy.chunks_exact(FRAME) {
+        let mut block: Block = mic.try_into().expect("a frame");
+        voice.process(&mut block, &[0.0; FRAME]);
+        out.extend(block);
+        delays.push(voice.delay());
+    }
+    let steepest = |sound: &[f32]| sound.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+    let (before, after) = (steepest(&noisy), steepest(&out));
+    // The gain may raise it a little.
+    assert!(after < 2.0 * before, "a step of {after}, where the steepest was {before}");
+    if engine == Engine::Sonora {
+        let at = |second: usize| delays[second * SECOND / FRAME - 1];
+        assert_eq!((at(3), at(10), at(12)), (432, 912, 432), "samples of delay");
+    }
 }
 
 fn a_quiet_voice_is_raised_a_loud_one_is_not_and_nothing_clips(engine: Engine) {
