@@ -109,7 +109,7 @@ fn latency(speech: &[f32]) {
         lags.push(lag_ms(&speech[2 * 48_000..3 * 48_000], &call.left_ear[2 * 48_000..]) + waited);
     }
     lags.sort_by(f64::total_cmp);
-    let codec = Encoder::new(1, Delay::Usual)
+    let codec = Encoder::new(1, Delay::Low)
         .and_then(|mut encoder| encoder.lookahead())
         .map_or(0.0, |samples| f64::from(samples) / 48.0);
     let mean = lags.iter().sum::<f64>() / lags.len() as f64;

@@ -24,7 +24,7 @@ const MARGIN_DECAY: u64 = 60 * SAMPLE_RATE as u64;
 /// A worker that was asked is waited for this long: less than devices hold,
 const PATIENCE: Duration = Duration::from_millis(5);
 /// and looked after so often.
-const LOOK: Duration = Duration::from_micros(100);
+const LOOK: Duration = Duration::from_micros(200);
 /// The most that can be demanded at once.
 pub const MOST_DEMANDED: usize = SPEAKER_FRAMES / 2;
 /// A larger call is remembered for at least so many seconds.

@@ -1,7 +1,7 @@
 //! Four people and one link: everyone hears each of the others and nobody else, also after the one who made the session is gone.
 
 use crate::support::process::{Launch, Resonance, voice_file};
-use crate::support::{alone, attempts, skip, sound};
+use crate::support::{alone, attempts, say, skip, sound};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,50 @@ fn four_hear_each_other_and_go_on_without_the_first() {
     };
     let voices: Vec<Vec<f32>> = (0..5).map(|index| sound::voice(&prompts, index)).collect();
     attempts(test, || four_then_three_then_four(&voices));
+}
+
+/// What one program takes while eight people talk, all of them on this machine.
+#[test]
+#[ignore = "a measurement: a minute of the whole machine"]
+fn measure_what_a_call_of_eight_costs() {
+    const EIGHT: [&str; 8] = ["Ada", "Bo", "Cy", "Di", "Eve", "Flo", "Gus", "Hal"];
+    const FOR: Duration = Duration::from_secs(30);
+    let test = "mesh::measure_what_a_call_of_eight_costs";
+    let _alone = alone();
+    let Some(prompts) = sound::prompts() else {
+        return skip(test, "the recorded prompts (package alsa-utils) are missing");
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut link = String::new();
+    let mut people: Vec<Resonance> = Vec::new();
+    for (n, name) in EIGHT.iter().enumerate() {
+        let file = folder.path().join(format!("{name}.wav"));
+        sound::write(&file, &sound::speech(&prompts, n, 20));
+        let launch = if link.is_empty() { Launch::create(name) } else { Launch::join(name, &link) };
+        let person = launch.by_link_only().repeats(&file).argument("--voice").argument("on").start();
+        if link.is_empty() {
+            link = person.link();
+        }
+        people.push(person);
+    }
+    for (n, person) in people.iter().enumerate() {
+        for (_, name) in EIGHT.iter().enumerate().filter(|(other, _)| *other != n) {
+            person.hears(name, PATIENCE);
+        }
+    }
+    std::thread::sleep(Duration::from_secs(5));
+    let before: Vec<f64> = people.iter().map(Resonance::cpu_seconds).collect();
+    std::thread::sleep(FOR);
+    let share = |(person, before): (&Resonance, &f64)| 100.0 * (person.cpu_seconds() - before) / FOR.as_secs_f64();
+    let shares: Vec<f64> = people.iter().zip(&before).map(share).collect();
+    let (cpu, memory) = (
+        shares.iter().sum::<f64>() / shares.len() as f64,
+        people.iter().map(Resonance::resident_mb).fold(0.0, f64::max),
+    );
+    say(&format!("eight people talk: {cpu:.1} % of a core a program on average, {memory:.0} MB resident at the most"));
+    for person in people {
+        person.quit();
+    }
 }
 
 struct Room {

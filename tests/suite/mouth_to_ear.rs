@@ -80,7 +80,7 @@ fn measure(prompts: &[Vec<f32>], arguments: &[&str]) -> String {
     let ada = person(Launch::create("Ada"), 'a');
     let bob = person(Launch::join("Bob", &ada.link()), 'b');
     bob.hears("Ada", PATIENCE);
-    let before: Vec<f64> = [&ada, &bob].map(cpu_seconds).to_vec();
+    let before: Vec<f64> = [&ada, &bob].map(Resonance::cpu_seconds).to_vec();
     let began = Instant::now();
     speaking.join().expect("spoken").expect("spoken");
     let spent = began.elapsed().as_secs_f64();
@@ -88,7 +88,7 @@ fn measure(prompts: &[Vec<f32>], arguments: &[&str]) -> String {
         .iter()
         .zip(before)
         .map(|(program, before)| {
-            format!("{:.1} %, {:.0} MB", 100.0 * (cpu_seconds(program) - before) / spent, resident_mb(program))
+            format!("{:.1} %, {:.0} MB", 100.0 * (program.cpu_seconds() - before) / spent, program.resident_mb())
         })
         .collect();
     std::thread::sleep(Duration::from_secs(1));
@@ -196,19 +196,4 @@ fn judged(mouth: &[f32], ear: &[f32], speech: &[f32]) -> String {
         .verdicts(&reference, &[heard])
         .first()
         .map_or_else(String::new, |verdict| format!("PESQ {:.2}, STOI {:.3}", verdict.pesq, verdict.stoi))
-}
-
-/// Processor time that a program has used.
-fn cpu_seconds(program: &Resonance) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", program.pid())).expect("it runs");
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    // utime and stime (proc_pid_stat(5)) in hundredths of a second, which is what every Linux has for user space.
-    let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-fn resident_mb(program: &Resonance) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", program.pid())).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or_default() / 1_024.0
 }

@@ -271,7 +271,7 @@ impl Bench {
             "cost: {median:.0} µs a frame in the median ({:.1} % of a core), {:.0} µs at worst; delay {:.1} ms",
             median / 100.0,
             times[times.len() - 1],
-            (self.voice().delay() + FRAME - off) as f64 * 1e3 / SECOND as f64
+            (voice.delay() + FRAME - off) as f64 * 1e3 / SECOND as f64
         ));
     }
 }
