@@ -61,6 +61,8 @@ const LINGER: Duration = Duration::from_secs(5);
 const JUDGED_AFTER: u32 = 2;
 /// A queue that grew by more than this, in ms, since more was given: the path is too narrow.
 const QUEUE_GREW_MS: f32 = 60.0;
+/// A queue is as long as before if it is no shorter than this share of that: measured it is never the same twice.
+const AS_LONG: f32 = 0.9;
 /// And so it is when this much more is lost than before.
 const LOSS_GREW: f32 = 0.1;
 /// Unless less than this share of it goes away when less is given.
@@ -135,11 +137,13 @@ impl Receiver {
                     return;
                 }
                 let cleared = self.cleared_until.is_some_and(|until| now < until);
-                let queued = report.queue_ms > before.queue_ms + QUEUE_GREW_MS && report.queue_ms >= self.last.queue_ms;
+                let queued = report.queue_ms > before.queue_ms + QUEUE_GREW_MS
+                    && report.queue_ms >= AS_LONG * self.last.queue_ms;
                 let lost =
                     !cleared && report.loss > before.loss + LOSS_GREW && self.last.loss > before.loss + LOSS_GREW;
                 if queued || lost {
                     self.most = Some((sent.less(), now + self.spared));
+                    self.spared = (self.spared * 2).min(SPARED_AT_MOST);
                     self.trial = Trial::Less { worst: report, reports: 0 };
                 } else if *reports > 2 * JUDGED_AFTER {
                     self.trial = Trial::Settled;
@@ -152,17 +156,18 @@ impl Receiver {
                 }
                 let eased =
                     report.loss <= worst.loss * (1.0 - LOSS_EASED) || report.queue_ms < worst.queue_ms - QUEUE_GREW_MS;
-                let queued = report.queue_ms > QUEUE_GREW_MS && report.queue_ms >= worst.queue_ms;
+                let queued = report.queue_ms > QUEUE_GREW_MS
+                    && report.queue_ms >= AS_LONG * worst.queue_ms
+                    && sent > Degree::None;
                 if queued {
                     // Still too much.
-                    self.most = Some((sent.less(), now + self.spared));
+                    self.most = self.most.map(|(_, until)| (sent.less(), until));
                     self.trial = Trial::Less { worst: report, reports: 0 };
-                } else if eased {
-                    self.spared = (self.spared * 2).min(SPARED_AT_MOST);
+                } else if !eased && report.queue_ms <= QUEUE_GREW_MS {
+                    (self.most, self.spared) = (None, SPARED);
+                    self.cleared_until = Some(now + CLEARED);
                     self.trial = Trial::Settled;
                 } else {
-                    self.most = None;
-                    self.cleared_until = Some(now + CLEARED);
                     self.trial = Trial::Settled;
                 }
             }
@@ -208,6 +213,7 @@ impl Protection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::VecDeque;
 
     const PEER: TransportId = TransportId::from_bytes([1; 32]);
 
@@ -217,17 +223,31 @@ mod tests {
         burst: f32,
         kilobits: f32,
         queued_ms: f32,
+        /// Its shortest queue of the last half minute is what a receiver takes for none.
+        lately_ms: VecDeque<f32>,
     }
 
     impl Path {
         fn second(&mut self, degree: Degree) -> Reception {
             // Bytes of Opus, copies, seal, SRTP, UDP and IP at 100 packets a second.
-            let sent = [97.0, 131.0, 165.0, 198.0][degree as usize];
+            let sent = [146.0, 148.0, 181.0, 199.0][degree as usize];
             let through = (self.kilobits / sent).min(1.0);
             self.queued_ms = (self.queued_ms + (sent / self.kilobits - 1.0) * 1_000.0).clamp(0.0, 250.0);
             let full = self.queued_ms >= 250.0;
             let kept = (1.0 - self.share) * if full { through } else { 1.0 };
-            Reception { loss: 1.0 - kept, burst: self.burst, queue_ms: self.queued_ms }
+            self.lately_ms.push_back(self.queued_ms);
+            if self.lately_ms.len() > 32 {
+                self.lately_ms.pop_front();
+            }
+            let shortest_ms = self.lately_ms.iter().copied().fold(f32::INFINITY, f32::min);
+            // What is measured in a second is never quite the same.
+            let noise = (self.lately_ms.len() * 7 + (self.queued_ms * 10.0) as usize) % 5;
+            let queue_ms = self.queued_ms - shortest_ms + noise as f32;
+            Reception { loss: 1.0 - kept + 0.01 * (noise as f32 - 2.0) * self.share, burst: self.burst, queue_ms }
+        }
+
+        fn new(share: f32, burst: f32, kilobits: f32) -> Self {
+            Self { share, burst, kilobits, queued_ms: 0.0, lately_ms: VecDeque::new() }
         }
     }
 
@@ -262,9 +282,9 @@ mod tests {
     fn on_a_wide_path_heavy_loss_keeps_its_answer_even_though_it_came_all_of_a_sudden() {
         let mut protection = Protection::default();
         let began = Instant::now();
-        degrees(&mut Path { share: 0.0, burst: 0.0, kilobits: 1_000.0, queued_ms: 0.0 }, 10, &mut protection, began);
+        degrees(&mut Path::new(0.0, 0.0, 1_000.0), 10, &mut protection, began);
         protection.report(began + Duration::from_secs(10), PEER, Reception { loss: 0.05, burst: 2.0, queue_ms: 0.0 });
-        let mut path = Path { share: 0.4, burst: 8.0, kilobits: 1_000.0, queued_ms: 0.0 };
+        let mut path = Path::new(0.4, 8.0, 1_000.0);
         let answer = degrees(&mut path, 60, &mut protection, began + Duration::from_secs(11));
         assert!(share_of(Degree::Heavy, &answer) > 0.9, "{answer:?}");
         assert!(share_of(Degree::Heavy, &answer[8..]) == 1.0, "{answer:?}");
@@ -272,7 +292,7 @@ mod tests {
 
     #[test]
     fn behind_a_bottleneck_it_backs_off_instead_of_adding() {
-        let mut path = Path { share: 0.1, burst: 2.0, kilobits: 150.0, queued_ms: 0.0 };
+        let mut path = Path::new(0.1, 2.0, 150.0);
         let mut protection = Protection::default();
         let answer = degrees(&mut path, 300, &mut protection, Instant::now());
         let narrow = share_of(Degree::None, &answer) + share_of(Degree::Light, &answer);

@@ -7,7 +7,7 @@
 use crate::{Block, FRAME};
 
 /// Most that is taken away, in dB.
-const MOST_DB: f32 = 28.0;
+const MOST_DB: f32 = 27.0;
 /// An echo comes within so many frames after it was played.
 const DELAY_FRAMES: usize = 25;
 /// Then the room decays by so much a frame, in dB: by 60 in 0.6 s.
