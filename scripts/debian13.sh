@@ -11,7 +11,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-MIRROR=http://deb.debian.org/debian
 # What the program is built with, and for WebRTC's voice processing abseil, meson, ninja and clang.
 PACKAGES='ca-certificates,gcc,g++,make,cmake,pkg-config,libasound2-dev,libabsl-dev,meson,ninja-build,clang,libclang-dev'
 
@@ -20,7 +19,7 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 place=$target/debian13
 root=$place/root
 build=$place/build
-ready="$root/ready-$(cksum <<<"$MIRROR $PACKAGES" | cut -d' ' -f1)"
+ready="$root/ready-$(cksum <<<"$PACKAGES" | cut -d' ' -f1)"
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 toolchain=$(rustc --print sysroot)
 PATH=$PATH:/usr/sbin:/sbin
@@ -41,7 +40,7 @@ make_root() {
     echo "Making a Debian 13 in $root"
     # A new one beside it, so that half of one is never taken for a whole one.
     rm -rf "$root" "$root.new"
-    debootstrap --variant=minbase --include="$PACKAGES" trixie "$root.new" "$MIRROR" >"$place/debootstrap.log" 2>&1 ||
+    debootstrap --variant=minbase --include="$PACKAGES" trixie "$root.new" >"$place/debootstrap.log" 2>&1 ||
         cannot "debootstrap cannot make a Debian 13 ($place/debootstrap.log says why)"
     rm -rf "$root.new"/var/cache/apt/archives/*.deb
     mv "$root.new" "$root"
