@@ -1,7 +1,7 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
 use super::process::{StopSignals, standard_input};
-use super::{Failure, control, discretion, recording, requests, space, translate, unix_now};
+use super::{Failure, control, discretion, nearby, recording, requests, space, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -11,7 +11,7 @@ use crate::session::event::Event;
 use crate::session::notice::Notice;
 use crate::session::view::View;
 use crate::session::{Config, Entry, Session};
-use crate::{audio, network};
+use crate::{audio, network, ui};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
@@ -65,11 +65,15 @@ pub struct Call {
     notices: VecDeque<Notice>,
     /// Where other programs of this person may ask; `None` where there is no place for it.
     control: Option<control::Server>,
+    /// Tells this network of the room; `None` for whatever is not to be found by everyone.
+    announcer: Option<network::nearby::Announcer>,
     /// What has to be kept in mind with `--no-direct`; `None` without it.
     reminder: Option<&'static str>,
     /// With it: who is connected with nobody in between, and so sees our address all the same.
     exposed_to: Vec<String>,
     ended: Option<Ending>,
+    /// Whose spectrum is looked at.
+    watched: (bool, Option<TransportId>),
 }
 
 impl Call {
@@ -133,6 +137,7 @@ impl Call {
             inbound_streamed: inbound_streamed_end,
         };
         let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
+        let announcer = nearby::announce(common, &goal);
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
         let mut early = Vec::new();
@@ -180,9 +185,11 @@ impl Call {
             listening: VecDeque::new(),
             notices: VecDeque::new(),
             control: None,
+            announcer,
             reminder,
             exposed_to: Vec::new(),
             ended: None,
+            watched: (false, None),
         };
         match control::Server::start(common.data_dir.as_deref()) {
             Ok(server) => call.control = Some(server),
@@ -254,6 +261,26 @@ impl Call {
         self.engine.control(audio::Control::Cue(cue));
     }
 
+    /// Whether somebody looks at a spectrum.
+    pub fn looks(&self) -> bool {
+        self.watched.0
+    }
+
+    /// What is looked at of what is heard, here and by whom; to be called as often as it is drawn.
+    pub fn look_at(&mut self, wanted: Option<&ui::Watched>) -> ui::Spectra {
+        let (own, peer) = match wanted {
+            Some(watched) => (true, watched.peer.as_deref().and_then(|id| self.session.member(id))),
+            None => (false, None),
+        };
+        if self.watched != (own, peer) {
+            self.watched = (own, peer);
+            self.engine.control(audio::Control::Watch { own, peer });
+        }
+        let spectra = self.engine.spectra();
+        let of_peer = spectra.peer.map(|(peer, bands)| (peer.short(), bands.to_vec()));
+        ui::Spectra { own: spectra.own.map(|bands| bands.to_vec()), peer: of_peer }
+    }
+
     /// Processes the voice otherwise.
     pub fn set_voice(&mut self, voice: audio::VoiceMode) {
         if let Err(error) = self.engine.set_voice(voice) {
@@ -301,6 +328,9 @@ impl Call {
             self.notices.push_back(Notice::Warning { code: "contacts_not_saved", message, hint });
         }
         self.session.handle_timeout(now);
+        if let Some(announcer) = &self.announcer {
+            announcer.people(self.session.people());
+        }
         self.settle();
     }
 
@@ -383,7 +413,8 @@ impl Call {
 
     /// Ends the rooms in good order and says how it went.
     pub async fn finish(self) -> Result<(), Failure> {
-        let Self { network, engine, ended, .. } = self;
+        let Self { network, engine, ended, announcer, .. } = self;
+        drop(announcer);
         network.shutdown().await;
         let _ = tokio::task::spawn_blocking(move || engine.stop()).await;
         match ended {

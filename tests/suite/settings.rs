@@ -16,7 +16,7 @@ fn a_file_to_begin_with_is_written_on_request_and_mistakes_in_it_are_named() {
     let again = run(&["config", "init", "--config", &place], PATIENCE);
     assert!(again.code == Some(2) && again.stderr.contains("left as it is"), "{}", again.stderr);
     let fine = run(&["config", "show", "--config", &place], PATIENCE);
-    assert!(fine.code == Some(0) && fine.stdout.contains("screen.theme    auto"), "{}{}", fine.stdout, fine.stderr);
+    assert!(fine.code == Some(0) && fine.stdout.contains("screen.theme       auto"), "{}{}", fine.stdout, fine.stderr);
 
     let text = std::fs::read_to_string(&place).expect("it is there");
     let slip = text.replace("theme = \"auto\"", "theem = \"dark\"").replace("[keys]\n", "[keys]\nmuet = \"z\"\n");
