@@ -1,5 +1,6 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
+use super::addresses::{as_helper, hints_of, own_addresses};
 use super::process::{StopSignals, standard_input};
 use super::{Failure, control, discretion, nearby, recording, requests, space, translate, unix_now};
 use crate::cli::Common;
@@ -9,26 +10,19 @@ use crate::identities::Keeper;
 use crate::session::effect::{AudioEffect, Effect, Ending};
 use crate::session::event::Event;
 use crate::session::notice::Notice;
-use crate::session::view::View;
+use crate::session::view::{Seeking, View};
 use crate::session::{Config, Entry, Session};
 use crate::{audio, network, ui};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
-use resonance_protocol::peer::{Address, Listener, TransportId};
+use resonance_protocol::peer::{Address, TransportId};
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
-
-/// Addresses that a link carries at most.
-const MAX_HINTS: usize = 6;
-
-/// Helpers among them.
-const MAX_HELPER_HINTS: usize = 2;
 
 /// How long a new session waits for one more of its own addresses before it makes its link.
 const ADDRESS_PATIENCE: Duration = Duration::from_millis(150);
@@ -213,6 +207,11 @@ impl Call {
     /// Whether somebody speaks now.
     pub fn is_lively(&self) -> bool {
         self.session.is_lively()
+    }
+
+    /// How far it has come with being let in.
+    pub fn seeking(&self) -> Seeking {
+        self.session.seeking(Instant::now())
     }
 
     /// Our name as the others see it.
@@ -477,37 +476,4 @@ fn dht(common: &Common, goal: &Goal, entrances: Vec<network::Place>) -> network:
         _ if entrances.is_empty() => network::Dht::Public,
         _ => network::Dht::At(entrances),
     }
-}
-
-fn as_helper(address: Address) -> Address {
-    Address { listener: Listener::Helper, ..address }
-}
-
-/// What a link carries: two helpers at most, and as many of our own addresses as there is room for.
-fn hints_of(mut own: Vec<Address>, mut helpers: Vec<Address>) -> Vec<Address> {
-    helpers.truncate(MAX_HELPER_HINTS);
-    own.truncate(MAX_HINTS - helpers.len());
-    own.extend(helpers);
-    own
-}
-
-/// The addresses for a link: those that others can reach first; loopback only when there is nothing else.
-fn own_addresses(events: &[network::Event]) -> Vec<Address> {
-    let all: Vec<Address> = events
-        .iter()
-        .filter_map(|event| match event {
-            network::Event::Listening { compact, .. } => *compact,
-            network::Event::Reached { compact, .. } => Some(*compact),
-            _ => None,
-        })
-        .filter(|address| address.listener == Listener::Peer)
-        .collect();
-    // A link-local IPv6 address says nothing without the interface that it belongs to.
-    let reachable = |ip: IpAddr| !ip.is_loopback() && !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let mut useful: Vec<Address> = all.iter().filter(|address| reachable(address.ip)).copied().collect();
-    if useful.is_empty() {
-        useful = all;
-    }
-    useful.truncate(MAX_HINTS);
-    useful
 }

@@ -1,7 +1,8 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `nearby` is rooms of this network, `recent` what a person lets us remember · `translate` turns one room's words into another's · `process` is signals and standard input · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
+//! `call` runs one session, `addresses` are those of its link, `seeking` is what is tried while nobody has answered · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `nearby` is rooms of this network, `recent` what a person lets us remember · `translate` turns one room's words into another's · `process` is signals and standard input · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
 
+mod addresses;
 mod call;
 mod config;
 mod control;
@@ -19,6 +20,7 @@ mod recording;
 mod rehearsal;
 mod requests;
 mod screen;
+mod seeking;
 mod space;
 mod translate;
 

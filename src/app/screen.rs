@@ -5,7 +5,7 @@ use super::nearby::{self, Lookout};
 use super::process::StopSignals;
 use super::recent::Recent;
 use super::rehearsal::Stage;
-use super::{Failure, config, translate, unix_now};
+use super::{Failure, config, seeking, translate, unix_now};
 use crate::audio::device::card::{self, Direction};
 use crate::cli::Common;
 use crate::command::Command;
@@ -174,6 +174,9 @@ impl Screen {
             self.look_at_voices();
         } else if self.call.as_ref().is_some_and(Call::waits) {
             ui::update(&mut self.model, Msg::Knocking);
+        } else if let Some(call) = &self.call {
+            let lines = seeking::lines(&call.seeking(), &self.common);
+            self.take_quietly(Msg::Seeking(lines));
         }
     }
 

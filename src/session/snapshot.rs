@@ -57,6 +57,28 @@ impl<R: CryptoRng> Session<R> {
         self.audio.speaking || self.members().any(|(_, member)| member.speaking)
     }
 
+    /// How far it has come with being let in.
+    pub fn seeking(&self, now: Instant) -> Seeking {
+        let way = |via: &'static str| {
+            let found: Vec<_> = self.peers.values().filter(|peer| peer.via == via).collect();
+            WayIn {
+                via,
+                found: found.len(),
+                connected: found.iter().filter(|peer| peer.connected).count(),
+                failures: found.iter().filter(|peer| !peer.connected).map(|peer| peer.failures).max().unwrap_or(0),
+            }
+        };
+        let connected = || self.peers.values().filter(|peer| peer.connected);
+        Seeking {
+            elapsed: now.saturating_duration_since(self.started),
+            left: self.join_until.saturating_duration_since(now),
+            hints: if let Entry::Join(link) = &self.entry { link.hints.len() } else { 0 },
+            ways: ["hint", "mdns", "dht", "member"].map(way).into(),
+            greeting: connected().any(|peer| peer.attempt.is_some() || peer.door.is_some()),
+            relayed: connected().any(|peer| peer.wanted && peer.seen_at.is_none()),
+        }
+    }
+
     fn reach(&self) -> String {
         let connecting = self.peers.values().filter(|peer| peer.wanted && peer.member.is_none() && peer.door.is_none());
         let connecting = connecting.count();

@@ -33,6 +33,8 @@ pub enum Msg {
         /// What to do; may be empty.
         hint: String,
     },
+    /// What is tried while nobody has answered yet, a line each.
+    Seeking(Vec<String>),
     /// Somebody has answered; we wait to be let in.
     Knocking,
     /// The session could not begin, or is over, for a reason to be told.

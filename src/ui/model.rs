@@ -69,6 +69,8 @@ pub struct Model {
     pub(super) nearby: Option<Vec<NearbyRoom>>,
     /// The last sessions, the newest first.
     pub(super) recent: Vec<RecentSession>,
+    /// What is tried while nobody has answered yet.
+    pub(super) seeking: Vec<String>,
     /// The key to speak is held down, and closes the microphone when it is let go.
     pub(super) holding: bool,
     pub(super) mode: Mode,
@@ -284,6 +286,7 @@ impl Model {
             diary: Diary::default(),
             unread: 0,
             nearby: None,
+            seeking: Vec::new(),
             recent: Vec::new(),
             holding: false,
             mode: Mode::Start,

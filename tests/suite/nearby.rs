@@ -213,16 +213,16 @@ fn the_linear_face_has_the_short_sounds() {
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::write(folder.join("config.toml"), settings).expect("writable");
         let file = data.path().join(format!("{name}.wav"));
-        let mut ada = Reader::sits_down_with(name, &["create"], data.path(), &format!("wav:{}", file.display()));
+        let ada = Reader::sits_down_with(name, &["create"], data.path(), &format!("wav:{}", file.display()));
         let link = ada.hears("the link", |lines| lines.iter().find(|line| line.starts_with("resonance:")).cloned());
-        let mut bo = Reader::sits_down("Bo", &["join", &link], data.path());
+        let bo = Reader::sits_down("Bo", &["join", &link], data.path());
         ada.hears_line("Bo joined.");
         bo.hears("sound", |lines| lines.iter().any(|line| line.starts_with("You and")).then_some(()));
         bo.gets_up();
         ada.hears_line("Bo left.");
         std::thread::sleep(Duration::from_millis(800));
         ada.gets_up();
-        let samples = sound::read_mono(&file);
+        let samples = sound::read(&file).samples;
         samples.iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()))
     };
     let (with, without) = (heard("Ada", ""), heard("Abe", "[notify]\nsounds = false\n"));

@@ -40,6 +40,9 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("start_with_link", model.clone()));
     press(&mut model, &[KeyCode::Enter]);
     views.push(("opening", model.clone()));
+    let tried = ["7 s so far; given up in 23 s.", "", "The 3 addresses in the link: no answer, and tried again."];
+    update(&mut model, Msg::Seeking(tried.map(str::to_owned).to_vec()));
+    views.push(("opening_seeking", model.clone()));
     let failure = Failure {
         what: "Nobody answered.".into(),
         why: "The link is right, but none of the three addresses in it answered within 30 seconds.".into(),

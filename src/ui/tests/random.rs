@@ -112,6 +112,7 @@ fn random_msg(random: &mut StdRng, start: Instant, model: &Model) -> Msg {
             Msg::FocusGained,
             Msg::Devices { inputs: vec![CHARACTERS.into(); 3], outputs: Vec::new() },
             Msg::Nearby(None),
+            Msg::Seeking(vec![CHARACTERS.into(); 3]),
             Msg::Nearby(Some(rooms(random.random_range(0..40)))),
             Msg::Recent(vec![gone_to(CHARACTERS); random.random_range(0..9)]),
             Msg::Spectra(Spectra {

@@ -47,7 +47,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             model.diary.note(at, Tone::Trouble, text.clone());
             model.tell(Tone::Trouble, text);
         }
+        Msg::Seeking(lines) => model.seeking = lines,
         Msg::Knocking if matches!(model.mode, Mode::Opening(_)) => {
+            model.seeking.clear();
             model.mode = Mode::Opening("The session is locked. You knocked: waiting to be let in…".to_owned());
         }
         Msg::Knocking => {}

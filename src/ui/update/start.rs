@@ -115,6 +115,7 @@ fn enter(model: &mut Model) -> Vec<Action> {
     };
     model.mode = Mode::Opening(doing);
     model.notice = None;
+    model.seeking.clear();
     vec![Action::Start { name, choice }]
 }
 

@@ -5,7 +5,6 @@ use crate::ui::menu::{self, Row};
 use crate::ui::message::StartChoice;
 use crate::ui::model::{Model, StartField};
 use crate::ui::text;
-use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -113,10 +112,12 @@ fn recent(model: &Model, choice: &StartChoice) -> (String, String) {
     }
 }
 
-/// What is waited for.
-pub(super) fn opening(theme: Theme, frame: &mut Frame, area: Rect, doing: &str) {
-    let inside = panel(frame, theme, area, "resonance");
+/// What is waited for, and what is tried meanwhile.
+pub(super) fn opening(model: &Model, frame: &mut Frame, area: Rect, doing: &str) {
+    let inside = panel(frame, model.theme, area, "resonance");
     let cells = usize::from(inside.width.saturating_sub(4));
-    let lines = text::wrap(doing, cells).into_iter().map(|line| Line::raw(format!("  {line}")));
-    put_all(frame, inside, std::iter::once(Line::default()).chain(lines));
+    let wrapped = |line: &str| text::wrap(line, cells).into_iter().map(|line| Line::raw(format!("  {line}"))).collect();
+    let lines: Vec<Line> = wrapped(doing);
+    let tried = model.seeking.iter().flat_map(|line| -> Vec<Line> { wrapped(line) });
+    put_all(frame, inside, [Line::default()].into_iter().chain(lines).chain([Line::default()]).chain(tried));
 }
