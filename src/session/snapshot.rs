@@ -2,7 +2,7 @@
 
 use super::path::Way;
 use super::peer::Member;
-use super::view::{Connection, Invite, Me, PeerView, View};
+use super::view::{Connection, Invite, Me, PeerView, Seeking, View, WayIn};
 use super::{Entry, Session};
 use rand::CryptoRng;
 use resonance_protocol::peer::TransportId;

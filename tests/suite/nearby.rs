@@ -175,7 +175,7 @@ fn in_the_linear_face_rooms_are_told_on_request() {
 fn the_last_sessions_are_remembered_for_whoever_wants_that_and_for_nobody_else() {
     let _alone = alone();
     let data = tempfile::tempdir().expect("a temporary folder");
-    let mut ada = Reader::sits_down("Ada", &["create"], data.path());
+    let ada = Reader::sits_down("Ada", &["create"], data.path());
     let link = ada.hears("the link", |lines| lines.iter().find(|line| line.starts_with("resonance:")).cloned());
     let kept = |name: &str| data.path().join(name).join("recent.json");
 

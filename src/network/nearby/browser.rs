@@ -103,9 +103,11 @@ async fn look(socket: UdpSocket, found: watch::Sender<Vec<Nearby>>) {
                     continue;
                 }
                 let Some((id, rooms)) = datagram.get(..length).and_then(words::answered) else { continue };
-                let changed = ids.contains(&Some(id))
-                    && rooms.into_iter().fold(false, |changed, told| heard.hear(from.ip(), told) || changed);
-                if changed {
+                if !ids.contains(&Some(id)) {
+                    continue;
+                }
+                let news = rooms.into_iter().filter(|told| heard.hear(from.ip(), told)).count();
+                if news > 0 {
                     found.send_replace(heard.rooms());
                 }
             }
@@ -154,7 +156,7 @@ impl Heard {
 
     /// Somebody tells of a room; returns whether that is news. Of several who tell of it in answer to one question the highest number
     /// counts: who has just come knows of fewer.
-    fn hear(&mut self, by: IpAddr, told: Told) -> bool {
+    fn hear(&mut self, by: IpAddr, told: &Told) -> bool {
         if let Some(room) = self.rooms.iter_mut().find(|room| room.told.room == told.room) {
             let people = if room.missed == 0 { room.told.people.max(told.people) } else { told.people };
             room.missed = 0;
@@ -164,7 +166,7 @@ impl Heard {
         if self.rooms.len() >= MAX_ROOMS || of_one >= MAX_ROOMS_OF_ONE {
             return false;
         }
-        self.rooms.push(Room { told, by, missed: 0 });
+        self.rooms.push(Room { told: told.clone(), by, missed: 0 });
         true
     }
 
@@ -194,29 +196,29 @@ mod tests {
     fn a_room_is_listed_while_somebody_tells_of_it_and_gone_soon_after() {
         let mut heard = Heard::default();
         heard.ask();
-        assert!(heard.hear(host(1), told("den", 2)) && heard.hear(host(2), told("lobby", 1)));
-        assert!(!heard.hear(host(3), told("den", 1)), "who has just come knows of fewer");
+        assert!(heard.hear(host(1), &told("den", 2)) && heard.hear(host(2), &told("lobby", 1)));
+        assert!(!heard.hear(host(3), &told("den", 1)), "who has just come knows of fewer");
         assert_eq!(names(&heard), [("den".into(), 2), ("lobby".into(), 1)]);
         for _ in 0..MISSED {
             assert!(!heard.ask());
-            assert!(!heard.hear(host(2), told("lobby", 1)));
+            assert!(!heard.hear(host(2), &told("lobby", 1)));
         }
         assert_eq!(names(&heard).len(), 2, "datagrams get lost");
         assert!(heard.ask());
         assert_eq!(names(&heard), [("lobby".into(), 1)]);
-        assert!(heard.hear(host(2), told("lobby", 4)), "in answer to the next question");
+        assert!(heard.hear(host(2), &told("lobby", 4)), "in answer to the next question");
         heard.ask();
-        assert!(heard.hear(host(2), told("lobby", 3)), "somebody left");
+        assert!(heard.hear(host(2), &told("lobby", 3)), "somebody left");
     }
 
     #[test]
     fn nobody_fills_the_list_alone_and_it_never_grows_past_its_bound() {
         let mut heard = Heard::default();
         let taken = |heard: &mut Heard, by, rooms: std::ops::Range<u16>| {
-            rooms.filter(|room| heard.hear(host(by), told(&format!("{by}-{room}"), 8))).count()
+            rooms.filter(|room| heard.hear(host(by), &told(&format!("{by}-{room}"), 8))).count()
         };
         assert_eq!(taken(&mut heard, 1, 0..1_000), MAX_ROOMS_OF_ONE);
-        assert!(heard.hear(host(2), told("lobby", 1)), "others are still listed");
+        assert!(heard.hear(host(2), &told("lobby", 1)), "others are still listed");
         for by in 3..100 {
             taken(&mut heard, by, 0..10);
         }

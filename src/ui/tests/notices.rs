@@ -192,7 +192,7 @@ fn a_link_that_was_written_is_copied_whole() {
         from: from.map(str::to_owned),
         text: text.to_owned(),
     };
-    let copied = |view: &View| press(&mut in_session(UNICODE, view.clone()), &[KeyCode::Char('y')]);
+    let copied = |view: &View| press(&mut in_session(UNICODE, view.clone()), &[KeyCode::Char('C')]);
     let long = format!("https://example.org/{}", "a/".repeat(60));
     view.talk.push(said(Some("Bo"), &format!("look (there: <{long}>), or http://b.example.")));
     assert_eq!(copied(&view), [Action::CopyToClipboard("http://b.example".into())]);

@@ -130,11 +130,11 @@ fn copy_talk(model: &mut Model) -> Vec<Action> {
 /// The last link in a text, without the marks around it.
 fn link_in(text: &str) -> Option<&str> {
     let bare = |word: &'static str| move |c: char| word.contains(c);
-    let words = text
+    let mut words = text
         .split_whitespace()
         .rev()
         .map(|word| word.trim_start_matches(bare("(<[{\"'")).trim_end_matches(bare(".,;:!?)>]}\"'")));
-    words.into_iter().find(|word| word.contains("://") || word.starts_with("resonance:"))
+    words.find(|word| word.contains("://") || word.starts_with("resonance:"))
 }
 
 /// Lets in or turns away who has knocked longest.

@@ -83,8 +83,8 @@ pub(super) fn ago(time: Duration) -> String {
     };
     match minutes {
         0 => "just now".into(),
-        ..60 => told(minutes, "a minute", "minutes"),
-        ..1_440 => told(minutes / 60, "an hour", "hours"),
+        1..60 => told(minutes, "a minute", "minutes"),
+        60..1_440 => told(minutes / 60, "an hour", "hours"),
         _ => told(minutes / 1_440, "a day", "days"),
     }
 }
