@@ -320,6 +320,9 @@ pub struct Common {
     /// Do not look for or show yourself to others on this network
     #[arg(long)]
     pub no_mdns: bool,
+    /// Do not tell who asks on this network the name of the LAN room you are in [default: as set, else it is told]
+    #[arg(long)]
+    pub unlisted: bool,
     /// Do not meet by the public network (Kademlia DHT), and ask no router to let others in
     #[arg(long, env = "RESONANCE_NO_DHT", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_dht: bool,

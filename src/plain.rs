@@ -43,8 +43,30 @@ impl Plain {
     pub fn ways() -> Vec<String> {
         vec![
             "create makes a session. join, and then a link, goes into one. lan talks on this network.".to_owned(),
-            "lan, and then a name, takes another room than lobby.".to_owned(),
+            "lan, and then a name, takes another room than lobby. rooms tells which are open here.".to_owned(),
         ]
+    }
+
+    /// The rooms of this network, each with how many are in it.
+    pub fn rooms(rooms: &[(String, u8)]) -> Vec<String> {
+        let people = |count: u8| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+        let heading = match rooms.len() {
+            0 => return vec!["No room is open on this network, or nobody tells of one.".to_owned()],
+            1 => "1 room is open on this network:".to_owned(),
+            count => format!("{count} rooms are open on this network:"),
+        };
+        let room = |(room, count): &(String, u8)| format!("{}, {}.", text::plain(room), people(*count));
+        [heading].into_iter().chain(rooms.iter().map(room)).collect()
+    }
+
+    /// What can be done with the sessions that are remembered.
+    pub fn recent(sessions: &[String]) -> Vec<String> {
+        if sessions.is_empty() {
+            return vec!["No session is remembered.".to_owned()];
+        }
+        let told = |(at, session): (usize, &String)| format!("{}: {}.", at + 1, text::plain(session));
+        let ways = "back, and a number, goes there. forget, and a number or all, forgets.".to_owned();
+        sessions.iter().enumerate().map(told).chain([ways]).collect()
     }
 
     /// All commands.

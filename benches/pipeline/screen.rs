@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use resonance::session::view::{Admission, Connection, Invite, Me, PeerView, SessionNumber, TalkLine, Trust, View};
 use resonance::ui::theme::{Colour, Glyphs};
-use resonance::ui::{self, Model, Msg, Theme};
+use resonance::ui::{self, Model, Msg, Spectra, Theme};
 use resonance_protocol::position::Position;
 use std::cell::Cell;
 use std::io::Write;
@@ -84,6 +84,13 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
     }
 }
 
+/// What two of them sound like: another picture each time, as speech is.
+fn spectra(at: u64, speaking: bool) -> Spectra {
+    let level = |band: u64| if speaking { -75.0 + ((at * 11 + band * 17) % 50) as f32 } else { -90.0 };
+    let bands = || (0..17).map(level).collect();
+    Spectra { own: Some(bands()), peer: Some((format!("{:08x}", 0), bands())) }
+}
+
 /// Measures and prints.
 pub fn run() {
     for (columns, rows) in [(80, 24), (140, 50)] {
@@ -96,9 +103,14 @@ pub fn run() {
             let mut model = Model::opening(theme, "Ada", "");
             ui::update(&mut model, Msg::Resize { columns, rows });
             let mut views: Vec<View> = (0..=PICTURES).rev().map(|at| moment(at, every, speaking)).collect();
+            let mut at = 0;
             let mut draw = || {
                 let Some(view) = views.pop() else { return };
                 ui::update(&mut model, Msg::View(Box::new(view)));
+                at += 1;
+                if model.watched().is_some() {
+                    ui::update(&mut model, Msg::Spectra(spectra(at, speaking)));
+                }
                 terminal.draw(|frame| ui::view(&model, frame)).expect("drawn");
             };
             draw();

@@ -1,7 +1,8 @@
 //! One session from start to end: makes the rooms, carries their words, feeds a face.
 
+use super::addresses::{as_helper, hints_of, own_addresses};
 use super::process::{StopSignals, standard_input};
-use super::{Failure, control, discretion, recording, requests, space, translate, unix_now};
+use super::{Failure, control, discretion, nearby, recording, requests, space, translate, unix_now};
 use crate::cli::Common;
 use crate::command;
 use crate::headless::Headless;
@@ -9,26 +10,19 @@ use crate::identities::Keeper;
 use crate::session::effect::{AudioEffect, Effect, Ending};
 use crate::session::event::Event;
 use crate::session::notice::Notice;
-use crate::session::view::View;
+use crate::session::view::{Seeking, View};
 use crate::session::{Config, Entry, Session};
-use crate::{audio, network};
+use crate::{audio, network, ui};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use resonance_protocol::identity::{AuthorityKey, IdentityKey};
 use resonance_protocol::link::Link;
-use resonance_protocol::peer::{Address, Listener, TransportId};
+use resonance_protocol::peer::{Address, TransportId};
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
-
-/// Addresses that a link carries at most.
-const MAX_HINTS: usize = 6;
-
-/// Helpers among them.
-const MAX_HELPER_HINTS: usize = 2;
 
 /// How long a new session waits for one more of its own addresses before it makes its link.
 const ADDRESS_PATIENCE: Duration = Duration::from_millis(150);
@@ -65,11 +59,15 @@ pub struct Call {
     notices: VecDeque<Notice>,
     /// Where other programs of this person may ask; `None` where there is no place for it.
     control: Option<control::Server>,
+    /// Tells this network of the room; `None` for whatever is not to be found by everyone.
+    announcer: Option<network::nearby::Announcer>,
     /// What has to be kept in mind with `--no-direct`; `None` without it.
     reminder: Option<&'static str>,
     /// With it: who is connected with nobody in between, and so sees our address all the same.
     exposed_to: Vec<String>,
     ended: Option<Ending>,
+    /// Whose spectrum is looked at.
+    watched: (bool, Option<TransportId>),
 }
 
 impl Call {
@@ -133,6 +131,7 @@ impl Call {
             inbound_streamed: inbound_streamed_end,
         };
         let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
+        let announcer = nearby::announce(common, &goal);
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
         let mut early = Vec::new();
@@ -180,9 +179,11 @@ impl Call {
             listening: VecDeque::new(),
             notices: VecDeque::new(),
             control: None,
+            announcer,
             reminder,
             exposed_to: Vec::new(),
             ended: None,
+            watched: (false, None),
         };
         match control::Server::start(common.data_dir.as_deref()) {
             Ok(server) => call.control = Some(server),
@@ -206,6 +207,11 @@ impl Call {
     /// Whether somebody speaks now.
     pub fn is_lively(&self) -> bool {
         self.session.is_lively()
+    }
+
+    /// How far it has come with being let in.
+    pub fn seeking(&self) -> Seeking {
+        self.session.seeking(Instant::now())
     }
 
     /// Our name as the others see it.
@@ -252,6 +258,26 @@ impl Call {
     /// Lets the person here hear a short sound.
     pub fn play(&mut self, cue: audio::Cue) {
         self.engine.control(audio::Control::Cue(cue));
+    }
+
+    /// Whether somebody looks at a spectrum.
+    pub fn looks(&self) -> bool {
+        self.watched.0
+    }
+
+    /// What is looked at of what is heard, here and by whom; to be called as often as it is drawn.
+    pub fn look_at(&mut self, wanted: Option<&ui::Watched>) -> ui::Spectra {
+        let (own, peer) = match wanted {
+            Some(watched) => (true, watched.peer.as_deref().and_then(|id| self.session.member(id))),
+            None => (false, None),
+        };
+        if self.watched != (own, peer) {
+            self.watched = (own, peer);
+            self.engine.control(audio::Control::Watch { own, peer });
+        }
+        let spectra = self.engine.spectra();
+        let of_peer = spectra.peer.map(|(peer, bands)| (peer.short(), bands.to_vec()));
+        ui::Spectra { own: spectra.own.map(|bands| bands.to_vec()), peer: of_peer }
     }
 
     /// Processes the voice otherwise.
@@ -301,6 +327,9 @@ impl Call {
             self.notices.push_back(Notice::Warning { code: "contacts_not_saved", message, hint });
         }
         self.session.handle_timeout(now);
+        if let Some(announcer) = &self.announcer {
+            announcer.people(self.session.people());
+        }
         self.settle();
     }
 
@@ -383,7 +412,8 @@ impl Call {
 
     /// Ends the rooms in good order and says how it went.
     pub async fn finish(self) -> Result<(), Failure> {
-        let Self { network, engine, ended, .. } = self;
+        let Self { network, engine, ended, announcer, .. } = self;
+        drop(announcer);
         network.shutdown().await;
         let _ = tokio::task::spawn_blocking(move || engine.stop()).await;
         match ended {
@@ -446,37 +476,4 @@ fn dht(common: &Common, goal: &Goal, entrances: Vec<network::Place>) -> network:
         _ if entrances.is_empty() => network::Dht::Public,
         _ => network::Dht::At(entrances),
     }
-}
-
-fn as_helper(address: Address) -> Address {
-    Address { listener: Listener::Helper, ..address }
-}
-
-/// What a link carries: two helpers at most, and as many of our own addresses as there is room for.
-fn hints_of(mut own: Vec<Address>, mut helpers: Vec<Address>) -> Vec<Address> {
-    helpers.truncate(MAX_HELPER_HINTS);
-    own.truncate(MAX_HINTS - helpers.len());
-    own.extend(helpers);
-    own
-}
-
-/// The addresses for a link: those that others can reach first; loopback only when there is nothing else.
-fn own_addresses(events: &[network::Event]) -> Vec<Address> {
-    let all: Vec<Address> = events
-        .iter()
-        .filter_map(|event| match event {
-            network::Event::Listening { compact, .. } => *compact,
-            network::Event::Reached { compact, .. } => Some(*compact),
-            _ => None,
-        })
-        .filter(|address| address.listener == Listener::Peer)
-        .collect();
-    // A link-local IPv6 address says nothing without the interface that it belongs to.
-    let reachable = |ip: IpAddr| !ip.is_loopback() && !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let mut useful: Vec<Address> = all.iter().filter(|address| reachable(address.ip)).copied().collect();
-    if useful.is_empty() {
-        useful = all;
-    }
-    useful.truncate(MAX_HINTS);
-    useful
 }

@@ -100,6 +100,7 @@ pub fn completed(mut common: Common, settings: &Settings) -> Result<Common, Fail
     common.voice_engine = common.voice_engine.or(values.get(Setting::VOICE_ENGINE).parse().ok());
     let packet = values.get(Setting::PACKET).parse().unwrap_or_default();
     common.frame_ms = common.frame_ms.or(Some(packet));
+    common.unlisted |= !values.is_on(Setting::TELL_ROOMS);
     common.ears = common.ears.or(values.get(Setting::EARS).parse().ok());
     common.acoustics = common.acoustics.or(values.get(Setting::ACOUSTICS).parse().ok());
     if common.hrtf.is_none() {

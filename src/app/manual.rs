@@ -103,6 +103,11 @@ fn page() -> Roff {
         vec![italic("~/.config/resonance/config.toml")],
         "settings; resonance config init writes one to begin with",
     );
+    entry(
+        &mut page,
+        vec![italic("~/.local/state/resonance/recent.json")],
+        "the last sessions, with their links; only with privacy.remember",
+    );
     entry(&mut page, vec![italic("~/.local/share/resonance/identity")], "a kept identity, sealed under its passphrase");
     entry(
         &mut page,

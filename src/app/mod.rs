@@ -1,7 +1,8 @@
 //! The switchboard: knows all the rooms and carries what one says to the others.
 //!
-//! `call` runs one session · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `translate` turns one room's words into another's · `process` is signals and standard input · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
+//! `call` runs one session, `addresses` are those of its link, `seeking` is what is tried while nobody has answered · `config` is what is set · `control` lets other programs ask it, `requests` answers them · `manual` is the man page · `helper` runs a helper · `doctor` says what works here · `discretion` is what `--no-direct` takes · `identity` finds the one it goes by · `nearby` is rooms of this network, `recent` what a person lets us remember · `translate` turns one room's words into another's · `process` is signals and standard input · `rehearsal` is hearing oneself before there is a session · `screen`, `plain` and `crate::headless` are the faces.
 
+mod addresses;
 mod call;
 mod config;
 mod control;
@@ -11,12 +12,15 @@ mod helper;
 mod identity;
 mod inspect;
 mod manual;
+mod nearby;
 mod plain;
 mod process;
+mod recent;
 mod recording;
 mod rehearsal;
 mod requests;
 mod screen;
+mod seeking;
 mod space;
 mod translate;
 
@@ -162,7 +166,7 @@ fn act(cli: Cli, started: Instant) -> Result<(), Failure> {
             Call::start(&common, goal, &name, started, keeper.clone()).await?.run_headless().await
         } else if plain {
             let common = config::completed(common, &settings)?;
-            plain::run(&common, goal, &name, mistakes, started, keeper.clone()).await
+            plain::run(&common, &settings, goal, &name, mistakes, started, keeper.clone()).await
         } else {
             screen::run(common, goal, settings, &name, started, keeper.clone()).await
         }

@@ -1,15 +1,18 @@
 //! The face with a screen: draws what the session is, carries what the person does, from the start screen to the goodbye.
 
 use super::call::{Call, Goal};
+use super::nearby::{self, Lookout};
 use super::process::StopSignals;
+use super::recent::Recent;
 use super::rehearsal::Stage;
-use super::{Failure, config, translate, unix_now};
+use super::{Failure, config, seeking, translate, unix_now};
 use crate::audio::device::card::{self, Direction};
 use crate::cli::Common;
 use crate::command::Command;
 use crate::identities::Keeper;
 use crate::session::effect::Ending;
 use crate::session::notice::Notice;
+use crate::session::view::View;
 use crate::settings::{Setting, Settings};
 use crate::ui::terminal::{Terminal, spawn_input};
 use crate::ui::{self, Action, Model, Msg, StartChoice, Theme};
@@ -41,6 +44,9 @@ struct Screen {
     /// Devices are being looked for.
     looking: Option<tokio::task::JoinHandle<(Vec<String>, Vec<String>)>>,
     settings_seen: Instant,
+    /// Looks for rooms of this network while somebody chooses.
+    lookout: Lookout,
+    recent: Recent,
     /// When the model was told the newest moment; `None` once something was asked of the session, which has changed since.
     shown: Option<Instant>,
     /// Why the last session could not be: the exit code, if it was the last thing that happened.
@@ -71,6 +77,7 @@ pub async fn run(
     };
     let terminal =
         Terminal::enter().map_err(|error| Failure::Other(format!("The terminal cannot be used: {error}.")))?;
+    let recent = Recent::load(asked.data_dir.as_deref());
     let mut screen = Screen {
         asked,
         common,
@@ -83,6 +90,8 @@ pub async fn run(
         stage: Stage::default(),
         looking: None,
         settings_seen: started,
+        lookout: Lookout::default(),
+        recent,
         shown: None,
         failure: None,
         quit: false,
@@ -130,6 +139,7 @@ impl Screen {
                         self.show().await;
                         self.look_at_settings().await;
                         self.rehearse().await;
+                        self.look_around();
                         self.draw_or_leave();
                     }
                 }
@@ -159,14 +169,20 @@ impl Screen {
         self.shown = Some(now);
         ui::update(&mut self.model, Msg::Tick(now));
         if let Some(view) = self.call.as_ref().filter(|call| call.joined()).map(Call::view) {
+            self.remember(now, &view);
             self.take(Msg::View(Box::new(view))).await;
+            self.look_at_voices();
         } else if self.call.as_ref().is_some_and(Call::waits) {
             ui::update(&mut self.model, Msg::Knocking);
+        } else if let Some(call) = &self.call {
+            let lines = seeking::lines(&call.seeking(), &self.common);
+            self.take_quietly(Msg::Seeking(lines));
         }
     }
 
     async fn open(&mut self, goal: Goal, name: &str) {
         self.failure = None;
+        self.look_around();
         self.stage.clear().await;
         match Call::start(&self.common, goal, name, self.started, self.keeper.clone()).await {
             Ok(call) => self.call = Some(call),
@@ -190,7 +206,12 @@ impl Screen {
             _ if setting == Setting::EARS => asked.ears = None,
             _ if setting == Setting::ACOUSTICS => asked.acoustics = None,
             _ if setting == Setting::HRTF => asked.hrtf = None,
+            _ if setting == Setting::TELL_ROOMS => asked.unlisted = false,
             _ => {}
+        }
+        if setting == Setting::REMEMBER && value == "false" {
+            // Who does not want it any more does not want what there is, either.
+            self.forget(None);
         }
         self.apply_settings().await;
     }
@@ -260,6 +281,7 @@ impl Screen {
         let kept_in = self.settings.file().map_or_else(String::new, |file| file.display().to_string());
         let mistakes = config::problems_told(&self.settings);
         Box::pin(self.take(Msg::Settings { values, kept_in, mistakes })).await;
+        self.tell_recent();
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -305,6 +327,7 @@ impl Screen {
                     }
                 }
                 Action::Start { name, choice } => self.start(&name, choice).await,
+                Action::Forget(which) => self.forget(which.as_ref()),
                 Action::Keep { setting, value } => self.keep(setting, &value).await,
             }
         }
@@ -329,6 +352,53 @@ impl Screen {
         // The picture says what is waited for while sockets and devices open.
         let _ = self.draw();
         self.open(goal, name).await;
+    }
+
+    /// Asks this network for rooms while somebody chooses, and at no other time.
+    fn look_around(&mut self) {
+        let chooses = self.model.is_choosing() && self.call.is_none() && !self.quit;
+        for msg in self.lookout.poll(chooses && nearby::may_look(&self.common)) {
+            self.take_quietly(msg);
+        }
+    }
+
+    /// Shows what voices are made of while that is on the screen, and works it out at no other time.
+    fn look_at_voices(&mut self) {
+        let wanted = self.model.watched();
+        if let Some(call) = &mut self.call
+            && (wanted.is_some() || call.looks())
+        {
+            let spectra = call.look_at(wanted.as_ref());
+            self.take_quietly(Msg::Spectra(spectra));
+        }
+    }
+
+    /// Remembers the session that runs, if that is wanted.
+    fn remember(&mut self, now: Instant, view: &View) {
+        if !self.settings.values().is_on(Setting::REMEMBER) {
+            return;
+        }
+        if let Err(error) = self.recent.take(now, view) {
+            self.not_kept(&error);
+        }
+    }
+
+    fn forget(&mut self, which: Option<&StartChoice>) {
+        if let Err(error) = self.recent.forget(which) {
+            self.not_kept(&error);
+        }
+        self.tell_recent();
+    }
+
+    fn not_kept(&mut self, error: &std::io::Error) {
+        let message = format!("The list of your last sessions cannot be written: {error}");
+        self.take_quietly(Msg::Warning { message, hint: String::new() });
+    }
+
+    fn tell_recent(&mut self) {
+        let wanted = self.settings.values().is_on(Setting::REMEMBER);
+        let sessions = if wanted { self.recent.sessions() } else { Vec::new() };
+        self.take_quietly(Msg::Recent(sessions));
     }
 
     /// Opens the devices while somebody looks at their meters, and closes them after.
@@ -383,6 +453,8 @@ impl Screen {
         }
         let left = call.ended() == Some(&Ending::Left);
         let Some(call) = self.call.take() else { return };
+        self.recent.end();
+        self.tell_recent();
         match call.finish().await {
             Ok(()) => self.quit |= left,
             Err(failure) => self.fail(failure),

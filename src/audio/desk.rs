@@ -9,6 +9,7 @@ use super::libopus::OpusError;
 use super::record::{MAX_TRACKS, Tapper, Whose};
 use super::retired::{Retired, Retirement};
 use super::spatial::{self, Space, Spatializer};
+use super::spectrum::{Bands, Spectrum};
 use super::stats::{DownlinkStats, LaneStats, UplinkStats};
 use super::uplink::{Microphone, Stream, Uplink, UplinkEnds, UplinkOrder};
 use super::{Control, LaneReport, Report, StartError, rings};
@@ -46,11 +47,28 @@ pub struct Desk {
     /// What the others are called, for their files.
     names: BTreeMap<TransportId, String>,
     recording: Option<Tapper>,
+    watched: Watched,
     voice_engine: &'static str,
     uplink: UplinkStats,
     downlink: DownlinkStats,
     news: bool,
     reported: Option<(Instant, Duration)>,
+}
+
+/// Whose spectrum is looked at.
+#[derive(Default)]
+struct Watched {
+    own: Option<Spectrum>,
+    peer: Option<(TransportId, Spectrum)>,
+}
+
+/// What those who are looked at sound like.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spectra {
+    /// The own voice, as it is sent.
+    pub own: Option<Bands>,
+    /// Somebody's, as it was decoded.
+    pub peer: Option<(TransportId, Bands)>,
 }
 
 /// A ring of orders and those that did not fit yet, in order.
@@ -139,6 +157,7 @@ impl Desk {
             taps: None,
             names: BTreeMap::new(),
             recording: None,
+            watched: Watched::default(),
             voice_engine: "off",
             uplink: UplinkStats::default(),
             downlink: DownlinkStats::default(),
@@ -179,6 +198,10 @@ impl Desk {
                 }
                 self.to_downlink.give(DownlinkOrder::AddLane(Box::new(lane)));
                 self.record_peer(peer);
+                if self.watched.peer.as_ref().is_some_and(|(watched, _)| *watched == peer) {
+                    // Perhaps in another's place, who is looked at no more.
+                    self.watch_peer(Some(peer));
+                }
             }
             Control::OpeningKey { peer, key } => self.to_downlink.give(DownlinkOrder::Key(peer, key)),
             Control::HopSealer { peer, hop } => self.to_uplink.give(UplinkOrder::Hop(peer, hop)),
@@ -211,9 +234,39 @@ impl Desk {
             Control::Acoustics(acoustics) => self.set_space(Space { acoustics, ..self.space.clone() })?,
             Control::Ears(ears) => self.set_space(Space { ears, ..self.space.clone() })?,
             Control::Head(head) => self.set_space(Space { head: *head, ..self.space.clone() })?,
+            Control::Watch { own, peer } => {
+                if own != self.watched.own.is_some() {
+                    let (spectrum, ring) = own.then(Spectrum::new).unzip();
+                    self.watched.own = spectrum;
+                    self.to_uplink.give(UplinkOrder::Watch(ring));
+                }
+                let before = self.watched.peer.as_ref().map(|(peer, _)| *peer);
+                if before != peer {
+                    if let Some(before) = before {
+                        self.to_downlink.give(DownlinkOrder::Watch(before, None));
+                    }
+                    self.watch_peer(peer);
+                }
+            }
             Control::Cue(cue) => self.to_downlink.give(DownlinkOrder::Cue(cue)),
         }
         Ok(())
+    }
+
+    fn watch_peer(&mut self, peer: Option<TransportId>) {
+        self.watched.peer = peer.map(|peer| {
+            let (spectrum, ring) = Spectrum::new();
+            self.to_downlink.give(DownlinkOrder::Watch(peer, Some(ring)));
+            (peer, spectrum)
+        });
+    }
+
+    /// The spectra that are looked at. Works them out here and now, in some 20 µs each.
+    pub fn spectra(&mut self) -> Spectra {
+        Spectra {
+            own: self.watched.own.as_mut().map(Spectrum::bands),
+            peer: self.watched.peer.as_mut().map(|(peer, spectrum)| (*peer, spectrum.bands())),
+        }
     }
 
     /// Names what processes the voice, for reports.

@@ -39,6 +39,8 @@ pub enum DownlinkOrder {
     Tap(TransportId, Option<Producer<f32>>),
     /// Another recording for that lane, or none.
     Record(TransportId, Option<Box<Tap>>),
+    /// Somebody looks at that lane's spectrum, or nobody.
+    Watch(TransportId, Option<Producer<f32>>),
     /// Another way to place that voice.
     Renderer(TransportId, Box<LaneRenderer>),
     /// Another room, or none.
@@ -245,6 +247,11 @@ impl Downlink {
                 None => tap,
             }
             .map(Retired::Tap),
+            DownlinkOrder::Watch(peer, ring) => match self.lane(peer) {
+                Some(lane) => lane.set_watched(ring),
+                None => ring,
+            }
+            .map(Retired::Samples),
             DownlinkOrder::Renderer(peer, renderer) => match self.lane(peer) {
                 Some(lane) => lane.placer().change(renderer),
                 None => Some(renderer),

@@ -2,7 +2,7 @@
 
 use super::capture::MicReader;
 use super::choice::{InputChoice, OutputChoice, VoiceMode};
-use super::desk::{Desk, PipelineEnds};
+use super::desk::{Desk, PipelineEnds, Spectra};
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
@@ -106,6 +106,11 @@ impl Engine {
         if let Err(error) = self.desk.control(control, Instant::now()) {
             self.warn("no-lane", format!("Somebody cannot be heard: {error}."), "Let somebody leave first.");
         }
+    }
+
+    /// What those who are looked at sound like; see [`Control::Watch`].
+    pub fn spectra(&mut self) -> Spectra {
+        self.desk.spectra()
     }
 
     /// Takes sound from somewhere else.

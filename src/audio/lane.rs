@@ -40,6 +40,7 @@ pub struct Lane {
     placer: Placer,
     tap: Option<Producer<f32>>,
     recording: Option<Box<Tap>>,
+    watched: Option<Producer<f32>>,
     /// In the room; the head's direction comes in when rendering.
     position: Position,
     volume: f32,
@@ -82,6 +83,7 @@ impl Lane {
             placer: Placer::new(renderer),
             tap,
             recording: None,
+            watched: None,
             position,
             volume: 1.0,
             volume_before: 1.0,
@@ -150,6 +152,11 @@ impl Lane {
     /// Takes part in another recording, or in none; returns the end of the one before.
     pub fn set_recording(&mut self, tap: Option<Box<Tap>>) -> Option<Box<Tap>> {
         std::mem::replace(&mut self.recording, tap)
+    }
+
+    /// Is looked at through another ring, or not at all; returns the end of the one before.
+    pub fn set_watched(&mut self, ring: Option<Producer<f32>>) -> Option<Producer<f32>> {
+        std::mem::replace(&mut self.watched, ring)
     }
 
     /// Hands what was rendered last to the recording: as it was decoded, wherever and however loud it is heard.
@@ -235,6 +242,10 @@ impl Lane {
         self.history.copy_within(QUANTUM.., 0);
         self.history[FRAME - QUANTUM..].copy_from_slice(&mono);
         self.meter.feed(&mono);
+        if let Some(watched) = &mut self.watched {
+            // Full where nobody has looked for a moment.
+            let _ = watched.push_partial_slice(&mono);
+        }
         presence.apply(&mut mono);
         if let Some(tap) = &mut self.tap {
             // Cannot be full while the card that empties it is the clock.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The speaker is the clock: no loop in here sleeps, save the virtual card, which is a clock itself. [`rings`] lists every lock-free
-//! ring, [`record`] writes every voice to a file of its own. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
+//! ring, [`record`] writes every voice to a file of its own, [`spectrum`] shows one while somebody looks. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
 //! the workers hand back; the [`Engine`] adds the worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
 
 pub mod capture;
@@ -37,6 +37,7 @@ pub mod reserve;
 pub mod retired;
 pub mod rings;
 pub mod spatial;
+pub mod spectrum;
 pub mod stats;
 pub mod stretch;
 pub mod uplink;
@@ -45,6 +46,7 @@ pub mod workers;
 
 pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
+pub use desk::Spectra;
 pub use engine::Engine;
 pub use redundancy::Protection;
 pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
@@ -175,6 +177,13 @@ pub enum Control {
     Ears(Ears),
     /// They are those of another head.
     Head(Box<Spatializer>),
+    /// Somebody looks at the spectrum of this side, and of this peer; `desk::Desk::spectra` tells them.
+    Watch {
+        /// One's own is looked at.
+        own: bool,
+        /// Whose else.
+        peer: Option<TransportId>,
+    },
     /// A short sound for the ears here, nobody else's.
     Cue(Cue),
 }

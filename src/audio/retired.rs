@@ -20,7 +20,7 @@ pub enum Retired {
     HopSealer(Box<HopSealer>),
     /// The seal of what came from a peer by a stream.
     HopOpener(Box<HopOpener>),
-    /// The end of a voice's tap, or of the reference.
+    /// The end of a voice's tap, of what shows its spectrum, or of the reference.
     Samples(Producer<f32>),
     /// The end of a voice's ring to a recording.
     Tap(Box<Tap>),

@@ -8,6 +8,7 @@
 //! | references | another speaker's reference | 4, and 4 back | engine ↔ voice stage | the engine drops it: an echo is heard | the reference stays |
 //! | tap | mono samples | 500 ms | downlink worker → virtual card's files | cannot: the card that empties it is the clock | silence written |
 //! | record | [`Piece`] of 10 ms, one ring for each voice | 200 (2 s) | uplink and downlink worker → recorder | newest dropped, counted; silence in the file | nothing to write |
+//! | watch | mono samples | 85 ms | uplink and downlink worker → desk | newest dropped: nobody looks that often | the picture stays |
 //! | outbound | sealed packets | 64 (640 ms) | uplink worker → network | newest dropped, counted | the pump parks |
 //! | outbound streamed | hop-sealed packets, one for each peer on a stream | 140 (7 people × 200 ms) | uplink worker → network | newest dropped, counted | the pump parks |
 //! | inbound | sealed packets | 512 (7 people × 730 ms) | network → downlink worker | newest dropped by the network | nothing to open |
@@ -39,6 +40,8 @@ pub const SPEAKER_FRAMES: usize = 10 * FRAME;
 pub const REFERENCE_SAMPLES: usize = 10 * FRAME;
 /// Mono samples of one voice on their way to its own file: the virtual card may be late by half a second.
 pub const TAP_SAMPLES: usize = 50 * FRAME;
+/// Mono samples of one voice for its spectrum: looked at twenty times a second, or less often, which loses what nobody sees.
+pub const WATCH_SAMPLES: usize = 4_096;
 /// Pieces of 10 ms of one voice on their way to a recording: a disk may take two seconds.
 pub const RECORD_PIECES: usize = 200;
 /// Sealed packets waiting for the network.
@@ -83,6 +86,11 @@ pub fn references() -> (Producer<Consumer<f32>>, Consumer<Consumer<f32>>) {
 /// One voice before it is placed, for its own file.
 pub fn tap() -> (Producer<f32>, Consumer<f32>) {
     RingBuffer::new(TAP_SAMPLES)
+}
+
+/// One voice for its spectrum.
+pub fn watch() -> (Producer<f32>, Consumer<f32>) {
+    RingBuffer::new(WATCH_SAMPLES)
 }
 
 /// One voice for a recording.

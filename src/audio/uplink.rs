@@ -35,6 +35,8 @@ pub enum UplinkOrder {
     Protection(Protection),
     /// Another recording, or none.
     Record(Option<Box<Tap>>),
+    /// Somebody looks at the spectrum, or nobody.
+    Watch(Option<Producer<f32>>),
 }
 
 /// Whether a peer gets a copy of each packet by a stream.
@@ -98,6 +100,7 @@ pub struct Uplink {
     /// Samples that came, or should have.
     taken: u64,
     recording: Option<Box<Tap>>,
+    watched: Option<Producer<f32>>,
     meter: Meter,
     stats: UplinkStats,
     since_report: usize,
@@ -122,6 +125,7 @@ impl Uplink {
             skipped: 0,
             taken: 0,
             recording: None,
+            watched: None,
             meter: Meter::default(),
             stats: UplinkStats::default(),
             since_report: 0,
@@ -150,6 +154,10 @@ impl Uplink {
         }
         self.mute(mic);
         self.record(now, mic);
+        if let Some(watched) = &mut self.watched {
+            // Full where nobody has looked for a moment.
+            let _ = watched.push_partial_slice(mic);
+        }
         self.send(mic);
         self.timestamp = self.timestamp.wrapping_add(mic.len() as u32);
         self.stats.busy += began.elapsed();
@@ -212,6 +220,11 @@ impl Uplink {
                 UplinkOrder::Record(tap) => {
                     if let Some(old) = std::mem::replace(&mut self.recording, tap) {
                         self.ends.retired.retire(Retired::Tap(old));
+                    }
+                }
+                UplinkOrder::Watch(ring) => {
+                    if let Some(old) = std::mem::replace(&mut self.watched, ring) {
+                        self.ends.retired.retire(Retired::Samples(old));
                     }
                 }
             }

@@ -13,6 +13,8 @@
 //!  inbound rings  ◀─ inbound    ◀─ every remote track (RTP), every stream
 //! ```
 //!
+//! Apart from that, [`nearby`]: names of rooms, asked for and told on the local network.
+//!
 //! What goes out is decided by the session; this room decides only how. Everything that others can make grow has its
 //! bound in `limits`.
 
@@ -27,6 +29,7 @@ mod limits;
 mod liveness;
 mod media;
 mod media_pump;
+pub mod nearby;
 mod peer_connection;
 mod ports;
 pub mod probe;

@@ -5,6 +5,7 @@ use super::notice::Notice;
 use super::path::Paths;
 use super::peer::Member;
 use super::protection::{Degree, Protection, Reception};
+use super::recording::{State, Stated};
 use super::sender_key::Due;
 use super::texts::Texts;
 use super::trust::Told;
@@ -100,6 +101,7 @@ impl<R: CryptoRng> Session<R> {
             muted: false,
             deafened: false,
             recording: false,
+            stated: Stated::new(now),
             paths: Paths::new(now),
             description: None,
             hop_key: None,
@@ -256,7 +258,7 @@ impl<R: CryptoRng> Session<R> {
             }
             Signal::Kept => self.told_kept(now, from),
             Signal::State { muted, deafened, recording } => {
-                self.hear_state(now, from, (muted, deafened, recording));
+                self.hear_state(now, from, State { muted, deafened, recording });
             }
             Signal::Quality { loss, burst, queue_ms, .. } => {
                 if let Some(member) = self.member_mut(from) {

@@ -348,6 +348,16 @@ impl<R: CryptoRng> Session<R> {
         self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.member.as_deref()?)))
     }
 
+    /// Who of those here has this id.
+    pub fn member(&self, id: &str) -> Option<TransportId> {
+        self.members().find(|(member, _)| member.short() == id).map(|(member, _)| member)
+    }
+
+    /// How many there are, oneself among them.
+    pub fn people(&self) -> usize {
+        1 + self.members().count()
+    }
+
     fn member_ids(&self) -> Vec<TransportId> {
         self.members().map(|(id, _)| id).collect()
     }

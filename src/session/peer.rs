@@ -2,6 +2,7 @@
 
 use super::event::LaneReport;
 use super::path::Paths;
+use super::recording::Stated;
 use super::texts::Texts;
 use super::trust::Told;
 use super::view::Trust;
@@ -198,6 +199,8 @@ pub struct Member {
     pub deafened: bool,
     /// It says that it records everybody.
     pub recording: bool,
+    /// What it said last of all three.
+    pub stated: Stated,
     /// The ways that sound takes.
     pub paths: Paths,
     /// What we said last of the newest negotiation.

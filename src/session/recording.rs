@@ -4,10 +4,44 @@ use super::Session;
 use super::effect::AudioEffect;
 use super::event::Recording;
 use super::notice::Notice;
+use crate::token_bucket::TokenBucket;
 use rand::CryptoRng;
 use resonance_protocol::peer::TransportId;
 use resonance_protocol::signal::Signal;
 use std::time::Instant;
+
+/// Changes of microphone and ears at once: somebody who holds a key to talk.
+const CHANGES_BURST: f64 = 10.0;
+/// And in a second.
+const CHANGES_RATE: f64 = 1.0;
+/// Ends of recordings at once: somebody who tries out how it is done.
+const ENDINGS_BURST: f64 = 3.0;
+/// And in a second: each is told to a person, and so is what came before it.
+const ENDINGS_RATE: f64 = 0.05;
+
+/// Microphone, ears and recording, as somebody tells of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub muted: bool,
+    pub deafened: bool,
+    pub recording: bool,
+}
+
+/// What a member has said last, and how often it may make others hear of changes.
+pub struct Stated {
+    newest: State,
+    changes: TokenBucket,
+    endings: TokenBucket,
+}
+
+impl Stated {
+    /// Nothing yet.
+    pub fn new(now: Instant) -> Self {
+        let changes = TokenBucket::new(CHANGES_BURST, CHANGES_RATE, now);
+        let endings = TokenBucket::new(ENDINGS_BURST, ENDINGS_RATE, now);
+        Self { newest: State::default(), changes, endings }
+    }
+}
 
 impl<R: CryptoRng> Session<R> {
     /// Microphone, ears and recording of this side, as others are told.
@@ -22,16 +56,28 @@ impl<R: CryptoRng> Session<R> {
         }
     }
 
-    pub(super) fn hear_state(&mut self, now: Instant, from: TransportId, state: (bool, bool, bool)) {
+    pub(super) fn hear_state(&mut self, now: Instant, from: TransportId, state: State) {
         let Some(member) = self.member_mut(from) else { return };
-        let (muted, deafened, recording) = state;
-        (member.muted, member.deafened) = (muted, deafened);
-        if std::mem::replace(&mut member.recording, recording) != recording {
-            let name = member.name.clone();
-            let what = if recording { "● is recording everybody" } else { "has stopped recording" };
-            self.talk(now, None, format!("{name} {what}"));
-            self.notice(Notice::Recording { peer: from.short(), name, on: recording, dir: None });
+        member.stated.newest = state;
+        self.take_state(now, from);
+    }
+
+    /// Believes what a member said last, as often as that may change. That it records is believed at once and always; only that it has
+    /// stopped can wait, and until then it counts as recording.
+    pub(super) fn take_state(&mut self, now: Instant, from: TransportId) {
+        let Some(member) = self.member_mut(from) else { return };
+        let State { muted, deafened, recording } = member.stated.newest;
+        if (member.muted, member.deafened) != (muted, deafened) && member.stated.changes.take(now) {
+            (member.muted, member.deafened) = (muted, deafened);
         }
+        if member.recording == recording || !(recording || member.stated.endings.take(now)) {
+            return;
+        }
+        member.recording = recording;
+        let name = member.name.clone();
+        let what = if recording { "● is recording everybody" } else { "has stopped recording" };
+        self.talk(now, None, format!("{name} {what}"));
+        self.notice(Notice::Recording { peer: from.short(), name, on: recording, dir: None });
     }
 
     /// Asks for a recording; nobody is told before there is one.

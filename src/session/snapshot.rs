@@ -2,7 +2,7 @@
 
 use super::path::Way;
 use super::peer::Member;
-use super::view::{Connection, Invite, Me, PeerView, View};
+use super::view::{Connection, Invite, Me, PeerView, Seeking, View, WayIn};
 use super::{Entry, Session};
 use rand::CryptoRng;
 use resonance_protocol::peer::TransportId;
@@ -55,6 +55,28 @@ impl<R: CryptoRng> Session<R> {
     /// Whether somebody speaks now: without making a snapshot.
     pub fn is_lively(&self) -> bool {
         self.audio.speaking || self.members().any(|(_, member)| member.speaking)
+    }
+
+    /// How far it has come with being let in.
+    pub fn seeking(&self, now: Instant) -> Seeking {
+        let way = |via: &'static str| {
+            let found: Vec<_> = self.peers.values().filter(|peer| peer.via == via).collect();
+            WayIn {
+                via,
+                found: found.len(),
+                connected: found.iter().filter(|peer| peer.connected).count(),
+                failures: found.iter().filter(|peer| !peer.connected).map(|peer| peer.failures).max().unwrap_or(0),
+            }
+        };
+        let connected = || self.peers.values().filter(|peer| peer.connected);
+        Seeking {
+            elapsed: now.saturating_duration_since(self.started),
+            left: self.join_until.saturating_duration_since(now),
+            hints: if let Entry::Join(link) = &self.entry { link.hints.len() } else { 0 },
+            ways: ["hint", "mdns", "dht", "member"].map(way).into(),
+            greeting: connected().any(|peer| peer.attempt.is_some() || peer.door.is_some()),
+            relayed: connected().any(|peer| peer.wanted && peer.seen_at.is_none()),
+        }
     }
 
     fn reach(&self) -> String {

@@ -43,6 +43,7 @@ impl<R: CryptoRng> Session<R> {
         if self.miss(now, id) {
             return;
         }
+        self.take_state(now, id);
         self.tick_paths(now, id);
         self.tick_texts(now, id, connected);
         let Some(member) = self.member_mut(id) else { return };

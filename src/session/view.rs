@@ -33,6 +33,36 @@ impl View {
     pub const MAX_TALK: usize = 200;
 }
 
+/// How far somebody who joins has come: nobody has let them in yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seeking {
+    /// For how long already.
+    pub elapsed: Duration,
+    /// When it is given up.
+    pub left: Duration,
+    /// Addresses in the link.
+    pub hints: usize,
+    /// What became of them, and of whoever was found in another way.
+    pub ways: Vec<WayIn>,
+    /// Somebody is there, and keys are being exchanged.
+    pub greeting: bool,
+    /// Somebody is reached through others only; a direct way is looked for.
+    pub relayed: bool,
+}
+
+/// One way of finding others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayIn {
+    /// `hint`, `mdns`, `dht` or `member`.
+    pub via: &'static str,
+    /// Who was found, or is to be dialled.
+    pub found: usize,
+    /// Of those, who is connected.
+    pub connected: usize,
+    /// The most tries that failed with one of them.
+    pub failures: u32,
+}
+
 /// How people come in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Invite {

@@ -73,6 +73,8 @@ settings! {
     BELL = ("notify", "bell", Kind::Switch, "false", "ring the terminal's bell when somebody knocks, joins or writes");
     SOUNDS = ("notify", "sounds", Kind::Switch, "true", "short sounds when somebody comes, goes, knocks, is lost or is back");
     DESKTOP = ("notify", "desktop", Kind::Switch, "false", "ask the terminal to show the same as a desktop notification");
+    TELL_ROOMS = ("privacy", "tell_rooms", Kind::Switch, "true", "tell who asks on this network the name of the LAN room you are in");
+    REMEMBER = ("privacy", "remember", Kind::Switch, "false", "keep your last sessions on this machine, their secret links too");
 }
 
 impl Setting {

@@ -33,18 +33,27 @@ impl History {
         if self.taken.replace(second) == Some(second) {
             return;
         }
-        let push = |values: &mut VecDeque<f32>, value: f32| {
-            if values.len() == SECONDS {
-                values.pop_front();
-            }
-            values.push_back(if value.is_finite() { value.max(0.0) } else { 0.0 });
-        };
         push(&mut self.round_trip_ms, peer.rtt_ms.unwrap_or(0.0));
         push(&mut self.lost, peer.loss_up.max(peer.loss_down));
         push(&mut self.jitter_ms, peer.jitter_ms);
         push(&mut self.buffer_ms, peer.jitter_buffer_ms);
         push(&mut self.level_db, peer.level_db - QUIET_DB);
     }
+
+    /// The same of oneself, of whom only the voice is of interest.
+    pub(super) fn take_level(&mut self, elapsed: Duration, level_db: f32) {
+        let second = elapsed.as_secs();
+        if self.taken.replace(second) != Some(second) {
+            push(&mut self.level_db, level_db - QUIET_DB);
+        }
+    }
+}
+
+fn push(values: &mut VecDeque<f32>, value: f32) {
+    if values.len() == SECONDS {
+        values.pop_front();
+    }
+    values.push_back(if value.is_finite() { value.max(0.0) } else { 0.0 });
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(super) enum Deed {
     CommandLine,
     Help,
     Copy,
+    CopyTalk,
     Invite,
     Code,
     Stats,
@@ -82,6 +83,7 @@ pub(super) const CALL: &[Binding] = &[
     row(Deed::TurnLeft, "turn-left", &[key('[')], "turn your head to the left"),
     row(Deed::TurnRight, "turn-right", &[key(']')], "turn your head to the right"),
     row(Deed::Copy, "copy", &[key('c')], "copy the link"),
+    row(Deed::CopyTalk, "copy-talk", &[key('C')], "copy the newest link that was written, or the newest text"),
     row(Deed::Invite, "invite", &[key('i')], "show the link"),
     row(Deed::Code, "code", &[key('r')], "show the link as a code for a camera"),
     row(Deed::Stats, "stats", &[key('s')], "show measurements"),
@@ -102,7 +104,10 @@ pub(super) const EVERYWHERE: &[((&str, &str), &str)] = &[
     (("Esc", "Esc"), "go back"),
     (("Ctrl-C", "Ctrl-C"), "leave; a second time without asking"),
     (("Ctrl-Z", "Ctrl-Z"), "stop, and go on with fg: nobody is heard meanwhile"),
-    (("mouse", "mouse"), "choose people; drag a name on the map; roll through the talk"),
+    (
+        ("mouse", "mouse"),
+        "choose people; drag a name on the map; roll through the talk; before a session choose a line, and click again to go",
+    ),
 ];
 
 /// Commands that open a page of the screen, beside those that the session knows.

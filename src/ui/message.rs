@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::session::view::View;
 use crate::settings::{Setting, Values};
 use crossterm::event::{KeyEvent, MouseEvent};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Something that happened to the screen.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub enum Msg {
         /// What to do; may be empty.
         hint: String,
     },
+    /// What is tried while nobody has answered yet, a line each.
+    Seeking(Vec<String>),
     /// Somebody has answered; we wait to be let in.
     Knocking,
     /// The session could not begin, or is over, for a reason to be told.
@@ -59,6 +61,12 @@ pub enum Msg {
         /// Speakers.
         outputs: Vec<String>,
     },
+    /// The rooms of this network, in the order in which they were found; `None` while they are not looked for.
+    Nearby(Option<Vec<NearbyRoom>>),
+    /// The last sessions, the newest first; none where they are not remembered.
+    Recent(Vec<RecentSession>),
+    /// What those sound like who are looked at ([`Model::watched`](super::Model::watched)).
+    Spectra(Spectra),
     /// How the rehearsal goes, about ten times a second.
     Rehearsal {
         /// Level of the microphone in dBFS.
@@ -102,6 +110,8 @@ pub enum Action {
         /// Something that it takes.
         value: String,
     },
+    /// Forget one of the last sessions, or all of them. [`Msg::Recent`] is the answer.
+    Forget(Option<StartChoice>),
     /// Say goodbye to everybody, if there is a session, and end the program.
     Quit,
 }
@@ -139,6 +149,49 @@ pub enum StartChoice {
     Join(String),
     /// The one of the room of this name on the same network.
     Lan(String),
+}
+
+/// Whose spectrum is on the screen beside one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The chosen person's id.
+    pub peer: Option<String>,
+}
+
+/// Spectra: power in each band in dBFS, the lowest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spectra {
+    /// Of one's own voice, as it is sent.
+    pub own: Option<Vec<f32>>,
+    /// Of the person with this id.
+    pub peer: Option<(String, Vec<f32>)>,
+}
+
+impl Spectra {
+    /// The spectrum of this person, if it is this one that is looked at.
+    pub(super) fn of(&self, id: &str) -> Option<&[f32]> {
+        self.peer.as_ref().filter(|(peer, _)| peer == id).map(|(_, bands)| &**bands)
+    }
+}
+
+/// A room of this network, as those in it tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearbyRoom {
+    /// Its name: bounded, and shown as it is.
+    pub room: String,
+    /// How many are in it.
+    pub people: u8,
+}
+
+/// A session that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentSession {
+    /// How to go there again.
+    pub choice: StartChoice,
+    /// Who was there.
+    pub people: Vec<String>,
+    /// How long ago.
+    pub ago: Duration,
 }
 
 /// Why there is no session, in three sentences.

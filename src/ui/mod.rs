@@ -23,7 +23,7 @@
 //! ```
 //!
 //! In place of people, room and talk: `view/invite.rs` (alone, or `i`), `view/code.rs` (`r`), `view/verify.rs` (`v`), `view/number.rs` (`n`),
-//! `view/stats.rs` (`s`), `view/events.rs` (`e`, from `diary.rs`), `view/settings.rs` (`,`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session, `view/alarm.rs` when there is none any more.
+//! `view/stats.rs` (`s`), `view/events.rs` (`e`, from `diary.rs`), `view/settings.rs` (`,`), `view/help.rs` (`?`). In place of everything: `view/start.rs` before a session (its lines: `menu.rs`), `view/alarm.rs` when there is none any more.
 //! What keys mean is in `keymap.rs`; colours and ASCII in `theme.rs`; widths and the last look before the terminal in `text.rs`.
 
 pub mod message;
@@ -38,14 +38,15 @@ mod keymap;
 mod layout;
 mod line;
 mod map;
+mod menu;
 mod update;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use keymap::{declared as declared_keys, problems as key_problems};
-pub use message::{Action, Cue, Failure, Msg, Rehearsal, StartChoice};
+pub use message::{Action, Cue, Failure, Msg, NearbyRoom, RecentSession, Rehearsal, Spectra, StartChoice, Watched};
 pub use model::Model;
 pub use theme::Theme;
 pub use update::update;

@@ -3,9 +3,10 @@
 use super::diary::Diary;
 use super::history::History;
 use super::keymap::{Deed, Keymap};
+use super::layout;
 use super::line::{Breaks, Line};
 use super::map::Projection;
-use super::message::{Failure, Rehearsal};
+use super::message::{Failure, NearbyRoom, RecentSession, Rehearsal, Spectra, StartChoice, Watched};
 use super::theme::Theme;
 use crate::command::MAX_TEXT_BYTES;
 use crate::session::view::{Alarm, PeerView, View};
@@ -56,10 +57,20 @@ pub struct Model {
     pub(super) arranged: usize,
     /// How the connections of those here went in the last minute, by id.
     pub(super) minutes: BTreeMap<String, History>,
+    /// How loud oneself was in it.
+    pub(super) own_minute: History,
+    /// What those sound like who are looked at.
+    pub(super) spectra: Spectra,
     /// What happened in the session.
     pub(super) diary: Diary,
     /// Lines of talk by others that came while another page covered it.
     pub(super) unread: usize,
+    /// The rooms of this network; `None` while they are not looked for.
+    pub(super) nearby: Option<Vec<NearbyRoom>>,
+    /// The last sessions, the newest first.
+    pub(super) recent: Vec<RecentSession>,
+    /// What is tried while nobody has answered yet.
+    pub(super) seeking: Vec<String>,
     /// The key to speak is held down, and closes the microphone when it is let go.
     pub(super) holding: bool,
     pub(super) mode: Mode,
@@ -195,19 +206,18 @@ pub(super) struct Start {
 }
 
 /// The lines of the start screen, from above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StartField {
     Name,
     Create,
     Join,
     Lan,
+    /// The room of this name, which is open on this network.
+    Room(String),
+    /// A session that is remembered.
+    Recent(StartChoice),
     Settings,
     Quit,
-}
-
-impl StartField {
-    /// From above.
-    pub(super) const ALL: [Self; 6] = [Self::Name, Self::Create, Self::Join, Self::Lan, Self::Settings, Self::Quit];
 }
 
 /// A short message above the bottom line.
@@ -271,8 +281,13 @@ impl Model {
             silenced: BTreeMap::new(),
             arranged: 0,
             minutes: BTreeMap::new(),
+            own_minute: History::default(),
+            spectra: Spectra::default(),
             diary: Diary::default(),
             unread: 0,
+            nearby: None,
+            seeking: Vec::new(),
+            recent: Vec::new(),
             holding: false,
             mode: Mode::Start,
             start,
@@ -305,6 +320,19 @@ impl Model {
             }
             _ => None,
         }
+    }
+
+    /// Whether somebody is choosing how to begin, and rooms of this network are to be listed.
+    pub fn is_choosing(&self) -> bool {
+        self.mode == Mode::Start
+    }
+
+    /// Whose spectra are on the screen, if any are: in the details of a wide window, and among the measurements.
+    pub fn watched(&self) -> Option<Watched> {
+        let call = matches!(self.mode, Mode::Call | Mode::Write | Mode::CommandLine(_) | Mode::Leave);
+        let details = call && !self.alone() && layout::of(self).details.is_some();
+        let shown = self.view.is_some() && self.standing_alarm().is_none() && (details || self.mode == Mode::Stats);
+        shown.then(|| Watched { peer: self.selected.clone() })
     }
 
     /// Whether something moves by itself now and is looked at: somebody speaks, or a meter shows that one does.

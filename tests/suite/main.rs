@@ -18,6 +18,7 @@ mod matrix;
 mod mesh;
 mod mishaps;
 mod mouth_to_ear;
+mod nearby;
 mod netsim;
 mod packages;
 mod plain;

@@ -1,6 +1,7 @@
 //! The linear face as a screen reader reads it: lines, in order, each change told once, nothing drawn.
 
 use crate::support::alone;
+use crate::support::namespaces::Host;
 use crate::support::process::BINARY;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A person who reads lines and types lines.
 pub struct Reader {
-    name: &'static str,
+    name: String,
     child: Child,
     types: ChildStdin,
     heard: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -20,10 +21,25 @@ pub struct Reader {
 
 impl Reader {
     /// Starts the program.
-    pub fn sits_down(name: &'static str, arguments: &[&str], data: &Path) -> Self {
-        let mut child = Command::new(BINARY)
-            .args(arguments)
-            .args(["--plain", "--name", name, "--no-dht", "--no-mdns", "--input", "silence", "--output", "null"])
+    pub fn sits_down(name: &str, arguments: &[&str], data: &Path) -> Self {
+        Self::sits_down_with(name, arguments, data, "null")
+    }
+
+    /// The same, with these ears.
+    pub fn sits_down_with(name: &str, arguments: &[&str], data: &Path, output: &str) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--no-mdns");
+        Self::reads(name, command, data, output)
+    }
+
+    /// On another machine, without a word, and seen on its network.
+    pub fn on(host: &Host, name: &str, data: &Path) -> Self {
+        Self::reads(name, host.command(BINARY), data, "null")
+    }
+
+    fn reads(name: &str, mut command: Command, data: &Path, output: &str) -> Self {
+        let mut child = command
+            .args(["--plain", "--name", name, "--no-dht", "--input", "silence", "--output", output])
             .arg("--data-dir")
             .arg(data.join(name))
             .stdin(Stdio::piped())
@@ -39,7 +55,7 @@ impl Reader {
             }
         });
         let types = child.stdin.take().expect("piped");
-        Self { name, child, types, heard }
+        Self { name: name.to_owned(), child, types, heard }
     }
 
     fn lines(&self) -> Vec<String> {

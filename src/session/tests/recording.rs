@@ -79,3 +79,50 @@ fn what_cannot_be_recorded_is_said_and_nobody_else_is_troubled() {
     assert_eq!((errors(&world), recorders(&world, ada).len(), recorders(&world, bo).len()), (4, 0, 0));
     assert_eq!(members(&world, ada), 1, "the call goes on");
 }
+
+/// Also while it goes on and on, who records is never taken for somebody who does not.
+#[test]
+fn who_switches_recording_on_and_off_all_the_time_does_not_fill_the_talk() {
+    let mut world = World::new();
+    let (ada, link) = world.create("Ada");
+    let bo = world.join("Bo", &link, &[]);
+    world.run(SECOND);
+    for turn in 0..600 {
+        world.happen(ada, Duration::ZERO, Event::Recording(Recording::Began("/music/call".into())));
+        world.run(SECOND / 20);
+        assert_eq!(recorders(&world, bo), ["Ada"], "at turn {turn}");
+        world.happen(ada, Duration::ZERO, Event::Recording(Recording::Ended { problem: None }));
+        world.run(SECOND / 20);
+    }
+    // A minute: three at once, and one each twenty seconds.
+    let told = news(&world, bo);
+    assert!((8..=14).contains(&told.len()), "{}", told.len());
+    let lines = |world: &World| {
+        let talk = world.people[bo].session.view(world.now).talk;
+        talk.iter().filter(|line| line.text.contains("record")).count()
+    };
+    assert_eq!(lines(&world), told.len());
+    world.run(30 * SECOND);
+    assert_eq!(recorders(&world, bo), [""; 0], "the end is told in the end");
+    assert_eq!(news(&world, bo).last(), Some(&("Ada".to_owned(), false)));
+}
+
+/// A screen reader says each change of a microphone.
+#[test]
+fn who_switches_its_microphone_all_the_time_is_told_of_now_and_then() {
+    let mut world = World::new();
+    let (ada, link) = world.create("Ada");
+    let bo = world.join("Bo", &link, &[]);
+    world.run(SECOND);
+    let muted = |world: &World| world.people[bo].session.view(world.now).peers[0].muted;
+    let (mut changes, mut before) = (0, muted(&world));
+    for turn in 0..400 {
+        world.command(ada, if turn % 2 == 0 { Command::Mute } else { Command::Unmute });
+        world.run(SECOND / 20);
+        changes += usize::from(std::mem::replace(&mut before, muted(&world)) != before);
+    }
+    assert!((10..=32).contains(&changes), "{changes} in 20 s: ten at once, and one a second");
+    world.command(ada, Command::Mute);
+    world.run(2 * SECOND);
+    assert!(muted(&world), "what was said last holds in the end");
+}

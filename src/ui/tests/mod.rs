@@ -6,12 +6,13 @@ mod notices;
 mod pictures;
 mod random;
 mod settings;
+mod start;
 mod trust;
 
 use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
-use super::{Action, Cue, Failure, Model, Msg, Theme, update, view};
+use super::{Action, Cue, Failure, Model, Msg, NearbyRoom, Spectra, Theme, update, view};
 use crate::session::view::{
     Admission, Alarm, Connection, Invite, KnockView, Me, PeerView, SessionNumber, TalkLine, Trust, View,
 };
@@ -28,7 +29,7 @@ const LINK: &str =
 const SESSION_NUMBER: &str = "60415 28873 01964 77310 48826 13579 90042 66158 21849 07331 55120 93847";
 const NUMBER: &str = "21849 07331 55120 93847 60415 28873 01964 77310 48826 13579 90042 66158";
 
-fn alone() -> View {
+pub(crate) fn alone() -> View {
     View {
         elapsed: Duration::from_secs(7),
         invite: Invite::Link(LINK.into()),
@@ -55,7 +56,7 @@ fn alone() -> View {
     }
 }
 
-pub(super) fn peer(id: &str, name: &str, azimuth_deg: f32) -> PeerView {
+pub(crate) fn peer(id: &str, name: &str, azimuth_deg: f32) -> PeerView {
     PeerView {
         id: id.into(),
         name: name.into(),

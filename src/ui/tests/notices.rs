@@ -182,3 +182,26 @@ fn who_looks_elsewhere_is_told_of_a_recording() {
     assert_eq!(notified(&mut model, view.clone()), Some("Bo is recording everybody".to_owned()));
     assert_eq!(notified(&mut model, view), None, "once");
 }
+
+/// What is wrapped on the screen cannot be selected there.
+#[test]
+fn a_link_that_was_written_is_copied_whole() {
+    let mut view = call();
+    let said = |from: Option<&str>, text: &str| TalkLine {
+        at: Duration::ZERO,
+        from: from.map(str::to_owned),
+        text: text.to_owned(),
+    };
+    let copied = |view: &View| press(&mut in_session(UNICODE, view.clone()), &[KeyCode::Char('C')]);
+    let long = format!("https://example.org/{}", "a/".repeat(60));
+    view.talk.push(said(Some("Bo"), &format!("look (there: <{long}>), or http://b.example.")));
+    assert_eq!(copied(&view), [Action::CopyToClipboard("http://b.example".into())]);
+    view.talk.push(said(Some("Bo"), &format!("no: {long}!")));
+    view.talk.push(said(None, "Di left, see http://not.a.person"));
+    view.talk.push(said(Some("Cy"), "thanks"));
+    assert_eq!(copied(&view), [Action::CopyToClipboard(long)], "the newest of people's, also when texts came after it");
+    view.talk = vec![said(Some("Cy"), "mind the\u{1b}[2J gap")];
+    assert_eq!(copied(&view), [Action::CopyToClipboard("mind the[2J gap".into())]);
+    view.talk.clear();
+    assert_eq!(copied(&view), []);
+}

@@ -9,6 +9,14 @@ use ratatui::style::Color;
 fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     let mut views = vec![("start", Model::at_start(theme, "Ada"))];
 
+    let mut model = Model::at_start(theme, "Ada");
+    update(&mut model, Msg::Nearby(Some(Vec::new())));
+    views.push(("start_no_rooms", model.clone()));
+    update(&mut model, Msg::Nearby(Some(start::rooms(3))));
+    update(&mut model, Msg::Recent(vec![start::gone_to("den"), start::joined(&["Bo", "Cy"])]));
+    press(&mut model, &[KeyCode::Down, KeyCode::Down, KeyCode::Down]);
+    views.push(("start_with_rooms", model));
+
     let mut model = Model::first_run(theme, "Ada");
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     update(&mut model, Msg::Devices { inputs: names(&["Headset"]), outputs: names(&["Headset"]) });
@@ -32,6 +40,9 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
     views.push(("start_with_link", model.clone()));
     press(&mut model, &[KeyCode::Enter]);
     views.push(("opening", model.clone()));
+    let tried = ["7 s so far; given up in 23 s.", "", "The 3 addresses in the link: no answer, and tried again."];
+    update(&mut model, Msg::Seeking(tried.map(str::to_owned).to_vec()));
+    views.push(("opening_seeking", model.clone()));
     let failure = Failure {
         what: "Nobody answered.".into(),
         why: "The link is right, but none of the three addresses in it answered within 30 seconds.".into(),
@@ -53,6 +64,14 @@ fn views(theme: Theme) -> Vec<(&'static str, Model)> {
 
     let mut model = in_session(theme, call());
     views.push(("call", model.clone()));
+    let slope = |from: f32| (0..17).map(|band| from - 2.5 * band as f32 - [0.0, 9.0][band % 2]).collect();
+    let spectra = Spectra { own: Some(slope(-34.0)), peer: Some(("b0b0b0b0".into(), slope(-22.0))) };
+    update(&mut model, Msg::Spectra(spectra));
+    views.push(("spectra", model.clone()));
+    press(&mut model, &[KeyCode::Char('s')]);
+    views.push(("spectra_stats", model.clone()));
+    press(&mut model, &[KeyCode::Esc]);
+    update(&mut model, Msg::Spectra(Spectra::default()));
     press(&mut model, &[KeyCode::Down, KeyCode::Char('v')]);
     views.push(("verify", model.clone()));
     press(&mut model, &[KeyCode::Char('n')]);
@@ -250,6 +269,11 @@ fn hostile_texts_are_harmless() {
     view.peers.clear();
     show(&mut model, view);
     assert!(picture(&mut model, 80, 24).contains("evil"));
+    let mut model = Model::at_start(UNICODE, evil);
+    update(&mut model, Msg::Nearby(Some(vec![NearbyRoom { room: evil.into(), people: 2 }])));
+    update(&mut model, Msg::Recent(vec![start::joined(&[evil, evil]), start::gone_to(evil)]));
+    let cells = buffer(&mut model, 80, 24);
+    assert!(!cells.content.iter().any(|cell| cell.symbol().chars().any(|c| c.is_control() || c == '\u{202e}')));
 }
 
 /// Ten thousand bytes, accents without end, marks that turn lines round: nobody else's line is painted over, and each line has its width.

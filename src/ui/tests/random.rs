@@ -1,5 +1,6 @@
 //! Whatever is pressed, however the window is, whatever comes: nothing panics, and what is asked for makes sense.
 
+use super::start::{gone_to, rooms};
 use super::*;
 use crate::command::{Command, MAX_TEXT_BYTES};
 use crate::settings::{Kind, SETTINGS, Values};
@@ -110,6 +111,14 @@ fn random_msg(random: &mut StdRng, start: Instant, model: &Model) -> Msg {
             Msg::FocusLost,
             Msg::FocusGained,
             Msg::Devices { inputs: vec![CHARACTERS.into(); 3], outputs: Vec::new() },
+            Msg::Nearby(None),
+            Msg::Seeking(vec![CHARACTERS.into(); 3]),
+            Msg::Nearby(Some(rooms(random.random_range(0..40)))),
+            Msg::Recent(vec![gone_to(CHARACTERS); random.random_range(0..9)]),
+            Msg::Spectra(Spectra {
+                own: Some(vec![f32::NAN; 17]),
+                peer: Some(("id0".into(), vec![f32::INFINITY; 90])),
+            }),
             Msg::Rehearsal { input_db: f32::NAN, output_db: f32::INFINITY },
             Msg::Key(KeyEvent::new_with_kind(KeyCode::Char(' '), KeyModifiers::NONE, KeyEventKind::Release)),
         ]

@@ -7,6 +7,7 @@ use crate::ui::layout;
 use crate::ui::map::Projection;
 use crate::ui::message::Action;
 use crate::ui::model::{CommandLine, Mode, Model, Tone};
+use crate::ui::text;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use resonance_protocol::position::Position;
 
@@ -41,6 +42,7 @@ pub(super) fn act(model: &mut Model, deed: Deed) -> Vec<Action> {
         Deed::CommandLine => model.mode = Mode::CommandLine(CommandLine::new()),
         Deed::Help => model.mode = Mode::Help { scroll: 0 },
         Deed::Copy => return copy(model),
+        Deed::CopyTalk => return copy_talk(model),
         Deed::Invite => {
             model.mode = if model.mode == Mode::Invite || model.alone() { Mode::Call } else { Mode::Invite }
         }
@@ -109,6 +111,30 @@ fn copy(model: &mut Model) -> Vec<Action> {
             Vec::new()
         }
     }
+}
+
+/// Copies the newest link that somebody wrote, or else the newest text: what is wrapped on the screen cannot be selected there.
+fn copy_talk(model: &mut Model) -> Vec<Action> {
+    let written = || model.view.iter().flat_map(|view| view.talk.iter().rev()).filter(|line| line.from.is_some());
+    let Some(copied) =
+        written().find_map(|line| link_in(&line.text)).or_else(|| written().next().map(|line| &*line.text))
+    else {
+        model.tell(Tone::Fine, "nothing was written yet");
+        return Vec::new();
+    };
+    let copied = text::plain(copied);
+    model.tell(Tone::Fine, format!("handed to your terminal: {}", text::cut(&copied, 48)));
+    vec![Action::CopyToClipboard(copied)]
+}
+
+/// The last link in a text, without the marks around it.
+fn link_in(text: &str) -> Option<&str> {
+    let bare = |word: &'static str| move |c: char| word.contains(c);
+    let mut words = text
+        .split_whitespace()
+        .rev()
+        .map(|word| word.trim_start_matches(bare("(<[{\"'")).trim_end_matches(bare(".,;:!?)>]}\"'")));
+    words.find(|word| word.contains("://") || word.starts_with("resonance:"))
 }
 
 /// Lets in or turns away who has knocked longest.

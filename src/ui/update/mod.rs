@@ -47,7 +47,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             model.diary.note(at, Tone::Trouble, text.clone());
             model.tell(Tone::Trouble, text);
         }
+        Msg::Seeking(lines) => model.seeking = lines,
         Msg::Knocking if matches!(model.mode, Mode::Opening(_)) => {
+            model.seeking.clear();
             model.mode = Mode::Opening("The session is locked. You knocked: waiting to be let in…".to_owned());
         }
         Msg::Knocking => {}
@@ -66,6 +68,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             return settings::take(model, *values, kept_in);
         }
         Msg::Devices { inputs, outputs } => model.devices = Some((inputs, outputs)),
+        Msg::Spectra(spectra) => model.spectra = spectra,
+        Msg::Nearby(rooms) => {
+            model.nearby = rooms;
+            start::keep_focus(model);
+        }
+        Msg::Recent(sessions) => {
+            model.recent = sessions;
+            start::keep_focus(model);
+        }
         Msg::Rehearsal { input_db, output_db } => {
             model.rehearsal = Some((input_db, output_db));
             push_level(model, input_db);
@@ -111,6 +122,7 @@ fn take_view(model: &mut Model, mut view: Box<View>) -> Vec<Action> {
     for peer in &view.peers {
         model.minutes.entry(peer.id.clone()).or_default().take(view.elapsed, peer);
     }
+    model.own_minute.take_level(view.elapsed, if view.me.muted { f32::NEG_INFINITY } else { view.me.level_db });
     let waiting = |view: &View| view.admission.knocks.len();
     if waiting(&view) > model.view.as_deref().map_or(0, waiting) {
         // Somebody waits at the door: that comes before what is merely confirmed.

@@ -3,6 +3,7 @@
 use super::call;
 use crate::ui::layout;
 use crate::ui::map;
+use crate::ui::menu;
 use crate::ui::message::Action;
 use crate::ui::model::{Drag, Mode, Model};
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -20,11 +21,27 @@ pub(super) fn mouse(model: &mut Model, event: MouseEvent) -> Vec<Action> {
             super::scroll_help(model, scroll);
         }
         (Mode::Events { .. }, Some(roll)) => super::events::scroll(model, roll),
+        (Mode::Start, Some(roll)) => super::start::step(model, -roll.signum()),
+        (Mode::Start, None) => {
+            if event.kind == MouseEventKind::Down(MouseButton::Left) {
+                return start(model, Position::new(event.column, event.row));
+            }
+        }
         (Mode::Call, Some(roll)) => call::scroll_talk(model, roll),
         (Mode::Call | Mode::Write | Mode::CommandLine(_), None) => return point(model, event),
         _ => model.drag = None,
     }
     Vec::new()
+}
+
+/// A line of the start screen.
+fn start(model: &mut Model, at: Position) -> Vec<Action> {
+    let inside = layout::inside(layout::of(model).body);
+    if !inside.contains(at) {
+        return Vec::new();
+    }
+    let first = menu::first(&menu::rows(model), &model.start.focus, usize::from(inside.height));
+    super::start::press(model, first + usize::from(at.y - inside.y))
 }
 
 fn point(model: &mut Model, event: MouseEvent) -> Vec<Action> {

@@ -1,8 +1,9 @@
-//! The start screen's keys: a form of three fields and four lines to choose from.
+//! The start screen's keys: a form of three fields, and lines to choose from.
 
 use super::typing::{Edit, edit};
+use crate::ui::menu;
 use crate::ui::message::{Action, StartChoice};
-use crate::ui::model::{Mode, Model, Start, StartField, Tone};
+use crate::ui::model::{Mode, Model, StartField, Tone};
 use crossterm::event::{KeyCode, KeyEvent};
 
 /// What every link begins with.
@@ -10,8 +11,8 @@ const SCHEME: &str = "resonance:";
 
 pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
     match event.code {
-        KeyCode::Up | KeyCode::BackTab => focus(&mut model.start, StartField::ALL.len() - 1),
-        KeyCode::Down | KeyCode::Tab => focus(&mut model.start, 1),
+        KeyCode::Up | KeyCode::BackTab => step(model, -1),
+        KeyCode::Down | KeyCode::Tab => step(model, 1),
         KeyCode::Enter => return enter(model),
         KeyCode::F(1) => model.mode = Mode::Help { scroll: 0 },
         _ => {
@@ -19,7 +20,7 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
                 StartField::Name => &mut model.start.name,
                 StartField::Join => &mut model.start.link,
                 StartField::Lan => &mut model.start.room,
-                StartField::Create | StartField::Settings | StartField::Quit => return menu_key(model, event),
+                _ => return menu_key(model, event),
             };
             if edit(field, event) == Edit::Full {
                 model.tell(Tone::Trouble, "that is too long: not all of it fitted");
@@ -33,17 +34,45 @@ fn menu_key(model: &mut Model, event: KeyEvent) -> Vec<Action> {
     match event.code {
         KeyCode::Char('q') => return vec![Action::Quit],
         KeyCode::Char('?') => model.mode = Mode::Help { scroll: 0 },
+        KeyCode::Char('x') | KeyCode::Delete => {
+            if let StartField::Recent(choice) = &model.start.focus {
+                return vec![Action::Forget(Some(choice.clone()))];
+            }
+        }
+        KeyCode::Char('X') if matches!(model.start.focus, StartField::Recent(_)) => return vec![Action::Forget(None)],
         _ => {}
     }
     Vec::new()
 }
 
-fn focus(start: &mut Start, by: usize) {
-    let at = StartField::ALL.iter().position(|field| *field == start.focus).unwrap_or(0);
-    start.focus = StartField::ALL[(at + by) % StartField::ALL.len()];
+/// Goes so many lines down, and round.
+pub(super) fn step(model: &mut Model, by: isize) {
+    let fields = menu::fields(model);
+    let at = fields.iter().position(|field| *field == model.start.focus).unwrap_or(0);
+    let next = (at as isize + by).rem_euclid(fields.len() as isize);
+    if let Some(field) = fields.into_iter().nth(next as usize) {
+        model.start.focus = field;
+    }
+}
+
+/// A line that is gone cannot stay chosen: what was above it is.
+pub(super) fn keep_focus(model: &mut Model) {
+    if !menu::fields(model).contains(&model.start.focus) {
+        model.start.focus = StartField::Lan;
+    }
+}
+
+/// Chooses the line there; what is chosen already and takes no text is done.
+pub(super) fn press(model: &mut Model, row: usize) -> Vec<Action> {
+    let Some(menu::Row::Field(field)) = menu::rows(model).into_iter().nth(row) else { return Vec::new() };
+    let again = model.start.focus == field;
+    let writes = matches!(field, StartField::Name | StartField::Join | StartField::Lan);
+    model.start.focus = field;
+    if again && !writes { enter(model) } else { Vec::new() }
 }
 
 fn enter(model: &mut Model) -> Vec<Action> {
+    keep_focus(model);
     let start = &mut model.start;
     let name = start.name.text().trim().to_owned();
     if start.focus == StartField::Quit {
@@ -60,7 +89,8 @@ fn enter(model: &mut Model) -> Vec<Action> {
     }
     let room = start.room.text().trim().to_owned();
     let link = start.link.text().trim().to_owned();
-    let (choice, doing) = match start.focus {
+    let looking = |room: &str| format!("Looking for the room “{room}” on this network…");
+    let (choice, doing) = match &start.focus {
         StartField::Name => {
             start.focus = if link.is_empty() { StartField::Create } else { StartField::Join };
             return Vec::new();
@@ -74,16 +104,18 @@ fn enter(model: &mut Model) -> Vec<Action> {
             return Vec::new();
         }
         StartField::Join => (StartChoice::Join(link), "Joining…".to_owned()),
-        StartField::Lan => {
-            let doing = format!("Looking for the room “{room}” on this network…");
-            (StartChoice::Lan(room), doing)
+        StartField::Recent(choice @ StartChoice::Join(_)) => (choice.clone(), "Joining…".to_owned()),
+        StartField::Lan => (StartChoice::Lan(room.clone()), looking(&room)),
+        StartField::Room(room) | StartField::Recent(StartChoice::Lan(room)) => {
+            (StartChoice::Lan(room.clone()), looking(room))
         }
-        StartField::Create | StartField::Settings | StartField::Quit => {
+        StartField::Create | StartField::Recent(StartChoice::Create) | StartField::Settings | StartField::Quit => {
             (StartChoice::Create, "Making a session…".to_owned())
         }
     };
     model.mode = Mode::Opening(doing);
     model.notice = None;
+    model.seeking.clear();
     vec![Action::Start { name, choice }]
 }
 
@@ -108,7 +140,7 @@ pub(super) fn paste(model: &mut Model, text: &str) {
             StartField::Lan => start.room.insert(text),
             // A link may have lost its beginning: whoever reads it says what is wrong with it.
             StartField::Join => start.link.insert(text),
-            StartField::Create | StartField::Settings | StartField::Quit => {
+            _ => {
                 model.tell(Tone::Trouble, "there is no link in what you pasted: a link begins with resonance:");
                 true
             }

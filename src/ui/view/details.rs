@@ -5,6 +5,7 @@ use crate::session::view::PeerView;
 use crate::ui::history::{History, QUIET_DB, SECONDS};
 use crate::ui::model::Model;
 use crate::ui::text;
+use crate::ui::theme::Theme;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -38,7 +39,8 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         let drawn = meter::spark(values, full, cells.saturating_sub(13).min(SECONDS));
         Line::styled(format!(" {:<11} {drawn}", ""), theme.faint())
     };
-    let lines = [
+    let spectra = &model.spectra;
+    let mut lines = vec![
         row("trust", words::trust(peer.trust).to_owned()),
         row("connection", words::path(&peer.connection)),
         row("round trip", words::round_trip(peer).unwrap_or_else(|| "—".into())),
@@ -55,14 +57,30 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         Line::default(),
         row("voice", words::level(peer.level_db)),
         minute(&history.level_db, -QUIET_DB),
+    ];
+    lines.extend(spectrum(theme, "spectrum", spectra.of(&peer.id)));
+    lines.extend([
         row("volume", words::signed(peer.volume_db, "dB")),
         row("place", words::direction(peer.position, facing_deg)),
         row("distance", format!("{:.1} m", peer.position.distance_m)),
         row("height", words::signed(peer.position.elevation_deg, "deg")),
-        Line::default(),
         row("id", peer.id.clone()),
-    ];
+        Line::default(),
+        row("you", model.view.as_ref().map_or_else(String::new, |view| words::own_level(&view.me))),
+        minute(&model.own_minute.level_db, -QUIET_DB),
+    ]);
+    lines.extend(spectrum(theme, "spectrum", spectra.own.as_deref()));
     put_all(frame, inside, lines);
+}
+
+/// Two lines with what a voice is made of, called `what`; none while that is not known.
+pub(super) fn spectrum(theme: Theme, what: &str, bands: Option<&[f32]>) -> Vec<Line<'static>> {
+    let Some(bands) = bands else { return Vec::new() };
+    let line = |(words, cells): (&str, Vec<Span<'static>>)| {
+        [Span::styled(format!(" {} ", text::fit(words, 11)), theme.faint())].into_iter().chain(cells).collect()
+    };
+    let [upper, lower] = meter::spectrum(theme, bands);
+    [(what, upper), ("0.1-12 kHz", lower)].map(line).into()
 }
 
 /// Whole ms in the network (half of the round trip), in the jitter buffer and in the codec, as far as they are known.

@@ -56,6 +56,32 @@ pub(super) fn spark(values: &VecDeque<f32>, full: f32, cells: usize) -> String {
     shown.concat()
 }
 
+/// What counts as nothing in a band, and what fills it, in dBFS: loud speech has some −25 dB in its strongest.
+const BAND_DB: (f32, f32) = (-75.0, -20.0);
+
+/// Power in bands as columns of two cells, the upper row first.
+pub(super) fn spectrum(theme: Theme, bands: &[f32]) -> [Vec<Span<'static>>; 2] {
+    let (lowest, highest) = BAND_DB;
+    let full = 2 * STEPS.len();
+    let height = |db: &f32| {
+        let share = if db.is_nan() { 0.0 } else { ((db - lowest) / (highest - lowest)).clamp(0.0, 1.0) };
+        (share * full as f32).ceil() as usize
+    };
+    let heights: Vec<usize> = bands.iter().map(height).collect();
+    let style = |height: usize| if height <= 1 { theme.faint() } else { theme.meter(height, full + 1) };
+    let upper = |height: &usize| match height.checked_sub(STEPS.len() + 1) {
+        Some(step) => Span::styled(STEPS[step.min(STEPS.len() - 1)], style(*height)),
+        None => Span::raw(" "),
+    };
+    let lower = |height: &usize| match height.checked_sub(1) {
+        // With another on top of it it has no gap.
+        Some(step) if step >= STEPS.len() => Span::styled("█", style(*height)),
+        Some(step) => Span::styled(STEPS[step], style(*height)),
+        None => Span::styled(STEPS[0], theme.faint()),
+    };
+    [heights.iter().map(upper).collect(), heights.iter().map(lower).collect()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +106,12 @@ mod tests {
     fn a_wave_begins_quiet_and_moves_to_the_left() {
         assert_eq!(shown(wave(THEME, &VecDeque::new())), "▁▁▁▁▁▁▁▁");
         assert_eq!(shown(wave(THEME, &VecDeque::from([-33.0, 0.0, f32::NEG_INFINITY]))), "▁▁▁▁▁▄▇▁");
+    }
+
+    #[test]
+    fn a_spectrum_stands_on_two_rows() {
+        let [upper, lower] = spectrum(THEME, &[-90.0, -60.0, -47.0, -40.0, -20.0, 0.0, f32::NAN]);
+        assert_eq!((shown(upper).as_str(), shown(lower).as_str()), ("  ▁▂▇▇ ", "▁▄████▁"));
     }
 
     #[test]

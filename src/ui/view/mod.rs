@@ -49,7 +49,7 @@ fn draw(model: &Model, frame: &mut Frame, areas: &Areas) {
             help::draw(model, frame, areas.body, *scroll);
         }
         (Mode::Alarm(failure), _) => alarm::draw(model.theme, frame, areas.body, failure),
-        (Mode::Opening(doing), _) => start::opening(model.theme, frame, areas.body, doing),
+        (Mode::Opening(doing), _) => start::opening(model, frame, areas.body, doing),
         (Mode::Settings(page), _) => {
             status::header(model, frame, areas.header);
             settings::draw(model, frame, areas.body, page);

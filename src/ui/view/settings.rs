@@ -25,17 +25,21 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, page: &Settings
         rest = below(rest, lines);
     }
     let rows = rows(model, page);
-    for (index, row) in rows.iter().enumerate() {
+    let about = rows.get(page.focus).map_or("", |row| about(*row));
+    let about = text::wrap(about, cells).into_iter().map(|line| Line::raw(format!("  {line}")));
+    let mut words: Vec<Line> = about.chain(super::mistakes(model, usize::from(inside.width))).collect();
+    // A level and what is said below have their place also where there are more lines than room.
+    let below_them = (words.len() + 1).min(usize::from(rest.height / 2));
+    let shown = rows.len().min(usize::from(rest.height) - below_them);
+    let first = (page.focus + 2).saturating_sub(shown).min(rows.len() - shown);
+    for (index, row) in rows.iter().enumerate().skip(first).take(shown) {
         line(model, frame, rest, page, *row, page.focus == index);
         rest = below(rest, 1);
     }
-    let about = rows.get(page.focus).map_or("", |row| about(*row));
-    let about = text::wrap(about, cells).into_iter().map(|line| Line::raw(format!("  {line}")));
-    let kept = (!model.kept_in.is_empty())
-        .then(|| format!("  Kept in {}", text::cut(&model.kept_in, cells.saturating_sub(8))));
-    let mistakes = super::mistakes(model, usize::from(inside.width));
-    let words = about.chain(mistakes).chain(kept.map(|kept| Line::styled(kept, model.theme.faint())));
-    let words: Vec<Line> = words.collect();
+    if !model.kept_in.is_empty() {
+        let kept = format!("  Kept in {}", text::cut(&model.kept_in, cells.saturating_sub(8)));
+        words.push(Line::styled(kept, model.theme.faint()));
+    }
     // Where all of it would not fit, it does without what is empty.
     let gap = u16::from(words.len() + 3 <= usize::from(rest.height));
     rest = below(rest, gap);
@@ -106,6 +110,8 @@ fn title(setting: &Setting) -> &'static str {
         "bell" => "bell",
         "sounds" => "short sounds",
         "desktop" => "desktop notifications",
+        "tell_rooms" => "tell LAN rooms",
+        "remember" => "remember sessions",
         "name" => "your name",
         name => name,
     }

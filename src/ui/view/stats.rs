@@ -1,12 +1,12 @@
 //! Every number there is, a person a row.
 
-use super::{panel, put_all, words};
+use super::{details, panel, put_all, words};
 use crate::session::view::{PeerView, View};
 use crate::ui::model::Model;
 use crate::ui::text;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 /// Width of each column in cells, the name first.
 const COLUMNS: [usize; 7] = [12, 12, 8, 10, 11, 7, 7];
@@ -37,6 +37,15 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
         lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
     }
     lines.extend(super::mistakes(model, usize::from(inside.width)));
+    let own = details::spectrum(theme, "you", model.spectra.own.as_deref());
+    let chosen = model.chosen().map(|(_, peer)| details::spectrum(theme, &peer.name, model.spectra.of(&peer.id)));
+    if !own.is_empty() {
+        lines.push(Line::default());
+    }
+    for mut line in own.into_iter().chain(chosen.unwrap_or_default()) {
+        line.spans.insert(0, Span::raw(" "));
+        lines.push(line);
+    }
     put_all(frame, inside, lines);
 }
 

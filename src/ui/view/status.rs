@@ -7,7 +7,7 @@ use crate::settings::Setting;
 use crate::ui::keymap::{Deed, PAGES};
 use crate::ui::layout::{Areas, BAD_LOSS};
 use crate::ui::line::Line as Input;
-use crate::ui::model::{CommandLine, Mode, Model, Tone, VerifyPage};
+use crate::ui::model::{CommandLine, Mode, Model, StartField, Tone, VerifyPage};
 use crate::ui::text;
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -284,7 +284,10 @@ fn keys(model: &Model) -> Vec<(String, String)> {
     let copy = has_link.then(|| deed(Deed::Copy, "copy link")).into_iter();
     let hints = match &model.mode {
         Mode::Start => {
-            vec![hint(arrows, "choose"), hint(enter, "go on"), hint("F1", "help"), hint("Ctrl-C", "quit")]
+            let forget = matches!(model.start.focus, StartField::Recent(_));
+            let forget = forget.then(|| [hint("x", "forget it"), hint("X", "forget all")]).into_iter().flatten();
+            let rest = [hint("F1", "help"), hint("Ctrl-C", "quit")];
+            [hint(arrows, "choose"), hint(enter, "go on")].into_iter().chain(forget).chain(rest).collect()
         }
         Mode::Settings(page) => {
             let back = if page.first_run { hint("Ctrl-C", "quit") } else { hint("Esc", "back") };

@@ -30,7 +30,11 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect, state: &Verify)
 fn compare(page: Page, name: &str, number: &str, trust: Trust, changed: bool) -> Page {
     let theme = page.theme;
     let mut page = page
-        .say(&format!("Ask {name} to press v on your name. Read the numbers to each other, or scan the code."))
+        .say(&format!("1 Ask {name} to press v on your name."))
+        .say(&format!(
+            "2 Read the first row aloud, {name} the second, you the third: each says whether the other sees it, too."
+        ))
+        .say("3 Or scan each other's code.")
         .gap()
         .number(number)
         .gap()

@@ -1,6 +1,6 @@
 //! The same words for the same things everywhere.
 
-use crate::session::view::{Connection, PeerView, Trust};
+use crate::session::view::{Connection, Me, PeerView, Trust};
 use resonance_protocol::position::Position;
 use std::time::Duration;
 
@@ -58,6 +58,11 @@ pub(super) fn level(db: f32) -> String {
     if db > -89.5 { signed(db, "dB") } else { "silent".into() }
 }
 
+/// How loud one is for the others.
+pub(super) fn own_level(me: &Me) -> String {
+    if me.muted { "muted".into() } else { level(me.level_db) }
+}
+
 /// A whole number with a true minus sign and its unit.
 pub(super) fn signed(value: f32, unit: &str) -> String {
     let sign = if value.round() < 0.0 { "−" } else { "" };
@@ -68,6 +73,20 @@ pub(super) fn signed(value: f32, unit: &str) -> String {
 pub(super) fn clock(at: Duration) -> String {
     let (hours, minutes, seconds) = (at.as_secs() / 3600, at.as_secs() / 60 % 60, at.as_secs() % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// `just now`, `5 minutes ago`, `an hour ago`, `3 days ago`.
+pub(super) fn ago(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    let told = |count: u64, one: &str, many: &str| {
+        if count == 1 { format!("{one} ago") } else { format!("{count} {many} ago") }
+    };
+    match minutes {
+        0 => "just now".into(),
+        1..60 => told(minutes, "a minute", "minutes"),
+        60..1_440 => told(minutes / 60, "an hour", "hours"),
+        _ => told(minutes / 1_440, "a day", "days"),
+    }
 }
 
 /// Where somebody is as the listener would say it: `ahead`, `60 deg right`, `90 deg left`, `behind`.
@@ -102,5 +121,9 @@ mod tests {
         assert_eq!(level(f32::NEG_INFINITY), "silent");
         assert_eq!(signed(-0.2, "dB"), "0 dB");
         assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+        let told = [59, 60, 3_599, 3_600, 86_399, 86_400, 1_000_000].map(|seconds| ago(Duration::from_secs(seconds)));
+        let expected =
+            ["just now", "a minute ago", "59 minutes ago", "an hour ago", "23 hours ago", "a day ago", "11 days ago"];
+        assert_eq!(told, expected);
     }
 }
