@@ -1,9 +1,11 @@
 //! The microphone's side: a card writes mono samples as they come, the uplink worker reads whole frames.
 
+use super::economy::Call;
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
+use std::time::Instant;
 
 /// The card's end of the microphone ring. [`push`](Self::push) never blocks, allocates or locks: made for callbacks.
 pub struct MicWriter {
@@ -12,12 +14,14 @@ pub struct MicWriter {
     /// Samples for which it is woken.
     whole: usize,
     dropped: Arc<AtomicU64>,
+    call: Arc<Call>,
 }
 
 /// The uplink worker's end of the microphone ring.
 pub struct MicReader {
     ring: Consumer<f32>,
     dropped: Arc<AtomicU64>,
+    call: Arc<Call>,
     dropped_seen: u64,
 }
 
@@ -28,10 +32,10 @@ pub(super) fn ends(
     worker: Thread,
     whole: usize,
 ) -> (MicWriter, MicReader) {
-    let dropped = Arc::new(AtomicU64::new(0));
+    let (dropped, call) = (Arc::new(AtomicU64::new(0)), Arc::new(Call::default()));
     (
-        MicWriter { ring: writer, worker, whole, dropped: dropped.clone() },
-        MicReader { ring: reader, dropped, dropped_seen: 0 },
+        MicWriter { ring: writer, worker, whole, dropped: dropped.clone(), call: call.clone() },
+        MicReader { ring: reader, dropped, call, dropped_seen: 0 },
     )
 }
 
@@ -44,6 +48,8 @@ impl MicWriter {
             self.dropped.fetch_add(rest.len() as u64, Ordering::Relaxed);
         }
         if self.ring.buffer().capacity() - self.ring.slots() >= self.whole {
+            // Before the next is whole this one should be away.
+            self.call.make(self.whole);
             self.worker.unpark();
         }
     }
@@ -63,6 +69,11 @@ impl MicReader {
     /// Fills `block` if as much is there.
     pub fn pop(&mut self, block: &mut [f32]) -> bool {
         self.ring.pop_entire_slice(block).is_ok()
+    }
+
+    /// All that there was is taken and worked on: the share of the time until there is more that this took, if the card had called.
+    pub fn answer(&self, now: Instant) -> Option<f32> {
+        self.call.answer(now)
     }
 
     /// Samples that were dropped since the last call.

@@ -1,11 +1,15 @@
 //! Opus, inward: packets to sound, and concealment where a packet is missing.
 
+use super::economy::{Economy, Step};
 use super::format::PacketTime;
 use super::libopus::{self, OpusError};
 
 /// From 5 on libopus makes up missing frames by a neural network (PESQ at 20 % random loss 2.2 instead of 2.0); more would only matter
 /// below the rates that are used here.
 const COMPLEXITY: i32 = 5;
+
+/// Without the network.
+const COMPLEXITY_LEAST: i32 = 0;
 
 /// One remote voice's decoder: 48 kHz mono.
 pub struct Decoder {
@@ -19,6 +23,13 @@ impl Decoder {
     /// What libopus says, which is out of memory only.
     pub fn new() -> Result<Self, OpusError> {
         Ok(Self { opus: libopus::Decoder::new(1, COMPLEXITY)? })
+    }
+
+    /// Leaves so much out from now on. Does not allocate.
+    pub fn economize(&mut self, economy: Economy) {
+        let plain = economy.leaves_out(Step::Concealment);
+        // Never out of its range.
+        let _ = self.opus.set_complexity(if plain { COMPLEXITY_LEAST } else { COMPLEXITY });
     }
 
     /// Samples that `packet` claims to hold, if that is a length that packets can have: nothing else is played.

@@ -310,6 +310,7 @@ impl Desk {
             bytes_sent: uplink.bytes_sent,
             unsent: uplink.unsent,
             unknown_sender: downlink.unknown_sender,
+            reduced: downlink.economy.words(),
             listened: downlink.listened,
             lanes: downlink.lanes.iter().flatten().map(lane_report).collect(),
         }

@@ -1,5 +1,6 @@
 //! Opus, outward: one frame in, one packet of constant size out.
 
+use super::economy::{Economy, Step};
 use super::format::{LONGEST_PACKET, PacketTime};
 use super::libopus::{self, Delay, OpusError, Setting};
 
@@ -29,6 +30,11 @@ const fn rates(time: PacketTime) -> Rates {
         PacketTime::Usual | PacketTime::Long => Rates { alone: 80_000, most: 48_000, least: 32_000 },
     }
 }
+
+/// How hard it tries: as hard as it can,
+const COMPLEXITY: i32 = 10;
+/// and while there is no time for that.
+const COMPLEXITY_LEAST: i32 = 2;
 
 /// Room for any single Opus frame (RFC 6716, section 3.2.1: at most 1,275 bytes).
 pub const MAX_PACKET: usize = 1_275;
@@ -67,7 +73,8 @@ impl Encoder {
         // waveform stays (correlation 0.98 instead of 0.93).
         let encoder = |delay, bitrate| {
             let mut opus = libopus::Encoder::new(1, delay)?;
-            for setting in [Setting::Speech, Setting::Bitrate(bitrate), Setting::ConstantRate, Setting::Complexity(10)]
+            for setting in
+                [Setting::Speech, Setting::Bitrate(bitrate), Setting::ConstantRate, Setting::Complexity(COMPLEXITY)]
             {
                 opus.set(setting)?;
             }
@@ -98,6 +105,13 @@ impl Encoder {
 
     fn present(&mut self) -> &mut libopus::Encoder {
         if self.copies == 0 { &mut self.alone } else { &mut self.with_copies }
+    }
+
+    /// Leaves so much out from now on. Does not allocate.
+    pub fn economize(&mut self, economy: Economy) {
+        let effort = if economy.leaves_out(Step::Encoding) { COMPLEXITY_LEAST } else { COMPLEXITY };
+        // Never out of its range.
+        let _ = [&mut self.alone, &mut self.with_copies].map(|opus| opus.set(Setting::Complexity(effort)));
     }
 
     /// Encodes one frame into `out` ([`MAX_PACKET`] bytes are enough) and returns the packet's length; `None` when libopus refuses.

@@ -6,6 +6,7 @@ use super::desk::{Desk, PipelineEnds};
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
+use super::economy::Agreement;
 use super::format::PacketTime;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
@@ -35,6 +36,8 @@ pub struct Engine {
     mics: Producer<MicReader>,
     speakers: Producer<SpeakerWriter>,
     desk: Desk,
+    /// What is left out while the machine is too slow.
+    agreement: Agreement,
     recorder: Option<Recorder>,
     voice: VoiceMode,
     voice_engine: VoiceEngine,
@@ -70,16 +73,18 @@ impl Engine {
         let (desk, uplink, downlink) = Desk::new(head, ends, config.packet)?;
         let (mics, next_mic) = rings::mics();
         let (speakers, next_speaker) = rings::speakers();
+        let agreement = Agreement::default();
         let mut engine = Self {
             input: None,
             stage: None,
             reference: None,
             output: None,
-            uplink: workers::uplink(uplink, next_mic)?,
-            downlink: workers::downlink(downlink, next_speaker)?,
+            uplink: workers::uplink(uplink, next_mic, agreement.clone())?,
+            downlink: workers::downlink(downlink, next_speaker, agreement.clone())?,
             mics,
             speakers,
             desk,
+            agreement,
             recorder: None,
             voice: config.voice,
             voice_engine: config.voice_engine,
@@ -207,7 +212,7 @@ impl Engine {
         let (writer, reader) = rings::mic(worker.clone(), self.packet.samples());
         let voice_engine = voice.engine();
         let (stage, writer) = if applies {
-            let (stage, writer) = VoiceStage::start(voice, writer)?;
+            let (stage, writer) = VoiceStage::start(voice, writer, self.agreement.clone())?;
             (Some(stage), writer)
         } else {
             (None, writer)

@@ -1,6 +1,7 @@
 //! One remote voice's way from its sealed packets to the listener's ears: open, wait, decode, level, place.
 
 use super::decoder::Decoder;
+use super::economy::{Economy, Step};
 use super::format::{Block, FRAME, LONGEST_PACKET, QUANTUM, Quantum};
 use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
 use super::level::{Meter, Ramp};
@@ -8,7 +9,7 @@ use super::libopus::OpusError;
 use super::record::{Stamp, Tap};
 use super::spatial::{LaneRenderer, Placer};
 use super::stats::LaneStats;
-use super::stretch::{self, Wish};
+use super::stretch::{self, Search, Wish};
 use resonance_protocol::media::{
     Frame, HeldPackets, HopOpener, InboundPacket, Opener, OpeningKey, Refused, SealedPacket,
 };
@@ -51,6 +52,7 @@ pub struct Lane {
     history: Block,
     sounding: bool,
     loudest: f32,
+    search: Search,
     meter: Meter,
     refused: u64,
     replayed: u64,
@@ -90,6 +92,7 @@ impl Lane {
             history: [0.0; FRAME],
             sounding: false,
             loudest: 0.0,
+            search: Search::default(),
             meter: Meter::default(),
             refused: 0,
             replayed: 0,
@@ -120,6 +123,12 @@ impl Lane {
     pub fn install_hop(&mut self, hop: Box<HopOpener>) -> Option<Box<HopOpener>> {
         self.hops.rotate_right(1);
         self.hops.first_mut().and_then(|newest| newest.replace(hop))
+    }
+
+    /// Leaves so much out from now on.
+    pub fn economize(&mut self, economy: Economy) {
+        self.decoder.economize(economy);
+        self.search = if economy.leaves_out(Step::Stretching) { Search::Coarse } else { Search::Exact };
     }
 
     /// Puts the voice somewhere else in the room.
@@ -259,6 +268,7 @@ impl Lane {
             at_most: correction.at_most,
             urgency: correction.urgency,
             quiet_power: PAUSE_POWER.max(self.loudest * PAUSE_SHARE),
+            search: self.search,
         };
         let changed = match correction.change {
             Change::Remove => self.remove(moment, wish),

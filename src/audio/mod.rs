@@ -19,6 +19,7 @@ pub mod decoder;
 pub mod desk;
 pub mod device;
 pub mod downlink;
+pub mod economy;
 pub mod encoder;
 mod engine;
 pub mod format;
@@ -232,6 +233,8 @@ pub struct Report {
     pub unsent: u64,
     /// Packets of peers without a lane.
     pub unknown_sender: u64,
+    /// What is left out while the machine is too slow, in words; see [`economy`].
+    pub reduced: &'static [&'static str],
     /// When the ears last looked for packets.
     pub listened: Option<Instant>,
     /// Every voice.

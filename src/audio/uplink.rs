@@ -1,6 +1,7 @@
 //! The own voice's way out, one frame at a time: orders, measure, mute, encode, seal (and seal again for each peer on a stream), hand to
 //! the network.
 
+use super::economy::Economy;
 use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{FRAME, MAX_LANES, PacketTime};
 use super::level::Meter;
@@ -85,6 +86,7 @@ pub struct UplinkEnds {
 pub struct Uplink {
     ends: UplinkEnds,
     encoder: Encoder,
+    economy: Economy,
     redundancy: Redundancy,
     /// Samples in a packet.
     samples: usize,
@@ -112,6 +114,7 @@ impl Uplink {
         Ok(Self {
             ends,
             encoder: Encoder::new(time)?,
+            economy: Economy::NONE,
             redundancy: Redundancy::new(time.samples()),
             samples: time.samples(),
             sealer: None,
@@ -131,6 +134,14 @@ impl Uplink {
     /// Samples that [`process`](Self::process) takes: a packet's.
     pub fn samples(&self) -> usize {
         self.samples
+    }
+
+    /// Leaves so much out from now on. Does not allocate.
+    pub fn economize(&mut self, economy: Economy) {
+        if economy != self.economy {
+            self.economy = economy;
+            self.encoder.economize(economy);
+        }
     }
 
     /// Takes one frame from the microphone, [`samples`](Self::samples) long, which is worked on in place. Nothing is sent before the first

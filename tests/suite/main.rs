@@ -8,6 +8,7 @@ mod boundary;
 mod call;
 mod control;
 mod discreet;
+mod economy;
 mod helper;
 mod hostile;
 mod identities;

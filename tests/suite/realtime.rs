@@ -2,11 +2,12 @@
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
 //! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed
-//! output, recordings, changing rooms, ears and heads, copies of earlier frames in some packets, forged packets and an outage.
+//! output, recordings, changing rooms, ears and heads, more and less economy, copies of earlier frames in some packets, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use resonance::audio::economy::Economy;
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
 use resonance::audio::record::{self, Writer};
@@ -189,9 +190,15 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
         }
 
         let mut mic: Block = std::array::from_fn(|_| rng.random_range(-0.3..0.3));
-        let ((), calls) = counted(|| listener.uplink.process(&mut mic));
+        let economy = if frame % 700 < 60 { Economy::MOST } else { Economy::NONE };
+        let ((), calls) = counted(|| {
+            listener.uplink.economize(economy);
+            listener.uplink.process(&mut mic);
+        });
         uplink_calls += calls;
         let mut out = [[0.0; 2]; FRAME];
+        let ((), calls) = counted(|| listener.downlink.economize(economy));
+        downlink_calls += calls;
         let ((), calls) = counted(|| listener.hear(now + Duration::from_millis(4), &mut out));
         downlink_calls += calls;
         for [left, right] in out {

@@ -1,6 +1,7 @@
 //! The thread around the voice; what it does to a voice is tested where it is made.
 
 use super::*;
+use crate::audio::economy::Agreement;
 use crate::audio::format::FRAME;
 use crate::audio::rings;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 fn a_stage_hands_frames_on_and_keeps_lost_time() {
     let (out, mut uplink) = rings::mic(std::thread::current(), FRAME);
     let (_speaker, reference) = rings::reference();
-    let (mut stage, mut card) = VoiceStage::start(Voice::new(false), out).expect("a thread");
+    let (mut stage, mut card) = VoiceStage::start(Voice::new(false), out, Agreement::default()).expect("a thread");
     stage.hear(reference);
     let sound: Vec<f32> = (0..4 * FRAME).map(|n| n as f32).collect();
     // In pieces of odd sizes, as cards bring them.

@@ -43,6 +43,7 @@ pub struct Launch {
     input: OsString,
     output: OsString,
     host: Option<Host>,
+    through: Vec<String>,
     data: Option<PathBuf>,
 }
 
@@ -55,6 +56,7 @@ impl Launch {
             input: "silence".into(),
             output: "null".into(),
             host: None,
+            through: Vec::new(),
             data: None,
         }
     }
@@ -127,6 +129,12 @@ impl Launch {
         self
     }
 
+    /// By a command that runs the one that follows it.
+    pub fn through(mut self, words: Vec<String>) -> Self {
+        self.through = words;
+        self
+    }
+
     /// With this folder for what is kept between sessions, instead of one of its own.
     pub fn keeps_in(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
@@ -138,8 +146,11 @@ impl Launch {
         let data = tempfile::tempdir().expect("a temporary folder");
         let mut command = match &self.host {
             Some(host) => host.command(BINARY),
-            None => Command::new(BINARY),
+            None => Command::new(self.through.first().map_or(BINARY, String::as_str)),
         };
+        if let [_, rest @ ..] = &self.through[..] {
+            command.args(rest).arg(BINARY);
+        }
         command.args(&self.arguments).args(["--headless", "--name", &self.name]);
         command
             .arg("--input")
