@@ -10,7 +10,7 @@ use super::economy::Agreement;
 use super::format::PacketTime;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
-use super::spatial::choice::{HrtfChoice, SpaceChoice};
+use super::spatial::choice::{Ears, HrtfChoice, SpaceChoice};
 use super::voice::{Voice, VoiceEngine, VoiceStage};
 use super::workers::{self, Worker};
 use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
@@ -48,6 +48,8 @@ pub struct Engine {
     loading: Option<space::Loading>,
     /// What was last opened, to be opened again when the voice is to be processed otherwise.
     chosen: InputChoice,
+    /// The devices that were told of, and what the output's was listened with.
+    told: (String, String, Option<Ears>),
     /// Interruptions reported by cards that are no longer open.
     past_xruns: u64,
     events: VecDeque<Event>,
@@ -93,6 +95,7 @@ impl Engine {
             head: head_choice,
             loading: None,
             chosen: config.input.clone(),
+            told: Default::default(),
             past_xruns: 0,
             events: head_refused.into_iter().collect(),
         };
@@ -287,6 +290,14 @@ impl Engine {
             self.fall_back_to_nowhere(&fault);
             self.tell_devices();
         }
+        // The system may have moved the sound to another device by itself.
+        let (now, told) = (self.devices(), self.told.clone());
+        if now.2 != told.2 {
+            self.place();
+        }
+        if now != told {
+            self.tell_devices();
+        }
     }
 
     fn look_after_recording(&mut self) {
@@ -320,10 +331,16 @@ impl Engine {
         }
     }
 
+    /// What is in use, and what the output is listened with.
+    fn devices(&self) -> (String, String, Option<Ears>) {
+        let name = |card: &Option<Box<dyn Card>>| card.as_ref().map_or_else(|| "none".into(), |card| card.name());
+        (name(&self.input), name(&self.output), self.output.as_ref().and_then(|card| card.ears()))
+    }
+
     fn tell_devices(&mut self) {
-        let name = |card: &Option<Box<dyn Card>>| card.as_ref().map_or("none", |card| card.name()).to_owned();
-        let event = Event::Devices { input: name(&self.input), output: name(&self.output) };
-        self.tell(event);
+        self.told = self.devices();
+        let (input, output, _) = self.told.clone();
+        self.tell(Event::Devices { input, output });
     }
 
     fn warn(&mut self, code: &'static str, message: String, hint: &str) {

@@ -7,6 +7,7 @@ mod allocator;
 mod boundary;
 mod call;
 mod control;
+mod devices;
 mod discreet;
 mod economy;
 mod helper;

@@ -15,13 +15,13 @@ use thiserror::Error;
 
 /// An open device: sound flows until it is dropped, which stops it and waits for its thread.
 pub trait Card: Send {
-    /// The device's name as people know it.
-    fn name(&self) -> &str;
+    /// The device's name as people know it. It is another one when the system has moved the sound to another device.
+    fn name(&self) -> String;
 
     /// What went wrong for good (unplugged, refused by the system), once it has. The engine then falls back and says so.
     fn fault(&self) -> Option<String>;
 
-    /// What it says that one listens with; none when it does not say.
+    /// What it says that one listens with, at present; none when it does not say.
     fn ears(&self) -> Option<Ears> {
         None
     }

@@ -74,8 +74,8 @@ struct VirtualCard {
 }
 
 impl Card for VirtualCard {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> String {
+        self.name.clone()
     }
 
     fn fault(&self) -> Option<String> {

@@ -1,7 +1,7 @@
 //! A microphone: the server sends sound as it comes, the thread hands it on.
 
 use super::connection::{Connection, Message, Messages};
-use super::{Device, translate};
+use super::{Device, is_change, translate};
 use crate::audio::capture::MicWriter;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::PIECE;
@@ -11,7 +11,7 @@ use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
     ChannelMap, Command, CommandTag, CreateRecordStreamReply, Prop, Props, RecordStreamParams, SampleFormat,
-    SampleSpec, TagStructReader,
+    SampleSpec, SubscriptionMask, TagStructReader,
 };
 use std::io;
 use std::sync::Arc;
@@ -36,7 +36,10 @@ pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Healt
         props,
         ..RecordStreamParams::default()
     }))?;
-    let messages = connection.into_messages().map_err(|error| translate(error.into()))?;
+    let mut messages = connection.into_messages().map_err(|error| translate(error.into()))?;
+    health.set_stream(stream.stream_index);
+    let changes = Command::Subscribe(SubscriptionMask::SOURCE | SubscriptionMask::SERVER);
+    messages.send(&changes, &mut [0; 64]).map_err(|error| translate(error.into()))?;
     let mut reader = Reader { messages, channel: stream.channel, end };
     Running::start("audio mic", move |stop| {
         if reader.run(stop, &health).is_err() {
@@ -57,8 +60,12 @@ impl Reader {
         while !stop.load(Ordering::Acquire) {
             let Some(message) = self.messages.next()? else { continue };
             if message.channel == Message::COMMAND {
-                if is_killed(message.body) {
-                    return Err(io::ErrorKind::NotFound.into());
+                match tag(message.body) {
+                    Some(tag) if tag == CommandTag::RecordStreamKilled as u32 => {
+                        return Err(io::ErrorKind::NotFound.into());
+                    }
+                    Some(tag) if is_change(tag) => health.changed(),
+                    _ => {}
                 }
             } else if message.channel == self.channel {
                 health.call();
@@ -76,7 +83,7 @@ impl Reader {
     }
 }
 
-/// Whether the server says that the stream's device is gone. Other commands are none of our business: that it moved, for example.
-fn is_killed(mut body: &[u8]) -> bool {
-    TagStructReader::new(&mut body, 0).read_u32().is_ok_and(|tag| tag == CommandTag::RecordStreamKilled as u32)
+/// What the server says.
+fn tag(mut body: &[u8]) -> Option<u32> {
+    TagStructReader::new(&mut body, 0).read_u32().ok()
 }
