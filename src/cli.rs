@@ -287,7 +287,7 @@ pub struct Common {
     /// Speaker: default, a device, wav:FILE, wav-per-peer:DIR, null [default: as set, else default]
     #[arg(long, value_name = "DST")]
     pub output: Option<OutputChoice>,
-    /// Echo cancelling, noise suppression and gain: on, off, or auto (on for devices, off for files) [default: as set, else auto]
+    /// Echo cancelling, noise suppression and gain: on, off, auto (on for devices, off for files), or music (off, in stereo, 128 kb/s) [default: as set, else auto]
     #[arg(long, value_name = "MODE")]
     pub voice: Option<VoiceMode>,
     /// What does that: sonora, or webrtc where that is built in [default: as set, else sonora]

@@ -368,6 +368,10 @@ impl Call {
                 self.engine.stop_recording();
                 return;
             }
+            Err(AudioEffect::Voice(mode)) => mode
+                .parse()
+                .map_err(|error: audio::choice::ChoiceError| error.to_string())
+                .and_then(|mode| self.engine.set_voice(mode).map_err(|error| error.to_string())),
             Err(AudioEffect::Space(wish)) => space::command(&mut self.engine, &wish),
             Err(_) => Ok(()),
         };

@@ -175,6 +175,7 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         | AudioEffect::Output(_)
         | AudioEffect::Record(_)
         | AudioEffect::StopRecording
+        | AudioEffect::Voice(_)
         | AudioEffect::Space(_)) => return Err(other),
     })
 }

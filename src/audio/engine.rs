@@ -212,8 +212,8 @@ impl Engine {
         if self.mics.is_full() {
             return Err(SwitchError::Busy);
         }
-        let (writer, reader) = rings::mic(worker.clone(), self.packet.samples());
-        let voice_engine = voice.engine();
+        let (writer, reader) = rings::mic(worker.clone(), self.packet.samples(), self.voice.channels());
+        let voice_engine = if self.voice == VoiceMode::Music { "music" } else { voice.engine() };
         let (stage, writer) = if applies {
             let (stage, writer) = VoiceStage::start(voice, writer, self.agreement.clone())?;
             (Some(stage), writer)

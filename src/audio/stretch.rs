@@ -49,12 +49,20 @@ pub fn shorten(pcm: &mut [f32], wish: Wish) -> usize {
     let Some(lag) = choose(at_most, quiet, wish, |lag| correlation(&pcm[..OVERLAP], &pcm[lag..lag + OVERLAP])) else {
         return 0;
     };
+    cut(pcm, lag);
+    lag
+}
+
+/// Takes so many samples out near the beginning of `pcm`, as [`shorten`] has found for another channel.
+pub fn cut(pcm: &mut [f32], lag: usize) {
+    if lag == 0 || pcm.len() < OVERLAP + lag {
+        return;
+    }
     for n in 0..OVERLAP {
         let w = fade(n, OVERLAP);
         pcm[n] += w * (pcm[n + lag] - pcm[n]);
     }
     pcm.copy_within(OVERLAP + lag.., OVERLAP);
-    lag
 }
 
 /// Puts samples in at the beginning of `pcm`, whose first `len` samples are the voice to come after `history`; the voice moves back
@@ -76,6 +84,15 @@ pub fn lengthen(pcm: &mut [f32], len: usize, history: &[f32; FRAME], wish: Wish)
     }) else {
         return 0;
     };
+    repeat(pcm, len, history, lag);
+    lag
+}
+
+/// Puts so many samples in at the beginning of `pcm`, as [`lengthen`] has found for another channel.
+pub fn repeat(pcm: &mut [f32], len: usize, history: &[f32; FRAME], lag: usize) {
+    if lag == 0 || lag > FRAME || pcm.len() < len.max(OVERLAP) + lag {
+        return;
+    }
     pcm.copy_within(..len, lag);
     pcm[..lag].copy_from_slice(&history[FRAME - lag..]);
     // Now pcm[n] is the past and pcm[n + lag] what was to come: go over from the latter to the former. Read before it is
@@ -85,7 +102,6 @@ pub fn lengthen(pcm: &mut [f32], len: usize, history: &[f32; FRAME], wish: Wish)
         let (to_come, again) = (pcm[n + lag], pcm[n]);
         pcm[n] = to_come + w * (again - to_come);
     }
-    lag
 }
 
 fn choose(at_most: usize, quiet: bool, wish: Wish, score: impl Fn(usize) -> f32) -> Option<usize> {

@@ -3,7 +3,7 @@
 
 use super::economy::Economy;
 use super::encoder::{Encoder, MAX_PACKET};
-use super::format::{FRAME, MAX_LANES, PacketTime};
+use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime};
 use super::level::Meter;
 use super::libopus::OpusError;
 use super::record::{Stamp, Tap};
@@ -86,6 +86,7 @@ pub struct UplinkEnds {
 pub struct Uplink {
     ends: UplinkEnds,
     encoder: Encoder,
+    music: Encoder,
     economy: Economy,
     redundancy: Redundancy,
     /// Samples in a packet.
@@ -114,6 +115,7 @@ impl Uplink {
         Ok(Self {
             ends,
             encoder: Encoder::new(time)?,
+            music: Encoder::music(time)?,
             economy: Economy::NONE,
             redundancy: Redundancy::new(time.samples()),
             samples: time.samples(),
@@ -141,6 +143,7 @@ impl Uplink {
         if economy != self.economy {
             self.economy = economy;
             self.encoder.economize(economy);
+            self.music.economize(economy);
         }
     }
 
@@ -156,13 +159,42 @@ impl Uplink {
     pub fn process_at(&mut self, now: Instant, mic: &mut [f32]) {
         let began = Instant::now();
         self.take_orders();
+        self.measure(mic);
+        self.mute(mic.len(), |n, gain| mic[n] *= gain);
+        self.record(now, mic);
+        self.send(mic, Channels::One);
+        self.finish(began);
+    }
+
+    /// The same for left and right, which are sent as music.
+    pub fn process_stereo(&mut self, mic: &mut [[f32; 2]]) {
+        self.process_stereo_at(Instant::now(), mic);
+    }
+
+    /// The same for a frame whose last sample has come `now`, at most the longest packet's.
+    pub fn process_stereo_at(&mut self, now: Instant, mic: &mut [[f32; 2]]) {
+        let began = Instant::now();
+        self.take_orders();
+        let mut mono = [0.0; LONGEST_PACKET];
+        let len = mic.len().min(LONGEST_PACKET);
+        let (mic, mono) = (&mut mic[..len], &mut mono[..len]);
+        mix(mic, mono);
+        self.measure(mono);
+        self.mute(len, |n, gain| mic[n] = mic[n].map(|sample| sample * gain));
+        mix(mic, mono);
+        self.record(now, mono);
+        self.send(mic.as_flattened(), Channels::Two);
+        self.finish(began);
+    }
+
+    fn measure(&mut self, mic: &[f32]) {
         for block in mic.chunks(FRAME) {
             self.meter.feed(block);
         }
-        self.mute(mic);
-        self.record(now, mic);
-        self.send(mic);
-        self.timestamp = self.timestamp.wrapping_add(mic.len() as u32);
+    }
+
+    fn finish(&mut self, began: Instant) {
+        self.timestamp = self.timestamp.wrapping_add(self.samples as u32);
         self.stats.busy += began.elapsed();
         self.report();
     }
@@ -218,6 +250,7 @@ impl Uplink {
                 }
                 UplinkOrder::Protection(protection) => {
                     self.encoder.share(protection.copies());
+                    self.music.share(protection.copies());
                     self.redundancy.protect(protection);
                 }
                 UplinkOrder::Record(tap) => {
@@ -244,22 +277,15 @@ impl Uplink {
         }
     }
 
-    /// Closes and opens without a click: over 5 ms, if a packet is as long.
-    fn mute(&mut self, mic: &mut [f32]) {
-        let fading = mic.len().min(FRAME / 2);
+    /// Closes and opens without a click, over 5 ms, if a packet is as long: says how loud each of so many samples is to be.
+    fn mute(&mut self, samples: usize, mut apply: impl FnMut(usize, f32)) {
+        let fading = samples.min(FRAME / 2);
+        let opened = |n: usize| if n < fading { fade(n, fading) } else { 1.0 };
         match (self.microphone_before, self.microphone) {
             (Microphone::Open, Microphone::Open) => {}
-            (Microphone::Muted, Microphone::Muted) => mic.fill(0.0),
-            (Microphone::Open, Microphone::Muted) => {
-                for (n, sample) in mic.iter_mut().enumerate() {
-                    *sample *= if n < fading { 1.0 - fade(n, fading) } else { 0.0 };
-                }
-            }
-            (Microphone::Muted, Microphone::Open) => {
-                for (n, sample) in mic.iter_mut().take(fading).enumerate() {
-                    *sample *= fade(n, fading);
-                }
-            }
+            (Microphone::Muted, Microphone::Muted) => (0..samples).for_each(|n| apply(n, 0.0)),
+            (Microphone::Open, Microphone::Muted) => (0..samples).for_each(|n| apply(n, 1.0 - opened(n))),
+            (Microphone::Muted, Microphone::Open) => (0..samples).for_each(|n| apply(n, opened(n))),
         }
         self.microphone_before = self.microphone;
     }
@@ -272,10 +298,11 @@ impl Uplink {
         self.taken += mic.len() as u64;
     }
 
-    fn send(&mut self, mic: &[f32]) {
+    fn send(&mut self, mic: &[f32], channels: Channels) {
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
-        let encoded = self.encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
+        let encoder = if channels == Channels::One { &mut self.encoder } else { &mut self.music };
+        let encoded = encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
         let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
         let written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, opus, &mut plaintext));
         let Some(sealer) = &mut self.sealer else { return };
@@ -317,5 +344,12 @@ impl Uplink {
         self.stats.level_db = self.meter.level_db();
         self.stats.speaking = self.meter.speaking() && self.microphone == Microphone::Open;
         let _ = self.ends.stats.push(self.stats);
+    }
+}
+
+/// The mean of both channels.
+fn mix(stereo: &[[f32; 2]], mono: &mut [f32]) {
+    for (mono, [left, right]) in mono.iter_mut().zip(stereo) {
+        *mono = 0.5 * (left + right);
     }
 }

@@ -3,7 +3,7 @@
 use super::capture::MicReader;
 use super::downlink::Downlink;
 use super::economy::{Agreement, Governor};
-use super::format::{LONGEST_PACKET, QUANTUM};
+use super::format::{Channels, LONGEST_PACKET, QUANTUM};
 use super::playback::SpeakerWriter;
 use super::retired::Retired;
 use super::uplink::Uplink;
@@ -58,7 +58,7 @@ impl Drop for Worker {
 /// The system has no thread left.
 pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>, agreement: Agreement) -> io::Result<Worker> {
     let mut mic: Option<MicReader> = None;
-    let mut block = [0.0; LONGEST_PACKET];
+    let mut block = [0.0; 2 * LONGEST_PACKET];
     let samples = uplink.samples().min(LONGEST_PACKET);
     Worker::start("res-uplink", move || {
         if uplink.retirement().has_room()
@@ -69,8 +69,13 @@ pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>, agreement: Agre
         }
         let Some(mic) = &mut mic else { return };
         uplink.economize(agreement.economy());
-        while mic.pop(&mut block[..samples]) {
-            uplink.process(&mut block[..samples]);
+        let channels = mic.channels();
+        let block = &mut block[..samples * channels.count()];
+        while mic.pop(block) {
+            match channels {
+                Channels::One => uplink.process(block),
+                Channels::Two => uplink.process_stereo(block.as_chunks_mut().0),
+            }
         }
         if let Some(share) = mic.answer(Instant::now()) {
             agreement.tell(share);

@@ -1,6 +1,6 @@
 //! What sound comes from and goes to: real cards, or files and generators that keep time like a card.
 //!
-//! An input is opened with a [`MicWriter`](super::capture::MicWriter) and pushes mono samples at 48 kHz into it; an output is opened
+//! An input is opened with a [`MicWriter`](super::capture::MicWriter) and pushes samples at 48 kHz into it, mono or stereo; an output is opened
 //! with a [`SpeakerReader`](super::playback::SpeakerReader) and pulls stereo frames at 48 kHz out of it. Both ends wake the worker
 //! behind them; a card only converts and copies.
 

@@ -102,11 +102,11 @@ impl Drop for VirtualCard {
 /// # Errors
 /// The system has no thread left.
 pub fn open_input(name: String, mut source: Source, mut mic: MicWriter) -> io::Result<Box<dyn Card>> {
-    let mut block = [0.0; FRAME];
+    let mut block = [[0.0; 2]; FRAME];
     start(name, move |stop, _| {
         source.fill(&mut block);
         wait_until(stop, || mic.room() >= FRAME, || mic.wake());
-        mic.push(&block);
+        mic.push_stereo(&block);
         true
     })
 }

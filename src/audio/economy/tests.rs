@@ -99,7 +99,7 @@ fn a_coarse_search_finds_the_same_place_of_a_voice() {
 #[test]
 fn packets_stay_as_long_and_are_decoded_however_little_is_done() {
     let (mut encoder, mut decoder) = (Encoder::new(PacketTime::Usual).expect("one"), Decoder::new().expect("one"));
-    let (mut packet, mut out) = ([0; MAX_PACKET], [0.0; FRAME]);
+    let (mut packet, mut out, mut side) = ([0; MAX_PACKET], [0.0; FRAME], [0.0; FRAME]);
     let mut power = 0.0;
     for frame in 0..300 {
         let economy = if frame / 50 % 2 == 0 { Economy::NONE } else { Economy::MOST };
@@ -108,9 +108,9 @@ fn packets_stay_as_long_and_are_decoded_however_little_is_done() {
         let sound: Vec<f32> = (0..FRAME).map(|n| voice(frame * FRAME + n)).collect();
         assert_eq!(encoder.encode(&sound, &mut packet), Some(100));
         if frame % 10 == 9 {
-            decoder.conceal(&mut out);
+            decoder.conceal(&mut out, &mut side);
         } else {
-            assert!(decoder.decode(&packet[..100], &mut out));
+            assert!(decoder.decode(&packet[..100], &mut out, &mut side));
         }
         power += stretch::power(&out) / 300.0;
     }
@@ -134,14 +134,14 @@ fn measure_what_each_step_saves() {
             .map(|sound| encoder.encode(sound, &mut packet).map(|len| packet[..len].to_vec()).unwrap_or_default())
             .collect();
         let encoding = of_a_core(began.elapsed(), 5.0);
-        let mut out = [0.0; FRAME];
+        let (mut out, mut side) = ([0.0; FRAME], [0.0; FRAME]);
         let mut decode = |lost: usize| {
             let began = Instant::now();
             for (n, packet) in packets.iter().enumerate() {
                 if lost > 0 && n % lost == 0 {
-                    decoder.conceal(&mut out);
+                    decoder.conceal(&mut out, &mut side);
                 } else {
-                    decoder.decode(packet, &mut out);
+                    decoder.decode(packet, &mut out, &mut side);
                 }
             }
             of_a_core(began.elapsed(), 5.0)

@@ -3,7 +3,7 @@
 use super::{Suppression, Voice};
 use crate::audio::capture::{MicReader, MicWriter};
 use crate::audio::economy::{Agreement, Step};
-use crate::audio::format::{Block, FRAME};
+use crate::audio::format::{Block, Channels, FRAME};
 use crate::audio::workers::hurry;
 use crate::audio::{reserve, rings};
 use rtrb::{Consumer, Producer};
@@ -51,7 +51,7 @@ impl VoiceStage {
             work.take_reference();
             work.reference
         })?;
-        let (writer, reader) = rings::mic(thread.thread().clone(), FRAME);
+        let (writer, reader) = rings::mic(thread.thread().clone(), FRAME, Channels::One);
         // The receiver waits for exactly this.
         let _ = give.send(reader);
         Ok((Self { stop, thread: Some(thread), references, past_references }, writer))

@@ -4,6 +4,7 @@ use super::Device;
 use super::quiet::quietly;
 use super::stream::{self, End, Flow};
 use crate::audio::device::Card;
+use crate::audio::format::Channels;
 use crate::audio::spatial::choice::Ears;
 use cpal::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -114,6 +115,18 @@ impl Loan<crate::audio::capture::MicWriter> {
         if let Some(mic) = &mut self.lent {
             mic.push(samples);
         }
+    }
+
+    /// See [`MicWriter::push_stereo`](crate::audio::capture::MicWriter::push_stereo).
+    pub fn push_stereo(&mut self, frames: &[[f32; 2]]) {
+        if let Some(mic) = &mut self.lent {
+            mic.push_stereo(frames);
+        }
+    }
+
+    /// See [`MicWriter::channels`](crate::audio::capture::MicWriter::channels).
+    pub fn channels(&self) -> Channels {
+        self.lent.as_ref().map_or_else(Channels::default, |mic| mic.channels())
     }
 }
 

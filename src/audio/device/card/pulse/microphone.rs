@@ -6,7 +6,7 @@ use crate::audio::capture::MicWriter;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::PIECE;
 use crate::audio::device::card::watch::{Health, Loan};
-use crate::audio::format::{QUANTUM, SAMPLE_RATE};
+use crate::audio::format::{Channels, QUANTUM, SAMPLE_RATE};
 use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
@@ -19,19 +19,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const SAMPLE_BYTES: usize = size_of::<f32>();
 
-/// Opens a source and starts reading it: 32-bit floats, mono, 48 kHz, every 2.5 ms if the device can.
+/// Opens a source and starts reading it: 32-bit floats, mono or stereo as is wanted, 48 kHz, every 2.5 ms if the device can.
 ///
 /// # Errors
 /// What the server says, in `cpal`'s words; the end is back with its lender then.
 pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Health>) -> Result<Running, Error> {
     let mut connection = Connection::open()?;
+    let channels = end.channels();
+    let frame = channels.count() * SAMPLE_BYTES;
     let mut props = Props::new();
     props.set(Prop::MediaName, c"microphone");
     let stream: CreateRecordStreamReply = connection.ask(&Command::CreateRecordStream(RecordStreamParams {
-        sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: 1, sample_rate: SAMPLE_RATE },
-        channel_map: ChannelMap::mono(),
+        sample_spec: SampleSpec {
+            format: SampleFormat::Float32Le,
+            channels: channels.count() as u8,
+            sample_rate: SAMPLE_RATE,
+        },
+        channel_map: if channels == Channels::One { ChannelMap::mono() } else { ChannelMap::stereo() },
         source_name: Some(device.id.clone()),
-        buffer_attr: BufferAttr { fragment_size: (QUANTUM * SAMPLE_BYTES) as u32, ..BufferAttr::default() },
+        buffer_attr: BufferAttr { fragment_size: (QUANTUM * frame) as u32, ..BufferAttr::default() },
         flags: StreamFlags { adjust_latency: true, ..StreamFlags::default() },
         props,
         ..RecordStreamParams::default()
@@ -40,7 +46,7 @@ pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Healt
     health.set_stream(stream.stream_index);
     let changes = Command::Subscribe(SubscriptionMask::SOURCE | SubscriptionMask::SERVER);
     messages.send(&changes, &mut [0; 64]).map_err(|error| translate(error.into()))?;
-    let mut reader = Reader { messages, channel: stream.channel, end };
+    let mut reader = Reader { messages, channel: stream.channel, channels, end };
     Running::start("audio mic", move |stop| {
         if reader.run(stop, &health).is_err() {
             health.error(ErrorKind::DeviceNotAvailable);
@@ -51,6 +57,7 @@ pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Healt
 struct Reader {
     messages: Messages,
     channel: u32,
+    channels: Channels,
     end: Loan<MicWriter>,
 }
 
@@ -75,7 +82,10 @@ impl Reader {
                     for (sample, bytes) in samples.iter_mut().zip(whole) {
                         *sample = f32::from_le_bytes(*bytes);
                     }
-                    self.end.push(&samples[..whole.len()]);
+                    match self.channels {
+                        Channels::One => self.end.push(&samples[..whole.len()]),
+                        Channels::Two => self.end.push_stereo(samples[..whole.len()].as_chunks().0),
+                    }
                 }
             }
         }
