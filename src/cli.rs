@@ -296,6 +296,9 @@ pub struct Common {
     /// Sound in a packet: 2.5, 5, 10 or 20 ms; shorter is sooner heard and takes more of the network [default: as set, else 10]
     #[arg(long, value_name = "MS")]
     pub frame_ms: Option<PacketTime>,
+    /// Send next to nothing while you are silent; whoever watches the network then sees when you speak [default: as set, else off]
+    #[arg(long)]
+    pub dtx: bool,
     /// What you listen with: headphones, speakers, or auto (as the device says, else headphones) [default: as set, else auto]
     #[arg(long, value_name = "EARS")]
     pub ears: Option<EarsChoice>,

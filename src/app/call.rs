@@ -268,6 +268,11 @@ impl Call {
         }
     }
 
+    /// Sends silence, or next to nothing instead.
+    pub fn set_pauses(&mut self, pauses: audio::Pauses) {
+        self.engine.set_pauses(pauses);
+    }
+
     /// Places voices with something else, as far as that was set.
     pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
         space::settings(&mut self.engine, before, now);

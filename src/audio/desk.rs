@@ -161,6 +161,7 @@ impl Desk {
                 let microphone = if muted { Microphone::Muted } else { Microphone::Open };
                 self.to_uplink.give(UplinkOrder::Microphone(microphone));
             }
+            Control::Pauses(pauses) => self.to_uplink.give(UplinkOrder::Pauses(pauses)),
             Control::Protect(protection) => self.to_uplink.give(UplinkOrder::Protection(protection)),
             Control::Name { peer, name } => {
                 if self.names.len() < MAX_TRACKS || self.names.contains_key(&peer) {

@@ -187,7 +187,7 @@ mod tests {
             for n in 0..60 {
                 let loud = [0.0, 0.01, 0.3][n / 20];
                 let wave = |i: usize| {
-                    loud * ((n * time.samples() + i / 2) as f32 * if i % 2 == 0 { 0.05 } else { 0.31 }).sin()
+                    loud * ((n * time.samples() + i / 2) as f32 * if i.is_multiple_of(2) { 0.05 } else { 0.31 }).sin()
                 };
                 let frame: Vec<f32> = (0..2 * time.samples()).map(wave).collect();
                 let len = encoder.encode(&frame, &mut out).expect("encoded");

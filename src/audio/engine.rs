@@ -8,6 +8,7 @@ use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
 use super::economy::Agreement;
 use super::format::PacketTime;
+use super::pauses::Pauses;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
 use super::spatial::choice::{Ears, HrtfChoice, SpaceChoice};
@@ -106,7 +107,22 @@ impl Engine {
             engine.fall_back_to_silence(&error.to_string());
         }
         engine.tell_devices();
+        engine.set_pauses(config.pauses);
         Ok(engine)
+    }
+
+    /// Sends silence, or next to nothing instead of it, of which a person is warned.
+    pub fn set_pauses(&mut self, pauses: Pauses) {
+        self.control(Control::Pauses(pauses));
+        if pauses == Pauses::Spared {
+            let message =
+                "While you are silent next to nothing is sent, so whoever watches the network sees when you speak.";
+            self.warn(
+                "dtx",
+                message.into(),
+                "It saves little; leave it off (dtx in the settings' file) unless you need that.",
+            );
+        }
     }
 
     /// Passes a wish on; never blocks. What cannot be done becomes an [`Event::Warning`].

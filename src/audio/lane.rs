@@ -221,6 +221,10 @@ impl Lane {
         match opened.and_then(|frame| Some((frame, Decoder::samples(frame.opus)?))) {
             Some((frame, samples)) => {
                 self.last_opened = Some(inbound.arrived);
+                let (arrived, timestamp) = (inbound.arrived, frame.timestamp);
+                if !frame.pause.is_none_or(|pause| self.jitter.pause(arrived, timestamp, samples, pause)) {
+                    return;
+                }
                 self.jitter.insert(inbound.arrived, frame.timestamp, samples, frame.opus);
                 let oldest = frame.copies().map(|copy| copy.samples()).max().unwrap_or(0);
                 for copy in frame.copies().filter(|copy| Decoder::samples(copy.opus) == Some(samples)) {

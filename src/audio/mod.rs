@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The speaker is the clock: no loop in here sleeps, save the virtual card, which is a clock itself. [`rings`] lists every lock-free
-//! ring, [`record`] writes every voice to a file of its own. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
+//! ring, [`record`] writes every voice to a file of its own, [`economy`] says what is left out on a machine that is too slow. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
 //! the workers hand back; the [`Engine`] adds the worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
 
 pub mod capture;
@@ -31,6 +31,7 @@ pub mod level;
 pub mod libopus;
 pub mod mixer;
 pub mod offline;
+pub mod pauses;
 pub mod playback;
 pub mod record;
 pub mod redundancy;
@@ -47,6 +48,7 @@ pub mod workers;
 pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
 pub use engine::Engine;
+pub use pauses::Pauses;
 pub use redundancy::Protection;
 pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
 pub use voice::VoiceEngine;
@@ -76,6 +78,8 @@ pub struct Config {
     pub voice_engine: VoiceEngine,
     /// How much sound is in a packet of the own voice.
     pub packet: PacketTime,
+    /// Whether silence is sent.
+    pub pauses: Pauses,
     /// What voices are placed with.
     pub space: SpaceChoice,
 }
@@ -102,6 +106,8 @@ pub enum Control {
     Step(KeyId),
     /// True: silence is sent, at the same pace.
     Mute(bool),
+    /// Whether silence is sent.
+    Pauses(Pauses),
     /// Each packet carries earlier frames once more.
     Protect(Protection),
     /// What somebody is called; said before it is there. Only the files of a recording go by it.

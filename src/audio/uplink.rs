@@ -6,13 +6,14 @@ use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime};
 use super::level::Meter;
 use super::libopus::OpusError;
+use super::pauses::{Fate, Pauses, Sparing};
 use super::record::{Stamp, Tap};
 use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
 use resonance_protocol::media::packet::AddressedPacket;
-use resonance_protocol::media::{HopSealer, KeyId, SealedPacket, Sealer};
+use resonance_protocol::media::{Frame, HopSealer, KeyId, Pause, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
 use rtrb::{Consumer, Producer};
 use std::thread::Thread;
@@ -34,6 +35,8 @@ pub enum UplinkOrder {
     Forget(TransportId),
     /// How many earlier frames go with each.
     Protection(Protection),
+    /// Whether pauses are sent.
+    Pauses(Pauses),
     /// Another recording, or none.
     Record(Option<Box<Tap>>),
 }
@@ -89,6 +92,7 @@ pub struct Uplink {
     music: Encoder,
     economy: Economy,
     redundancy: Redundancy,
+    sparing: Sparing,
     /// Samples in a packet.
     samples: usize,
     sealer: Option<Box<Sealer>>,
@@ -118,6 +122,7 @@ impl Uplink {
             music: Encoder::music(time)?,
             economy: Economy::NONE,
             redundancy: Redundancy::new(time.samples()),
+            sparing: Sparing::default(),
             samples: time.samples(),
             sealer: None,
             hops: Default::default(),
@@ -253,6 +258,7 @@ impl Uplink {
                     self.music.share(protection.copies());
                     self.redundancy.protect(protection);
                 }
+                UplinkOrder::Pauses(pauses) => self.sparing.set(pauses),
                 UplinkOrder::Record(tap) => {
                     if let Some(old) = std::mem::replace(&mut self.recording, tap) {
                         self.ends.retired.retire(Retired::Tap(old));
@@ -303,8 +309,20 @@ impl Uplink {
         let mut opus = [0; MAX_PACKET];
         let encoder = if channels == Channels::One { &mut self.encoder } else { &mut self.music };
         let encoded = encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
+        let speaks = channels == Channels::Two || (self.meter.speaking() && self.microphone == Microphone::Open);
+        let fate = self.sparing.next(speaks, self.samples);
+        let pause = if let Fate::Sent(pause) = fate { pause } else { None };
         let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
-        let written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, opus, &mut plaintext));
+        // What is not sent is remembered, too.
+        let mut written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, pause, opus, &mut plaintext));
+        match (fate, encoded) {
+            (Fate::Sent(_), _) | (_, None) => {}
+            (Fate::Sign, Some(opus)) => {
+                let contents = opus.get(..1).unwrap_or(opus);
+                written = Frame::write_beside(Some(Pause::Lasts), self.timestamp, contents, &[], &mut plaintext);
+            }
+            (Fate::Spared, Some(_)) => return,
+        }
         let Some(sealer) = &mut self.sealer else { return };
         let mut packet = SealedPacket::empty();
         let sealed = written.and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());

@@ -10,8 +10,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SETTLES: Duration = Duration::from_secs(15);
 /// What a system gives as a rule: so much in each tenth of a second.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Of what the program would use, in each of those.
-const SHARE: f32 = 0.92;
+/// Of what the program would use, in each of those. Without doing less she fell behind for good with 0.7 in two of three runs, and with 0.62;
+/// with it in none.
+const SHARE: f32 = 0.65;
 /// And this much is too little, whatever is left out.
 const TOO_LITTLE: f32 = 0.5;
 /// As long as that it is held so.
@@ -19,8 +20,8 @@ const HELD: Duration = Duration::from_secs(12);
 /// Within this everything is back.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
-/// Ada, who stands in a hall with three others, gets less of the processor than that takes: without doing less she would fall behind
-/// by a whole second every dozen. Whether she is late is seen by her speaker, which has a buffer of 200 ms.
+/// Ada, who stands in a hall with three others, gets less of the processor than that takes. Whether she is late is seen by her speaker, which
+/// has a buffer of 200 ms.
 #[test]
 fn a_capped_machine_does_less_is_never_late_and_recovers() {
     let test = "economy::a_capped_machine_does_less_is_never_late_and_recovers";

@@ -9,6 +9,7 @@ use crate::audio::mixer::Mixer;
 use crate::audio::spatial::{Room, Rooms, Spatializer};
 use crate::audio::stretch::{self, Search, Wish};
 use resonance_protocol::position::Position;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Something like a voice in front of a fan.
@@ -159,7 +160,8 @@ fn measure_what_each_step_saves() {
             stretch::shorten(&mut sound.concat(), wish);
         }
         let stretching = began.elapsed() / 200;
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "{:?}: encoding {encoding:.2} % of a core, a voice decoded {:.2} %, with 10 % lost {:.2} %, with 50 % {:.2} %, hall {rooming:.2} %, a search {stretching:?} ({MAX_LANES} voices at most)",
             economy.words(),
             decoding[0],

@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod curious;
 pub mod javascript;
 pub mod namespaces;
+pub mod outcome;
 pub mod process;
 pub mod python;
 pub mod simulation;
