@@ -287,7 +287,7 @@ pub struct Common {
     /// Speaker: default, a device, wav:FILE, wav-per-peer:DIR, null [default: as set, else default]
     #[arg(long, value_name = "DST")]
     pub output: Option<OutputChoice>,
-    /// Echo cancelling, noise suppression and gain: on, off, or auto (on for devices, off for files) [default: as set, else auto]
+    /// Echo cancelling, noise suppression and gain: on, off, auto (on for devices, off for files), or music (off, in stereo, 128 kb/s) [default: as set, else auto]
     #[arg(long, value_name = "MODE")]
     pub voice: Option<VoiceMode>,
     /// What does that: sonora, or webrtc where that is built in [default: as set, else sonora]
@@ -296,6 +296,9 @@ pub struct Common {
     /// Sound in a packet: 2.5, 5, 10 or 20 ms; shorter is sooner heard and takes more of the network [default: as set, else 10]
     #[arg(long, value_name = "MS")]
     pub frame_ms: Option<PacketTime>,
+    /// Send next to nothing while you are silent; whoever watches the network then sees when you speak [default: as set, else off]
+    #[arg(long)]
+    pub dtx: bool,
     /// What you listen with: headphones, speakers, or auto (as the device says, else headphones) [default: as set, else auto]
     #[arg(long, value_name = "EARS")]
     pub ears: Option<EarsChoice>,

@@ -88,12 +88,21 @@ pub fn fields(notice: &Notice) -> (&'static str, Value) {
             ("recording", json!({ "peer": peer, "name": name, "on": on, "dir": dir }))
         }
         Notice::Stats(stats) => ("stats", stats_fields(stats)),
-        Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, voice_engine, spatial_engine } => (
+        Notice::Audio {
+            input_level_db,
+            output_level_db,
+            xruns,
+            cpu_percent,
+            voice_engine,
+            spatial_engine,
+            reduced,
+        } => (
             "audio",
             json!({
                 "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
                 "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
                 "voice_engine": voice_engine, "spatial_engine": spatial_engine.as_ref(),
+                "reduced": reduced,
             }),
         ),
         Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),

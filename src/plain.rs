@@ -167,9 +167,14 @@ impl Plain {
     pub fn measurements(&self, notice: &Notice) -> Vec<String> {
         let lines = match notice {
             Notice::Stats(stats) => vec![self.stats(stats)],
-            Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, .. } => vec![format!(
-                "Your microphone is at {input_level_db:.0} decibels, what you hear at {output_level_db:.0}. Sound takes {cpu_percent:.0} percent of a processor, {xruns} interruptions so far."
-            )],
+            Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, reduced, .. } => {
+                let heard = format!(
+                    "Your microphone is at {input_level_db:.0} decibels, what you hear at {output_level_db:.0}. Sound takes {cpu_percent:.0} percent of a processor, {xruns} interruptions so far."
+                );
+                let reduced = (!reduced.is_empty())
+                    .then(|| format!("The machine is busy. Reduced for now: {}.", reduced.join(", ")));
+                [heard].into_iter().chain(reduced).collect()
+            }
             _ => Vec::new(),
         };
         lines.iter().map(|line| text::plain(line)).collect()

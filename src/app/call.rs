@@ -294,6 +294,11 @@ impl Call {
         }
     }
 
+    /// Sends silence, or next to nothing instead.
+    pub fn set_pauses(&mut self, pauses: audio::Pauses) {
+        self.engine.set_pauses(pauses);
+    }
+
     /// Places voices with something else, as far as that was set.
     pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
         space::settings(&mut self.engine, before, now);
@@ -397,6 +402,10 @@ impl Call {
                 self.engine.stop_recording();
                 return;
             }
+            Err(AudioEffect::Voice(mode)) => mode
+                .parse()
+                .map_err(|error: audio::choice::ChoiceError| error.to_string())
+                .and_then(|mode| self.engine.set_voice(mode).map_err(|error| error.to_string())),
             Err(AudioEffect::Space(wish)) => space::command(&mut self.engine, &wish),
             Err(_) => Ok(()),
         };

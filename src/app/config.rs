@@ -101,6 +101,7 @@ pub fn completed(mut common: Common, settings: &Settings) -> Result<Common, Fail
     let packet = values.get(Setting::PACKET).parse().unwrap_or_default();
     common.frame_ms = common.frame_ms.or(Some(packet));
     common.unlisted |= !values.is_on(Setting::TELL_ROOMS);
+    common.dtx |= values.is_on(Setting::DTX);
     common.ears = common.ears.or(values.get(Setting::EARS).parse().ok());
     common.acoustics = common.acoustics.or(values.get(Setting::ACOUSTICS).parse().ok());
     if common.hrtf.is_none() {
@@ -119,6 +120,7 @@ pub fn shown(common: &Common, settings: &Settings) -> Values {
         (Setting::VOICE, common.voice.as_ref().map(ToString::to_string)),
         (Setting::VOICE_ENGINE, common.voice_engine.as_ref().map(ToString::to_string)),
         (Setting::PACKET, common.frame_ms.as_ref().map(ToString::to_string)),
+        (Setting::DTX, common.dtx.then(|| "true".to_owned())),
         (Setting::EARS, common.ears.as_ref().map(ToString::to_string)),
         (Setting::ACOUSTICS, common.acoustics.as_ref().map(ToString::to_string)),
         (Setting::HRTF, common.hrtf.as_ref().map(ToString::to_string)),
@@ -138,6 +140,7 @@ pub fn audio(common: &Common) -> audio::Config {
         voice: common.voice.unwrap_or(VoiceMode::Auto),
         voice_engine: common.voice_engine.unwrap_or_default(),
         packet: common.frame_ms.unwrap_or_default(),
+        pauses: if common.dtx { audio::Pauses::Spared } else { audio::Pauses::Sent },
         space: SpaceChoice {
             hrtf: common.hrtf.clone().unwrap_or_default(),
             acoustics: common.acoustics.unwrap_or_default(),

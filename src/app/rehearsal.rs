@@ -286,6 +286,7 @@ mod tests {
             output: OutputChoice::Wav(heard.clone()),
             voice: VoiceMode::Off,
             voice_engine: audio::VoiceEngine::default(),
+            pauses: audio::Pauses::Sent,
             packet: audio::format::PacketTime::default(),
             space: audio::SpaceChoice::default(),
         };

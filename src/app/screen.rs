@@ -254,6 +254,9 @@ impl Screen {
             if before.voice_engine != now.voice_engine {
                 call.set_voice_engine(now.voice_engine);
             }
+            if before.pauses != now.pauses {
+                call.set_pauses(now.pauses);
+            }
             call.set_space(&before.space, &now.space);
         } else if let Some(rehearsal) = self.stage.open() {
             rehearsal.set_space(&before.space, &now.space);

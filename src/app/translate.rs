@@ -93,6 +93,7 @@ pub fn audio_event(event: audio::Event) -> Event {
             cpu_percent: report.cpu_percent,
             voice_engine: report.voice_engine,
             spatial_engine: report.spatial_engine,
+            reduced: report.reduced,
             bytes_sent: report.bytes_sent,
             listened: report.listened,
             lanes: report
@@ -174,6 +175,7 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         | AudioEffect::Output(_)
         | AudioEffect::Record(_)
         | AudioEffect::StopRecording
+        | AudioEffect::Voice(_)
         | AudioEffect::Space(_)) => return Err(other),
     })
 }

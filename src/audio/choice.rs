@@ -1,5 +1,6 @@
 //! What a person writes to choose where sound comes from and goes to.
 
+use super::format::Channels;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -53,6 +54,8 @@ pub enum VoiceMode {
     /// For devices only: a file is clean already.
     #[default]
     Auto,
+    /// Never, and all of it is sent, in stereo: an instrument, a record.
+    Music,
 }
 
 /// Why a choice could not be read. Each says what is possible.
@@ -74,7 +77,7 @@ pub enum ChoiceError {
     #[error("\"{0}\" is nothing that one listens with: auto, headphones or speakers")]
     Ears(String),
     /// Not a voice mode.
-    #[error("\"{0}\" is not a voice mode: on, off or auto")]
+    #[error("\"{0}\" is not a voice mode: on, off, auto or music")]
     Voice(String),
 }
 
@@ -100,9 +103,14 @@ impl VoiceMode {
     pub fn applies_to(self, input: &InputChoice) -> bool {
         match self {
             Self::On => true,
-            Self::Off => false,
+            Self::Off | Self::Music => false,
             Self::Auto => input.is_device(),
         }
+    }
+
+    /// What is taken from the input.
+    pub fn channels(self) -> Channels {
+        if self == Self::Music { Channels::Two } else { Channels::One }
     }
 }
 
@@ -190,6 +198,7 @@ impl fmt::Display for VoiceMode {
             Self::On => "on",
             Self::Off => "off",
             Self::Auto => "auto",
+            Self::Music => "music",
         })
     }
 }
@@ -202,6 +211,7 @@ impl FromStr for VoiceMode {
             "on" => Ok(Self::On),
             "off" => Ok(Self::Off),
             "auto" => Ok(Self::Auto),
+            "music" => Ok(Self::Music),
             other => Err(ChoiceError::Voice(other.into())),
         }
     }
@@ -251,7 +261,7 @@ mod tests {
             let error = text.parse::<OutputChoice>().expect_err(text).to_string();
             assert!(error.contains("wav-per-peer:DIR") && error.contains("null"), "{text}: {error}");
         }
-        for mode in [VoiceMode::On, VoiceMode::Off, VoiceMode::Auto] {
+        for mode in [VoiceMode::On, VoiceMode::Off, VoiceMode::Auto, VoiceMode::Music] {
             assert_eq!(mode.to_string().parse(), Ok(mode));
         }
         assert!("loud".parse::<VoiceMode>().expect_err("no mode").to_string().contains("auto"));
@@ -265,5 +275,6 @@ mod tests {
         assert!(!VoiceMode::Auto.applies_to(&file));
         assert!(VoiceMode::On.applies_to(&file));
         assert!(!VoiceMode::Off.applies_to(&InputChoice::Default));
+        assert!(!VoiceMode::Music.applies_to(&InputChoice::Default));
     }
 }

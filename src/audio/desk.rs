@@ -180,6 +180,7 @@ impl Desk {
                 let microphone = if muted { Microphone::Muted } else { Microphone::Open };
                 self.to_uplink.give(UplinkOrder::Microphone(microphone));
             }
+            Control::Pauses(pauses) => self.to_uplink.give(UplinkOrder::Pauses(pauses)),
             Control::Protect(protection) => self.to_uplink.give(UplinkOrder::Protection(protection)),
             Control::Name { peer, name } => {
                 if self.names.len() < MAX_TRACKS || self.names.contains_key(&peer) {
@@ -363,6 +364,7 @@ impl Desk {
             bytes_sent: uplink.bytes_sent,
             unsent: uplink.unsent,
             unknown_sender: downlink.unknown_sender,
+            reduced: downlink.economy.words(),
             listened: downlink.listened,
             lanes: downlink.lanes.iter().flatten().map(lane_report).collect(),
         }

@@ -1,6 +1,7 @@
 //! The others' way in, 2.5 ms at a time: orders, open what came, render every lane, mix, limit.
 
 use super::cue::{Cue, Cues};
+use super::economy::Economy;
 use super::format::{MAX_LANES, QUANTUM};
 use super::jitter::Moment;
 use super::lane::Lane;
@@ -121,6 +122,20 @@ impl Downlink {
         self.ahead = samples;
     }
 
+    /// Leaves so much out from now on, and gives it back. Does not allocate.
+    pub fn economize(&mut self, economy: Economy) {
+        if economy != self.stats.economy {
+            self.stats.economy = economy;
+            self.rooms.economize(economy);
+            self.lanes.iter_mut().flatten().for_each(|lane| lane.economize(economy));
+        }
+    }
+
+    /// What is left out.
+    pub fn economy(&self) -> Economy {
+        self.stats.economy
+    }
+
     /// Renders what is wanted `now`, after so many samples that were wanted at once with it: left and right.
     ///
     /// Real-time: does not allocate, free, lock, block, log or panic.
@@ -194,7 +209,8 @@ impl Downlink {
     /// Does as ordered; what is left over comes back.
     fn obey(&mut self, now: Instant, order: DownlinkOrder) -> Option<Retired> {
         match order {
-            DownlinkOrder::AddLane(lane) => {
+            DownlinkOrder::AddLane(mut lane) => {
+                lane.economize(self.stats.economy);
                 let place = self.place_for(lane.peer());
                 match place {
                     Some(place) => place.replace(lane),

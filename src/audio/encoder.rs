@@ -1,5 +1,6 @@
 //! Opus, outward: one frame in, one packet of constant size out.
 
+use super::economy::{Economy, Step};
 use super::format::{LONGEST_PACKET, PacketTime};
 use super::libopus::{self, Delay, OpusError, Setting};
 
@@ -8,7 +9,7 @@ use super::libopus::{self, Delay, OpusError, Setting};
 /// IEEE S&P 2008).
 ///
 /// PESQ-WB of recorded speech in 10 ms frames, coded as speech (6.5 ms late) and as sound (2.5 ms): 4.29 and 4.06 at 32 kb/s, 4.52 and 4.31 at
-/// 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80.
+/// 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80. So a frame and one copy take no more of the network than a frame alone.
 struct Rates {
     /// Alone.
     alone: i32,
@@ -16,19 +17,29 @@ struct Rates {
     most: i32,
     /// and at the least, with however many.
     least: i32,
+    /// With all their copies, unless that would be too little for each.
+    shared: i32,
 }
 
-/// With all their copies, unless that would be too little for each.
+/// A voice with all its copies.
 const SHARED: i32 = 128_000;
+
+/// Of music, in stereo: alone what makes it as good as the original to nearly everybody, and copies for what it takes half as much more.
+const MUSIC: Rates = Rates { alone: 128_000, most: 96_000, least: 48_000, shared: 192_000 };
 
 /// Short frames have to say everything more often.
 const fn rates(time: PacketTime) -> Rates {
     match time {
-        PacketTime::Shortest => Rates { alone: 96_000, most: 96_000, least: 64_000 },
-        PacketTime::Short => Rates { alone: 64_000, most: 64_000, least: 48_000 },
-        PacketTime::Usual | PacketTime::Long => Rates { alone: 80_000, most: 48_000, least: 32_000 },
+        PacketTime::Shortest => Rates { alone: 96_000, most: 96_000, least: 64_000, shared: SHARED },
+        PacketTime::Short => Rates { alone: 64_000, most: 64_000, least: 48_000, shared: SHARED },
+        PacketTime::Usual | PacketTime::Long => Rates { alone: 80_000, most: 40_000, least: 32_000, shared: SHARED },
     }
 }
+
+/// How hard it tries: as hard as it can,
+const COMPLEXITY: i32 = 10;
+/// and while there is no time for that.
+const COMPLEXITY_LEAST: i32 = 2;
 
 /// Room for any single Opus frame (RFC 6716, section 3.2.1: at most 1,275 bytes).
 pub const MAX_PACKET: usize = 1_275;
@@ -41,7 +52,7 @@ const fn delay_with_copies(time: PacketTime) -> Delay {
     }
 }
 
-/// One voice's encoder: 48 kHz mono, a frame a packet.
+/// One voice's encoder: 48 kHz mono, a frame a packet; or that of music: the same in stereo.
 ///
 /// Frames that go alone are coded as sound, which is 4 ms sooner; frames that share their packets with copies as speech, which needs fewer
 /// bits. Decoders follow from one to the other by themselves.
@@ -49,11 +60,17 @@ pub struct Encoder {
     alone: libopus::Encoder,
     with_copies: libopus::Encoder,
     copies: usize,
-    /// Of a frame.
+    /// Of a frame, all channels together.
     samples: usize,
     rates: Rates,
     /// The last frame, with which the other encoder is made ready when it is its turn.
-    before: [f32; LONGEST_PACKET],
+    before: [f32; 2 * LONGEST_PACKET],
+}
+
+/// What an encoder is for.
+struct Kind {
+    channels: usize,
+    signal: Setting,
 }
 
 impl Encoder {
@@ -65,27 +82,41 @@ impl Encoder {
         let rates = rates(time);
         // The mode "audio" told that it is speech codes as "voip" does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
         // waveform stays (correlation 0.98 instead of 0.93).
+        Self::with(Kind { channels: 1, signal: Setting::Speech }, [Delay::Low, delay_with_copies(time)], rates, time)
+    }
+
+    /// The same for music, which is coded as sound in any case: frames are left, right, left, right.
+    ///
+    /// # Errors
+    /// What libopus says, which is out of memory only.
+    pub fn music(time: PacketTime) -> Result<Self, OpusError> {
+        Self::with(Kind { channels: 2, signal: Setting::Music }, [Delay::Low; 2], MUSIC, time)
+    }
+
+    fn with(kind: Kind, delays: [Delay; 2], rates: Rates, time: PacketTime) -> Result<Self, OpusError> {
         let encoder = |delay, bitrate| {
-            let mut opus = libopus::Encoder::new(1, delay)?;
-            for setting in [Setting::Speech, Setting::Bitrate(bitrate), Setting::ConstantRate, Setting::Complexity(10)]
+            let mut opus = libopus::Encoder::new(kind.channels, delay)?;
+            for setting in
+                [kind.signal, Setting::Bitrate(bitrate), Setting::ConstantRate, Setting::Complexity(COMPLEXITY)]
             {
                 opus.set(setting)?;
             }
             Ok(opus)
         };
+        let [alone, with_copies] = delays;
         Ok(Self {
-            alone: encoder(Delay::Low, rates.alone)?,
-            with_copies: encoder(delay_with_copies(time), rates.most)?,
+            alone: encoder(alone, rates.alone)?,
+            with_copies: encoder(with_copies, rates.most)?,
             copies: 0,
-            samples: time.samples(),
+            samples: time.samples() * kind.channels,
             rates,
-            before: [0.0; LONGEST_PACKET],
+            before: [0.0; 2 * LONGEST_PACKET],
         })
     }
 
     /// From the next frame on each goes with so many copies of others. Does not allocate.
     pub fn share(&mut self, copies: usize) {
-        let each = SHARED / (1 + i32::try_from(copies).unwrap_or(i32::MAX - 1));
+        let each = self.rates.shared / (1 + i32::try_from(copies).unwrap_or(i32::MAX - 1));
         // Never out of its range.
         let _ = self.with_copies.set(Setting::Bitrate(each.clamp(self.rates.least, self.rates.most)));
         let changes = (self.copies == 0) != (copies == 0);
@@ -98,6 +129,13 @@ impl Encoder {
 
     fn present(&mut self) -> &mut libopus::Encoder {
         if self.copies == 0 { &mut self.alone } else { &mut self.with_copies }
+    }
+
+    /// Leaves so much out from now on. Does not allocate.
+    pub fn economize(&mut self, economy: Economy) {
+        let effort = if economy.leaves_out(Step::Encoding) { COMPLEXITY_LEAST } else { COMPLEXITY };
+        // Never out of its range.
+        let _ = [&mut self.alone, &mut self.with_copies].map(|opus| opus.set(Setting::Complexity(effort)));
     }
 
     /// Encodes one frame into `out` ([`MAX_PACKET`] bytes are enough) and returns the packet's length; `None` when libopus refuses.
@@ -137,6 +175,33 @@ mod tests {
                 };
             }
             assert_eq!(encoder.encode(&frame, &mut out), Some(100), "frame {n}");
+        }
+    }
+
+    #[test]
+    fn music_is_stereo_at_a_constant_rate_and_its_copies_have_their_bound() {
+        for time in PacketTime::ALL {
+            let mut encoder = Encoder::music(time).expect("encoder");
+            let mut out = [0; MAX_PACKET];
+            let per_second = 48_000 / time.samples();
+            for n in 0..60 {
+                let loud = [0.0, 0.01, 0.3][n / 20];
+                let wave = |i: usize| {
+                    loud * ((n * time.samples() + i / 2) as f32 * if i.is_multiple_of(2) { 0.05 } else { 0.31 }).sin()
+                };
+                let frame: Vec<f32> = (0..2 * time.samples()).map(wave).collect();
+                let len = encoder.encode(&frame, &mut out).expect("encoded");
+                assert_eq!(len * 8 * per_second, 128_000, "{time} ms, frame {n}");
+                assert_eq!(out[0] & 4, 4, "stereo, by its table of contents (RFC 6716, section 3.1)");
+            }
+            for copies in 0..4 {
+                encoder.share(copies);
+                let len = encoder.encode(&vec![0.1; 2 * time.samples()], &mut out).expect("encoded");
+                assert!(
+                    (len - 1) * (1 + copies) * 8 * per_second <= 192_000,
+                    "{time} ms, {copies} copies: {len} bytes"
+                );
+            }
         }
     }
 

@@ -6,10 +6,12 @@ use super::desk::{Desk, PipelineEnds, Spectra};
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
+use super::economy::Agreement;
 use super::format::PacketTime;
+use super::pauses::Pauses;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
-use super::spatial::choice::{HrtfChoice, SpaceChoice};
+use super::spatial::choice::{Ears, HrtfChoice, SpaceChoice};
 use super::voice::{Voice, VoiceEngine, VoiceStage};
 use super::workers::{self, Worker};
 use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
@@ -35,6 +37,8 @@ pub struct Engine {
     mics: Producer<MicReader>,
     speakers: Producer<SpeakerWriter>,
     desk: Desk,
+    /// What is left out while the machine is too slow.
+    agreement: Agreement,
     recorder: Option<Recorder>,
     voice: VoiceMode,
     voice_engine: VoiceEngine,
@@ -45,6 +49,8 @@ pub struct Engine {
     loading: Option<space::Loading>,
     /// What was last opened, to be opened again when the voice is to be processed otherwise.
     chosen: InputChoice,
+    /// The devices that were told of, and what the output's was listened with.
+    told: (String, String, Option<Ears>),
     /// Interruptions reported by cards that are no longer open.
     past_xruns: u64,
     events: VecDeque<Event>,
@@ -70,16 +76,18 @@ impl Engine {
         let (desk, uplink, downlink) = Desk::new(head, ends, config.packet)?;
         let (mics, next_mic) = rings::mics();
         let (speakers, next_speaker) = rings::speakers();
+        let agreement = Agreement::default();
         let mut engine = Self {
             input: None,
             stage: None,
             reference: None,
             output: None,
-            uplink: workers::uplink(uplink, next_mic)?,
-            downlink: workers::downlink(downlink, next_speaker)?,
+            uplink: workers::uplink(uplink, next_mic, agreement.clone())?,
+            downlink: workers::downlink(downlink, next_speaker, agreement.clone())?,
             mics,
             speakers,
             desk,
+            agreement,
             recorder: None,
             voice: config.voice,
             voice_engine: config.voice_engine,
@@ -88,6 +96,7 @@ impl Engine {
             head: head_choice,
             loading: None,
             chosen: config.input.clone(),
+            told: Default::default(),
             past_xruns: 0,
             events: head_refused.into_iter().collect(),
         };
@@ -98,7 +107,22 @@ impl Engine {
             engine.fall_back_to_silence(&error.to_string());
         }
         engine.tell_devices();
+        engine.set_pauses(config.pauses);
         Ok(engine)
+    }
+
+    /// Sends silence, or next to nothing instead of it, of which a person is warned.
+    pub fn set_pauses(&mut self, pauses: Pauses) {
+        self.control(Control::Pauses(pauses));
+        if pauses == Pauses::Spared {
+            let message =
+                "While you are silent next to nothing is sent, so whoever watches the network sees when you speak.";
+            self.warn(
+                "dtx",
+                message.into(),
+                "It saves little; leave it off (dtx in the settings' file) unless you need that.",
+            );
+        }
     }
 
     /// Passes a wish on; never blocks. What cannot be done becomes an [`Event::Warning`].
@@ -209,10 +233,10 @@ impl Engine {
         if self.mics.is_full() {
             return Err(SwitchError::Busy);
         }
-        let (writer, reader) = rings::mic(worker.clone(), self.packet.samples());
-        let voice_engine = voice.engine();
+        let (writer, reader) = rings::mic(worker.clone(), self.packet.samples(), self.voice.channels());
+        let voice_engine = if self.voice == VoiceMode::Music { "music" } else { voice.engine() };
         let (stage, writer) = if applies {
-            let (stage, writer) = VoiceStage::start(voice, writer)?;
+            let (stage, writer) = VoiceStage::start(voice, writer, self.agreement.clone())?;
             (Some(stage), writer)
         } else {
             (None, writer)
@@ -287,6 +311,14 @@ impl Engine {
             self.fall_back_to_nowhere(&fault);
             self.tell_devices();
         }
+        // The system may have moved the sound to another device by itself.
+        let (now, told) = (self.devices(), self.told.clone());
+        if now.2 != told.2 {
+            self.place();
+        }
+        if now != told {
+            self.tell_devices();
+        }
     }
 
     fn look_after_recording(&mut self) {
@@ -320,10 +352,16 @@ impl Engine {
         }
     }
 
+    /// What is in use, and what the output is listened with.
+    fn devices(&self) -> (String, String, Option<Ears>) {
+        let name = |card: &Option<Box<dyn Card>>| card.as_ref().map_or_else(|| "none".into(), |card| card.name());
+        (name(&self.input), name(&self.output), self.output.as_ref().and_then(|card| card.ears()))
+    }
+
     fn tell_devices(&mut self) {
-        let name = |card: &Option<Box<dyn Card>>| card.as_ref().map_or("none", |card| card.name()).to_owned();
-        let event = Event::Devices { input: name(&self.input), output: name(&self.output) };
-        self.tell(event);
+        self.told = self.devices();
+        let (input, output, _) = self.told.clone();
+        self.tell(Event::Devices { input, output });
     }
 
     fn warn(&mut self, code: &'static str, message: String, hint: &str) {

@@ -19,6 +19,26 @@ pub type Quantum = [f32; QUANTUM];
 /// One frame of one channel; full scale is ±1.
 pub type Block = [f32; FRAME];
 
+/// How much of a microphone's sound there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Channels {
+    /// A voice.
+    #[default]
+    One,
+    /// Left and right, each sample of the one beside its of the other.
+    Two,
+}
+
+impl Channels {
+    /// Their number.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
+
 /// Samples in the longest packet: 20 ms.
 pub const LONGEST_PACKET: usize = 960;
 

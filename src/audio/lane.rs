@@ -1,14 +1,15 @@
 //! One remote voice's way from its sealed packets to the listener's ears: open, wait, decode, level, place.
 
 use super::decoder::Decoder;
+use super::economy::{Economy, Step};
 use super::format::{Block, FRAME, LONGEST_PACKET, QUANTUM, Quantum};
 use super::jitter::{Change, JitterBuffer, Moment, Pull, Urgency};
 use super::level::{Meter, Ramp};
 use super::libopus::OpusError;
 use super::record::{Stamp, Tap};
-use super::spatial::{LaneRenderer, Placer};
+use super::spatial::{LaneRenderer, Placer, Wide};
 use super::stats::LaneStats;
-use super::stretch::{self, Wish};
+use super::stretch::{self, Search, Wish};
 use resonance_protocol::media::{
     Frame, HeldPackets, HopOpener, InboundPacket, Opener, OpeningKey, Refused, SealedPacket,
 };
@@ -38,6 +39,9 @@ pub struct Lane {
     jitter: JitterBuffer,
     decoder: Decoder,
     placer: Placer,
+    wide: Wide,
+    /// How much of what is heard is music in stereo: 1 is all.
+    width: f32,
     tap: Option<Producer<f32>>,
     recording: Option<Box<Tap>>,
     watched: Option<Producer<f32>>,
@@ -47,11 +51,15 @@ pub struct Lane {
     volume_before: f32,
     /// Decoded sound that was not played yet: the first `len` samples.
     pcm: [f32; ROOM],
+    /// What the left ear has more of than that, and the right one less, while it is music in stereo.
+    side: [f32; ROOM],
     len: usize,
     /// What was played last.
     history: Block,
+    side_history: Block,
     sounding: bool,
     loudest: f32,
+    search: Search,
     meter: Meter,
     refused: u64,
     replayed: u64,
@@ -81,6 +89,8 @@ impl Lane {
             jitter: JitterBuffer::new(now),
             decoder: Decoder::new()?,
             placer: Placer::new(renderer),
+            wide: Wide::default(),
+            width: 0.0,
             tap,
             recording: None,
             watched: None,
@@ -88,10 +98,13 @@ impl Lane {
             volume: 1.0,
             volume_before: 1.0,
             pcm: [0.0; ROOM],
+            side: [0.0; ROOM],
             len: 0,
             history: [0.0; FRAME],
+            side_history: [0.0; FRAME],
             sounding: false,
             loudest: 0.0,
+            search: Search::default(),
             meter: Meter::default(),
             refused: 0,
             replayed: 0,
@@ -122,6 +135,12 @@ impl Lane {
     pub fn install_hop(&mut self, hop: Box<HopOpener>) -> Option<Box<HopOpener>> {
         self.hops.rotate_right(1);
         self.hops.first_mut().and_then(|newest| newest.replace(hop))
+    }
+
+    /// Leaves so much out from now on.
+    pub fn economize(&mut self, economy: Economy) {
+        self.decoder.economize(economy);
+        self.search = if economy.leaves_out(Step::Stretching) { Search::Coarse } else { Search::Exact };
     }
 
     /// Puts the voice somewhere else in the room.
@@ -209,6 +228,10 @@ impl Lane {
         match opened.and_then(|frame| Some((frame, Decoder::samples(frame.opus)?))) {
             Some((frame, samples)) => {
                 self.last_opened = Some(inbound.arrived);
+                let (arrived, timestamp) = (inbound.arrived, frame.timestamp);
+                if !frame.pause.is_none_or(|pause| self.jitter.pause(arrived, timestamp, samples, pause)) {
+                    return;
+                }
                 self.jitter.insert(inbound.arrived, frame.timestamp, samples, frame.opus);
                 let oldest = frame.copies().map(|copy| copy.samples()).max().unwrap_or(0);
                 for copy in frame.copies().filter(|copy| Decoder::samples(copy.opus) == Some(samples)) {
@@ -235,12 +258,9 @@ impl Lane {
         if self.len < QUANTUM {
             self.fill(moment);
         }
-        let mut mono = [0.0; QUANTUM];
-        mono.copy_from_slice(&self.pcm[..QUANTUM]);
-        self.pcm.copy_within(QUANTUM..self.len, 0);
+        let mut mono = take(&mut self.pcm[..self.len], &mut self.history);
+        let mut side = take(&mut self.side[..self.len], &mut self.side_history);
         self.len -= QUANTUM;
-        self.history.copy_within(QUANTUM.., 0);
-        self.history[FRAME - QUANTUM..].copy_from_slice(&mono);
         self.meter.feed(&mono);
         if let Some(watched) = &mut self.watched {
             // Full where nobody has looked for a moment.
@@ -254,27 +274,60 @@ impl Lane {
         let volume = Ramp::towards(self.volume_before, self.volume);
         self.volume_before = volume.1;
         volume.apply(&mut mono);
+        presence.apply(&mut side);
+        volume.apply(&mut side);
         let azimuth_deg = self.position.azimuth_deg - facing_deg;
         let relative = Position { azimuth_deg, ..self.position }.normalised();
-        self.placer.render(relative, &mono, left, right);
+        self.place_at(relative, &mono, &side, left, right);
         mono
+    }
+
+    /// A voice where it stands, music in stereo as it was mixed, and a fade between the two when one becomes the other.
+    fn place_at(
+        &mut self,
+        relative: Position,
+        mono: &Quantum,
+        side: &Quantum,
+        left: &mut Quantum,
+        right: &mut Quantum,
+    ) {
+        let width = Ramp::towards(self.width, if self.decoder.is_stereo() { 1.0 } else { 0.0 });
+        self.width = width.1;
+        if width == Ramp(0.0, 0.0) {
+            return self.placer.render(relative, mono, left, right);
+        }
+        self.wide.render(relative, mono, side, left, right);
+        if width == Ramp(1.0, 1.0) {
+            return;
+        }
+        let (mut stands_left, mut stands_right) = ([0.0; QUANTUM], [0.0; QUANTUM]);
+        self.placer.render(relative, mono, &mut stands_left, &mut stands_right);
+        for (out, stands) in [(left, &mut stands_left), (right, &mut stands_right)] {
+            width.apply(out);
+            Ramp(1.0 - width.0, 1.0 - width.1).apply(stands);
+            out.iter_mut().zip(stands).for_each(|(out, sample)| *out += *sample);
+        }
     }
 
     /// Takes the next frame in, or silence if there is none, and corrects the delay if that is wanted.
     fn fill(&mut self, moment: Moment) {
-        let mut block = [0.0; LONGEST_PACKET];
-        let len = self.next_block(moment, &mut block);
-        self.append(&block[..len]);
+        let (mut block, mut side) = ([0.0; LONGEST_PACKET], [0.0; LONGEST_PACKET]);
+        let len = self.next_block(moment, &mut block, &mut side);
+        self.append(&block[..len], &side[..len]);
         let Some(correction) = self.jitter.correction(moment.now) else { return };
         let wish = Wish {
             at_most: correction.at_most,
             urgency: correction.urgency,
             quiet_power: PAUSE_POWER.max(self.loudest * PAUSE_SHARE),
+            search: self.search,
         };
         let changed = match correction.change {
             Change::Remove => self.remove(moment, wish),
             Change::Add => {
-                let added = stretch::lengthen(&mut self.pcm, self.len, &self.history, wish);
+                let len = self.len;
+                let [(guide, past), (other, other_past)] = self.by_loudness();
+                let added = stretch::lengthen(guide, len, past, wish);
+                stretch::repeat(other, len, other_past, added);
                 self.len += added;
                 added
             }
@@ -285,34 +338,54 @@ impl Lane {
     }
 
     fn remove(&mut self, moment: Moment, wish: Wish) -> usize {
-        let pause = stretch::power(&self.pcm[..self.len]) <= wish.quiet_power;
+        let len = self.len;
+        let [(loudest, _), _] = self.by_loudness();
+        let pause = stretch::power(&loudest[..len]) <= wish.quiet_power;
         if wish.urgency == Urgency::Calm && !pause {
             return 0;
         }
         if self.len < wish.at_most + stretch::OVERLAP && self.jitter.next_waits() {
-            let mut block = [0.0; LONGEST_PACKET];
-            let block = &mut block[..self.jitter.samples().min(LONGEST_PACKET)];
+            let (mut block, mut side) = ([0.0; LONGEST_PACKET], [0.0; LONGEST_PACKET]);
+            let len = self.jitter.samples().min(LONGEST_PACKET);
+            let (block, side) = (&mut block[..len], &mut side[..len]);
             if let Pull::Frame(packet) = self.jitter.pull_early(moment, self.len) {
-                self.undecodable += u64::from(!self.decoder.decode(packet, block));
+                self.undecodable += u64::from(!self.decoder.decode(packet, block, side));
             }
-            self.append(block);
+            self.append(block, side);
         }
         let at_most = wish.at_most.min(self.len.saturating_sub(stretch::OVERLAP));
-        let removed = stretch::shorten(&mut self.pcm[..self.len], Wish { at_most, ..wish });
+        let len = self.len;
+        let [(guide, _), (other, _)] = self.by_loudness();
+        let removed = stretch::shorten(&mut guide[..len], Wish { at_most, ..wish });
+        stretch::cut(&mut other[..len], removed);
         self.len -= removed;
         removed
     }
 
+    /// What waits to be played, with what was before it: the louder of the middle and the sides, which says where it can be stretched, and
+    /// the other.
+    fn by_loudness(&mut self) -> [(&mut [f32; ROOM], &Block); 2] {
+        let sides = stretch::power(&self.side[..self.len]) > stretch::power(&self.pcm[..self.len]);
+        let (middle, side) = ((&mut self.pcm, &self.history), (&mut self.side, &self.side_history));
+        if sides { [side, middle] } else { [middle, side] }
+    }
+
     /// Writes the next frame, or 2.5 ms of silence; returns how many samples it is.
-    fn next_block(&mut self, moment: Moment, block: &mut [f32; LONGEST_PACKET]) -> usize {
-        let block = &mut block[..self.jitter.samples().min(LONGEST_PACKET)];
+    fn next_block(
+        &mut self,
+        moment: Moment,
+        block: &mut [f32; LONGEST_PACKET],
+        side: &mut [f32; LONGEST_PACKET],
+    ) -> usize {
+        let len = self.jitter.samples().min(LONGEST_PACKET);
+        let (block, side) = (&mut block[..len], &mut side[..len]);
         let sounds = match self.jitter.pull(moment, self.len) {
             Pull::Frame(packet) => {
-                self.undecodable += u64::from(!self.decoder.decode(packet, block));
+                self.undecodable += u64::from(!self.decoder.decode(packet, block, side));
                 true
             }
             Pull::Conceal => {
-                self.decoder.conceal(block);
+                self.decoder.conceal(block, side);
                 true
             }
             Pull::Silence => false,
@@ -320,13 +393,15 @@ impl Lane {
         match (self.sounding, sounds) {
             (false, true) => {
                 let fading = block.len().min(FADE_IN);
-                for (n, sample) in block.iter_mut().take(fading).enumerate() {
+                for (n, (sample, side)) in block.iter_mut().zip(&mut *side).take(fading).enumerate() {
                     *sample *= stretch::fade(n, fading);
+                    *side *= stretch::fade(n, fading);
                 }
             }
             (true, false) => {
-                self.decoder.conceal(block);
+                self.decoder.conceal(block, side);
                 Ramp(1.0, 0.0).apply(block);
+                Ramp(1.0, 0.0).apply(side);
             }
             _ => {}
         }
@@ -335,10 +410,11 @@ impl Lane {
         if whole { block.len() } else { QUANTUM }
     }
 
-    fn append(&mut self, block: &[f32]) {
+    fn append(&mut self, block: &[f32], side: &[f32]) {
         let fades = LOUDEST_DECAY * block.len() as f32 / FRAME as f32;
-        self.loudest = stretch::power(block).max(self.loudest * (1.0 - fades));
+        self.loudest = stretch::power(block).max(stretch::power(side)).max(self.loudest * (1.0 - fades));
         self.pcm[self.len..self.len + block.len()].copy_from_slice(block);
+        self.side[self.len..self.len + block.len()].copy_from_slice(side);
         self.len += block.len();
     }
 
@@ -366,4 +442,14 @@ impl Lane {
             last_opened: self.last_opened,
         }
     }
+}
+
+/// Takes the next 2.5 ms from the beginning, and remembers them.
+fn take(pcm: &mut [f32], history: &mut Block) -> Quantum {
+    let mut next = [0.0; QUANTUM];
+    next.copy_from_slice(&pcm[..QUANTUM]);
+    pcm.copy_within(QUANTUM.., 0);
+    history.copy_within(QUANTUM.., 0);
+    history[FRAME - QUANTUM..].copy_from_slice(&next);
+    next
 }

@@ -160,12 +160,19 @@ impl Decoder {
         // SAFETY: `error` lives for the call; wrong numbers of channels are refused.
         let state = unsafe { sys::opus_decoder_create(RATE, channels as c_int, &raw mut error) };
         let state = NonNull::new(state).ok_or(OpusError(error))?;
-        let decoder = Self { state, channels };
-        // SAFETY: this request takes one 32-bit number.
-        checked(unsafe {
-            sys::opus_decoder_ctl(decoder.state.as_ptr(), sys::OPUS_SET_COMPLEXITY_REQUEST, complexity)
-        })?;
+        let mut decoder = Self { state, channels };
+        decoder.set_complexity(complexity)?;
         Ok(decoder)
+    }
+
+    /// Tries as hard as that from now on. Does not allocate.
+    ///
+    /// # Errors
+    /// Not within 0–10.
+    pub fn set_complexity(&mut self, complexity: i32) -> Result<(), OpusError> {
+        let request = sys::OPUS_SET_COMPLEXITY_REQUEST;
+        // SAFETY: this request takes one 32-bit number.
+        checked(unsafe { sys::opus_decoder_ctl(self.state.as_ptr(), request, complexity) }).map(|_| ())
     }
 
     /// Decodes one packet into `out` (interleaved) and returns how many samples a channel it had. Does not allocate.

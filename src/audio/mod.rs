@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The speaker is the clock: no loop in here sleeps, save the virtual card, which is a clock itself. [`rings`] lists every lock-free
-//! ring, [`record`] writes every voice to a file of its own, [`spectrum`] shows one while somebody looks. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
+//! ring, [`record`] writes every voice to a file of its own, [`spectrum`] shows one while somebody looks, [`economy`] says what is left out
+//! on a machine that is too slow. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
 //! the workers hand back; the [`Engine`] adds the worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
 
 pub mod capture;
@@ -19,6 +20,7 @@ pub mod decoder;
 pub mod desk;
 pub mod device;
 pub mod downlink;
+pub mod economy;
 pub mod encoder;
 mod engine;
 pub mod format;
@@ -30,6 +32,7 @@ pub mod level;
 pub mod libopus;
 pub mod mixer;
 pub mod offline;
+pub mod pauses;
 pub mod playback;
 pub mod record;
 pub mod redundancy;
@@ -48,6 +51,7 @@ pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
 pub use desk::Spectra;
 pub use engine::Engine;
+pub use pauses::Pauses;
 pub use redundancy::Protection;
 pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
 pub use voice::VoiceEngine;
@@ -77,6 +81,8 @@ pub struct Config {
     pub voice_engine: VoiceEngine,
     /// How much sound is in a packet of the own voice.
     pub packet: PacketTime,
+    /// Whether silence is sent.
+    pub pauses: Pauses,
     /// What voices are placed with.
     pub space: SpaceChoice,
 }
@@ -103,6 +109,8 @@ pub enum Control {
     Step(KeyId),
     /// True: silence is sent, at the same pace.
     Mute(bool),
+    /// Whether silence is sent.
+    Pauses(Pauses),
     /// Each packet carries earlier frames once more.
     Protect(Protection),
     /// What somebody is called; said before it is there. Only the files of a recording go by it.
@@ -241,6 +249,8 @@ pub struct Report {
     pub unsent: u64,
     /// Packets of peers without a lane.
     pub unknown_sender: u64,
+    /// What is left out while the machine is too slow, in words; see [`economy`].
+    pub reduced: &'static [&'static str],
     /// When the ears last looked for packets.
     pub listened: Option<Instant>,
     /// Every voice.

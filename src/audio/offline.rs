@@ -30,6 +30,8 @@ pub struct Party {
     processor: Voice,
     /// What was said and does not fill a packet yet.
     said: Vec<f32>,
+    /// The same of music.
+    music: Vec<[f32; 2]>,
     played: Producer<f32>,
     reference: Consumer<f32>,
     outbound: Consumer<SealedPacket>,
@@ -76,6 +78,7 @@ impl Party {
             desk,
             processor: voice,
             said: Vec::new(),
+            music: Vec::new(),
             played,
             reference,
             outbound,
@@ -115,6 +118,18 @@ impl Party {
             self.uplink.process_at(now.checked_sub(duration(later)).unwrap_or(now), packet);
         }
         self.said.drain(..whole);
+    }
+
+    /// Takes 10 ms of music, left and right, which is not processed.
+    pub fn play_at(&mut self, now: Instant, music: &[[f32; 2]; FRAME]) {
+        self.music.extend_from_slice(music);
+        let samples = self.uplink.samples();
+        let (mut later, whole) = (self.music.len(), self.music.len() / samples * samples);
+        for packet in self.music[..whole].chunks_exact_mut(samples) {
+            later -= samples;
+            self.uplink.process_stereo_at(now.checked_sub(duration(later)).unwrap_or(now), packet);
+        }
+        self.music.drain(..whole);
     }
 
     /// Records everybody from now on, until the tapper is another or none.

@@ -5,6 +5,7 @@
 //! worker when fewer frames are left than the next call may want. A card with a thread of ours [`demand`](SpeakerReader::demand)s: the worker
 //! renders when it is asked, and nothing lies between the two. On a sound server that saves 8 ms.
 
+use super::economy::Call;
 use super::format::{FRAME, QUANTUM, SAMPLE_RATE};
 use super::interruptions::Interruptions;
 use super::largest::Largest;
@@ -23,6 +24,8 @@ const MARGIN_MAX: usize = 4 * FRAME;
 const MARGIN_DECAY: u64 = 60 * SAMPLE_RATE as u64;
 /// A worker that was asked is waited for this long: less than devices hold,
 const PATIENCE: Duration = Duration::from_millis(5);
+/// the same in samples,
+const PATIENCE_SAMPLES: usize = 2 * QUANTUM;
 /// and looked after so often.
 const LOOK: Duration = Duration::from_micros(200);
 /// The most that can be demanded at once.
@@ -34,6 +37,7 @@ struct Shared {
     /// Frames that the worker keeps in the ring.
     target: AtomicUsize,
     underruns: AtomicU64,
+    call: Call,
 }
 
 /// The card's end of the speaker ring. [`pull`](Self::pull) never blocks, allocates or locks: made for callbacks.
@@ -63,7 +67,8 @@ pub(super) fn ends(
     reader: Consumer<[f32; 2]>,
     worker: Thread,
 ) -> (SpeakerWriter, SpeakerReader) {
-    let shared = Arc::new(Shared { target: AtomicUsize::new(FRAME), underruns: AtomicU64::new(0) });
+    let (target, underruns) = (AtomicUsize::new(FRAME), AtomicU64::new(0));
+    let shared = Arc::new(Shared { target, underruns, call: Call::default() });
     let reader = SpeakerReader {
         ring: reader,
         worker,
@@ -88,25 +93,29 @@ impl SpeakerReader {
     pub fn pull(&mut self, out: &mut [[f32; 2]]) {
         self.take(out);
         let largest = self.largest.feed(out.len(), out.len());
-        self.keep(largest + self.margin);
+        // It comes again when it has played what it took, and takes as much.
+        self.keep(largest + self.margin, out.len());
     }
 
     /// The same, but what is wanted is rendered only now, for which the calling thread waits a moment. At most [`MOST_DEMANDED`] frames.
     pub fn demand(&mut self, out: &mut [[f32; 2]]) {
-        self.keep(out.len() + self.margin);
+        self.keep(out.len() + self.margin, PATIENCE_SAMPLES);
         let asked = Instant::now();
         while self.ring.slots() < out.len() && asked.elapsed() < PATIENCE {
             thread::sleep(LOOK);
         }
         self.take(out);
-        self.keep(self.margin);
+        self.keep(self.margin, out.len());
     }
 
-    /// Has the worker see to it that so many frames are there.
-    fn keep(&mut self, frames: usize) {
+    /// Has the worker see to it that so many frames are there, for which there is as much time as those that are there last, and so many
+    /// more.
+    fn keep(&mut self, frames: usize, more: usize) {
         let frames = frames.min(SPEAKER_FRAMES - QUANTUM);
         self.shared.target.store(frames, Ordering::Relaxed);
-        if self.ring.slots() < frames {
+        let left = self.ring.slots();
+        if left < frames {
+            self.shared.call.make(left + more);
             self.worker.unpark();
         }
     }
@@ -174,6 +183,11 @@ impl SpeakerWriter {
     /// Hands over 120 frames; call only when [`wants`](Self::wants) says so (what does not fit is dropped).
     pub fn push(&mut self, block: &[[f32; 2]; QUANTUM]) {
         let _ = self.ring.push_partial_slice(block);
+    }
+
+    /// All that is wanted is there: the share of the time until it is needed that this took, if the card had called.
+    pub fn answer(&self, now: Instant) -> Option<f32> {
+        self.shared.call.answer(now)
     }
 
     /// Underruns since the last call.

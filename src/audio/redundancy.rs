@@ -15,7 +15,7 @@
 //! is used. A copy decodes to exactly what was lost, and leaves the decoder as if nothing had been.
 
 use super::format::{LONGEST_PACKET, QUANTUM};
-use resonance_protocol::media::{Frame, FrameCopy};
+use resonance_protocol::media::{Frame, FrameCopy, Pause};
 
 /// How much goes with each frame, and so how much of the network is used. It depends on what receivers report, never on what is said:
 /// all packets of one degree have the same size.
@@ -85,9 +85,9 @@ impl Redundancy {
         self.protection = protection;
     }
 
-    /// Writes the plaintext of a packet: this frame, and copies of earlier ones. Returns its length; `None` when it does not fit.
-    /// Does not allocate.
-    pub fn write(&mut self, timestamp: u32, opus: &[u8], out: &mut [u8]) -> Option<usize> {
+    /// Writes the plaintext of a packet: this frame, what is to be told of a pause, and copies of earlier ones. Returns its length; `None`
+    /// when it does not fit. Does not allocate.
+    pub fn write(&mut self, timestamp: u32, pause: Option<Pause>, opus: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut copies = [FrameCopy { age: 0, opus: &[] }; MOST];
         let mut count = 0;
         for &age in self.protection.ages() {
@@ -101,7 +101,7 @@ impl Redundancy {
                 count += 1;
             }
         }
-        let written = Frame::write(timestamp, opus, &copies[..count], out);
+        let written = Frame::write_beside(pause, timestamp, opus, &copies[..count], out);
         let past = &mut self.past[self.next];
         past.timestamp = timestamp;
         past.len = 0;
@@ -123,7 +123,7 @@ mod tests {
     fn written(redundancy: &mut Redundancy, frame: u32) -> Vec<(u32, u8)> {
         let mut out = [0; 1_100];
         let timestamp = frame.wrapping_mul(FRAME as u32);
-        let len = redundancy.write(timestamp, &[frame as u8; 40], &mut out).expect("it fits");
+        let len = redundancy.write(timestamp, None, &[frame as u8; 40], &mut out).expect("it fits");
         let read = Frame::parse(&out[..len]).expect("it can be read");
         let copies = read.copies().map(|copy| (frame - copy.samples() / FRAME as u32, copy.opus[0]));
         copies.chain([(read.timestamp / FRAME as u32, read.opus[0])]).collect()
@@ -169,7 +169,7 @@ mod tests {
             let mut redundancy = Redundancy::new(time.samples());
             redundancy.protect(Protection::Heavy);
             for frame in 0..200_u32 {
-                let len = redundancy.write(frame * samples, &[frame as u8; 40], &mut out).expect("it fits");
+                let len = redundancy.write(frame * samples, None, &[frame as u8; 40], &mut out).expect("it fits");
                 let read = Frame::parse(&out[..len]).expect("it can be read");
                 for copy in read.copies() {
                     assert_eq!(u32::from(copy.opus[0]), frame - copy.samples() / samples, "{time} ms: whose it is");

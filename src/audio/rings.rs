@@ -2,7 +2,7 @@
 //!
 //! | ring | carries | capacity | writer → reader | when full | when empty |
 //! |---|---|---|---|---|---|
-//! | mic | mono samples | 200 ms | capture → uplink worker; with voice processing: capture → voice stage → uplink worker | newest dropped, counted; timestamps jump over them | worker parks |
+//! | mic | samples, mono or stereo | 200 ms | capture → uplink worker; with voice processing: capture → voice stage → uplink worker | newest dropped, counted; timestamps jump over them | worker parks |
 //! | speaker | stereo frames | 100 ms | downlink worker → playback | cannot: the worker fills to a target only | silence played, counted |
 //! | reference | mono samples | 100 ms | playback → voice stage | newest dropped | nothing to hear |
 //! | references | another speaker's reference | 4, and 4 back | engine ↔ voice stage | the engine drops it: an echo is heard | the reference stays |
@@ -21,7 +21,7 @@
 
 use super::capture::{MicReader, MicWriter};
 use super::downlink::DownlinkOrder;
-use super::format::FRAME;
+use super::format::{Channels, FRAME};
 use super::playback::{SpeakerReader, SpeakerWriter};
 use super::record::Piece;
 use super::retired::Retired;
@@ -32,7 +32,7 @@ use resonance_protocol::media::{InboundPacket, SealedPacket};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::thread::Thread;
 
-/// Mono samples between the capture callback and the uplink worker: a stall of 200 ms loses nothing.
+/// Samples of each channel between the capture callback and the uplink worker: a stall of 200 ms loses nothing.
 pub const MIC_SAMPLES: usize = 20 * FRAME;
 /// Stereo frames between the downlink worker and the playback callback: room for the largest callback seen and its margin.
 pub const SPEAKER_FRAMES: usize = 10 * FRAME;
@@ -61,10 +61,10 @@ pub const CARDS: usize = 4;
 /// Snapshots of totals, ten a second.
 pub const SNAPSHOTS: usize = 8;
 
-/// The microphone's ring; `worker` is woken when `whole` samples are there.
-pub fn mic(worker: Thread, whole: usize) -> (MicWriter, MicReader) {
-    let (producer, consumer) = RingBuffer::new(MIC_SAMPLES);
-    super::capture::ends(producer, consumer, worker, whole)
+/// The microphone's ring; `worker` is woken when `whole` samples of each of the channels are there.
+pub fn mic(worker: Thread, whole: usize, channels: Channels) -> (MicWriter, MicReader) {
+    let (producer, consumer) = RingBuffer::new(MIC_SAMPLES * channels.count());
+    super::capture::ends(producer, consumer, worker, whole, channels)
 }
 
 /// The speaker's ring; `worker` is woken when it runs below its target.

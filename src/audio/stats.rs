@@ -1,5 +1,6 @@
 //! Snapshots of totals that the workers send to the engine ten times a second: plain numbers, copied through rings.
 
+use super::economy::Economy;
 use super::format::{MAX_LANES, SAMPLE_RATE, SILENCE_DB};
 use resonance_protocol::peer::TransportId;
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ pub struct DownlinkStats {
     pub busy: Duration,
     /// When it last looked for packets.
     pub listened: Option<Instant>,
+    /// What is left out.
+    pub economy: Economy,
     /// Every lane there is.
     pub lanes: [Option<LaneStats>; MAX_LANES],
 }
@@ -65,6 +68,7 @@ impl Default for DownlinkStats {
             unknown_sender: 0,
             busy: Duration::ZERO,
             listened: None,
+            economy: Economy::NONE,
             lanes: [None; MAX_LANES],
         }
     }

@@ -1,17 +1,19 @@
 //! The own voice's way out, one frame at a time: orders, measure, mute, encode, seal (and seal again for each peer on a stream), hand to
 //! the network.
 
+use super::economy::Economy;
 use super::encoder::{Encoder, MAX_PACKET};
-use super::format::{FRAME, MAX_LANES, PacketTime};
+use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime};
 use super::level::Meter;
 use super::libopus::OpusError;
+use super::pauses::{Fate, Pauses, Sparing};
 use super::record::{Stamp, Tap};
 use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
 use resonance_protocol::media::packet::AddressedPacket;
-use resonance_protocol::media::{HopSealer, KeyId, SealedPacket, Sealer};
+use resonance_protocol::media::{Frame, HopSealer, KeyId, Pause, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;
 use rtrb::{Consumer, Producer};
 use std::thread::Thread;
@@ -33,6 +35,8 @@ pub enum UplinkOrder {
     Forget(TransportId),
     /// How many earlier frames go with each.
     Protection(Protection),
+    /// Whether pauses are sent.
+    Pauses(Pauses),
     /// Another recording, or none.
     Record(Option<Box<Tap>>),
     /// Somebody looks at the spectrum, or nobody.
@@ -87,7 +91,10 @@ pub struct UplinkEnds {
 pub struct Uplink {
     ends: UplinkEnds,
     encoder: Encoder,
+    music: Encoder,
+    economy: Economy,
     redundancy: Redundancy,
+    sparing: Sparing,
     /// Samples in a packet.
     samples: usize,
     sealer: Option<Box<Sealer>>,
@@ -115,7 +122,10 @@ impl Uplink {
         Ok(Self {
             ends,
             encoder: Encoder::new(time)?,
+            music: Encoder::music(time)?,
+            economy: Economy::NONE,
             redundancy: Redundancy::new(time.samples()),
+            sparing: Sparing::default(),
             samples: time.samples(),
             sealer: None,
             hops: Default::default(),
@@ -137,6 +147,15 @@ impl Uplink {
         self.samples
     }
 
+    /// Leaves so much out from now on. Does not allocate.
+    pub fn economize(&mut self, economy: Economy) {
+        if economy != self.economy {
+            self.economy = economy;
+            self.encoder.economize(economy);
+            self.music.economize(economy);
+        }
+    }
+
     /// Takes one frame from the microphone, [`samples`](Self::samples) long, which is worked on in place. Nothing is sent before the first
     /// sealer.
     ///
@@ -149,17 +168,42 @@ impl Uplink {
     pub fn process_at(&mut self, now: Instant, mic: &mut [f32]) {
         let began = Instant::now();
         self.take_orders();
+        self.measure(mic);
+        self.mute(mic.len(), |n, gain| mic[n] *= gain);
+        self.record(now, mic);
+        self.send(mic, Channels::One);
+        self.finish(began);
+    }
+
+    /// The same for left and right, which are sent as music.
+    pub fn process_stereo(&mut self, mic: &mut [[f32; 2]]) {
+        self.process_stereo_at(Instant::now(), mic);
+    }
+
+    /// The same for a frame whose last sample has come `now`, at most the longest packet's.
+    pub fn process_stereo_at(&mut self, now: Instant, mic: &mut [[f32; 2]]) {
+        let began = Instant::now();
+        self.take_orders();
+        let mut mono = [0.0; LONGEST_PACKET];
+        let len = mic.len().min(LONGEST_PACKET);
+        let (mic, mono) = (&mut mic[..len], &mut mono[..len]);
+        mix(mic, mono);
+        self.measure(mono);
+        self.mute(len, |n, gain| mic[n] = mic[n].map(|sample| sample * gain));
+        mix(mic, mono);
+        self.record(now, mono);
+        self.send(mic.as_flattened(), Channels::Two);
+        self.finish(began);
+    }
+
+    fn measure(&mut self, mic: &[f32]) {
         for block in mic.chunks(FRAME) {
             self.meter.feed(block);
         }
-        self.mute(mic);
-        self.record(now, mic);
-        if let Some(watched) = &mut self.watched {
-            // Full where nobody has looked for a moment.
-            let _ = watched.push_partial_slice(mic);
-        }
-        self.send(mic);
-        self.timestamp = self.timestamp.wrapping_add(mic.len() as u32);
+    }
+
+    fn finish(&mut self, began: Instant) {
+        self.timestamp = self.timestamp.wrapping_add(self.samples as u32);
         self.stats.busy += began.elapsed();
         self.report();
     }
@@ -215,8 +259,10 @@ impl Uplink {
                 }
                 UplinkOrder::Protection(protection) => {
                     self.encoder.share(protection.copies());
+                    self.music.share(protection.copies());
                     self.redundancy.protect(protection);
                 }
+                UplinkOrder::Pauses(pauses) => self.sparing.set(pauses),
                 UplinkOrder::Record(tap) => {
                     if let Some(old) = std::mem::replace(&mut self.recording, tap) {
                         self.ends.retired.retire(Retired::Tap(old));
@@ -246,40 +292,50 @@ impl Uplink {
         }
     }
 
-    /// Closes and opens without a click: over 5 ms, if a packet is as long.
-    fn mute(&mut self, mic: &mut [f32]) {
-        let fading = mic.len().min(FRAME / 2);
+    /// Closes and opens without a click, over 5 ms, if a packet is as long: says how loud each of so many samples is to be.
+    fn mute(&mut self, samples: usize, mut apply: impl FnMut(usize, f32)) {
+        let fading = samples.min(FRAME / 2);
+        let opened = |n: usize| if n < fading { fade(n, fading) } else { 1.0 };
         match (self.microphone_before, self.microphone) {
             (Microphone::Open, Microphone::Open) => {}
-            (Microphone::Muted, Microphone::Muted) => mic.fill(0.0),
-            (Microphone::Open, Microphone::Muted) => {
-                for (n, sample) in mic.iter_mut().enumerate() {
-                    *sample *= if n < fading { 1.0 - fade(n, fading) } else { 0.0 };
-                }
-            }
-            (Microphone::Muted, Microphone::Open) => {
-                for (n, sample) in mic.iter_mut().take(fading).enumerate() {
-                    *sample *= fade(n, fading);
-                }
-            }
+            (Microphone::Muted, Microphone::Muted) => (0..samples).for_each(|n| apply(n, 0.0)),
+            (Microphone::Open, Microphone::Muted) => (0..samples).for_each(|n| apply(n, 1.0 - opened(n))),
+            (Microphone::Muted, Microphone::Open) => (0..samples).for_each(|n| apply(n, opened(n))),
         }
         self.microphone_before = self.microphone;
     }
 
-    /// What is sent is what is recorded: silence while the microphone is closed.
+    /// What is sent is what is recorded and looked at: silence while the microphone is closed.
     fn record(&mut self, now: Instant, mic: &[f32]) {
+        if let Some(watched) = &mut self.watched {
+            // Full where nobody has looked for a moment.
+            let _ = watched.push_partial_slice(mic);
+        }
         if let Some(tap) = &mut self.recording {
             tap.push(Stamp::complete(self.taken, now, mic.len()), mic);
         }
         self.taken += mic.len() as u64;
     }
 
-    fn send(&mut self, mic: &[f32]) {
+    fn send(&mut self, mic: &[f32], channels: Channels) {
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
-        let encoded = self.encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
+        let encoder = if channels == Channels::One { &mut self.encoder } else { &mut self.music };
+        let encoded = encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
+        let speaks = channels == Channels::Two || (self.meter.speaking() && self.microphone == Microphone::Open);
+        let fate = self.sparing.next(speaks, self.samples);
+        let pause = if let Fate::Sent(pause) = fate { pause } else { None };
         let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
-        let written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, opus, &mut plaintext));
+        // What is not sent is remembered, too.
+        let mut written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, pause, opus, &mut plaintext));
+        match (fate, encoded) {
+            (Fate::Sent(_), _) | (_, None) => {}
+            (Fate::Sign, Some(opus)) => {
+                let contents = opus.get(..1).unwrap_or(opus);
+                written = Frame::write_beside(Some(Pause::Lasts), self.timestamp, contents, &[], &mut plaintext);
+            }
+            (Fate::Spared, Some(_)) => return,
+        }
         let Some(sealer) = &mut self.sealer else { return };
         let mut packet = SealedPacket::empty();
         let sealed = written.and_then(|len| sealer.seal(plaintext.get(..len)?, &mut packet).ok());
@@ -319,5 +375,12 @@ impl Uplink {
         self.stats.level_db = self.meter.level_db();
         self.stats.speaking = self.meter.speaking() && self.microphone == Microphone::Open;
         let _ = self.ends.stats.push(self.stats);
+    }
+}
+
+/// The mean of both channels.
+fn mix(stereo: &[[f32; 2]], mono: &mut [f32]) {
+    for (mono, [left, right]) in mono.iter_mut().zip(stereo) {
+        *mono = 0.5 * (left + right);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::capture::MicReader;
 use super::downlink::Downlink;
-use super::format::{LONGEST_PACKET, QUANTUM};
+use super::economy::{Agreement, Governor};
+use super::format::{Channels, LONGEST_PACKET, QUANTUM};
 use super::playback::SpeakerWriter;
 use super::retired::Retired;
 use super::uplink::Uplink;
@@ -51,12 +52,13 @@ impl Drop for Worker {
 }
 
 /// Runs `uplink`: whenever the microphone has a whole packet's sound. Other microphones come through `mics`.
+/// It leaves out what is agreed on, and tells how it does.
 ///
 /// # Errors
 /// The system has no thread left.
-pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<Worker> {
+pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>, agreement: Agreement) -> io::Result<Worker> {
     let mut mic: Option<MicReader> = None;
-    let mut block = [0.0; LONGEST_PACKET];
+    let mut block = [0.0; 2 * LONGEST_PACKET];
     let samples = uplink.samples().min(LONGEST_PACKET);
     Worker::start("res-uplink", move || {
         if uplink.retirement().has_room()
@@ -66,8 +68,17 @@ pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<W
             uplink.retirement().retire(Retired::Mic(old));
         }
         let Some(mic) = &mut mic else { return };
-        while mic.pop(&mut block[..samples]) {
-            uplink.process(&mut block[..samples]);
+        uplink.economize(agreement.economy());
+        let channels = mic.channels();
+        let block = &mut block[..samples * channels.count()];
+        while mic.pop(block) {
+            match channels {
+                Channels::One => uplink.process(block),
+                Channels::Two => uplink.process_stereo(block.as_chunks_mut().0),
+            }
+        }
+        if let Some(share) = mic.answer(Instant::now()) {
+            agreement.tell(share);
         }
         let dropped = mic.take_dropped();
         if dropped > 0 {
@@ -76,11 +87,17 @@ pub fn uplink(mut uplink: Uplink, mut mics: Consumer<MicReader>) -> io::Result<W
     })
 }
 
-/// Runs `downlink`: whenever the speaker runs below its target. Other speakers come through `speakers`.
+/// Runs `downlink`: whenever the speaker runs below its target. Other speakers come through `speakers`. What is left
+/// out while the machine is too slow is decided here.
 ///
 /// # Errors
 /// The system has no thread left.
-pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -> io::Result<Worker> {
+pub fn downlink(
+    mut downlink: Downlink,
+    mut speakers: Consumer<SpeakerWriter>,
+    agreement: Agreement,
+) -> io::Result<Worker> {
+    let mut governor = Governor::default();
     let mut speaker: Option<SpeakerWriter> = None;
     let mut block = [[0.0; 2]; QUANTUM];
     Worker::start("res-downlink", move || {
@@ -99,10 +116,15 @@ pub fn downlink(mut downlink: Downlink, mut speakers: Consumer<SpeakerWriter>) -
             speaker.push(&block);
             rendered += QUANTUM;
         }
-        let underruns = speaker.take_underruns();
+        let (underruns, done) = (speaker.take_underruns(), Instant::now());
+        if let Some(share) = speaker.answer(done) {
+            downlink.economize(governor.feed(done, share.max(agreement.hear())));
+        }
         if underruns > 0 {
             downlink.underran(underruns);
+            downlink.economize(governor.late(done));
         }
+        agreement.agree(downlink.economy());
     })
 }
 

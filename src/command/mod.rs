@@ -57,6 +57,8 @@ pub enum Command {
     Record(Option<String>),
     /// Record no more.
     StopRecording,
+    /// Process the voice otherwise, or send music.
+    Voice(&'static str),
     /// Change what voices are placed with.
     Space(Space),
     /// Show measurements now.
@@ -195,6 +197,12 @@ pub const VERBS: &[Verb] = &[
         arguments: "DST",
         help: "change the speaker: a device, wav:FILE, null",
         parse: |a| rest("output", "DST", a, Command::Output),
+    },
+    Verb {
+        name: "voice",
+        arguments: "auto|on|off|music",
+        help: "clean your voice; music: not at all, in stereo",
+        parse: space::voice,
     },
     Verb {
         name: "record",

@@ -62,6 +62,7 @@ impl<R: CryptoRng> Session<R> {
             }
             Command::Record(folder) => self.record(folder),
             Command::StopRecording => self.stop_recording(),
+            Command::Voice(mode) => self.audio(AudioEffect::Voice(mode)),
             Command::Space(space) => self.audio(AudioEffect::Space(space)),
             Command::Stats => {
                 let stats: Vec<_> =

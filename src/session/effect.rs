@@ -176,6 +176,8 @@ pub enum AudioEffect {
     Input(String),
     /// Bring sound elsewhere.
     Output(String),
+    /// Process the own voice otherwise.
+    Voice(&'static str),
     /// Place voices with something else.
     Space(Space),
 }

@@ -192,6 +192,8 @@ pub struct AudioReport {
     pub voice_engine: &'static str,
     /// Name of the engine that places voices.
     pub spatial_engine: Arc<str>,
+    /// What is left out while the machine is too slow.
+    pub reduced: &'static [&'static str],
     /// Sealed bytes handed to the network.
     pub bytes_sent: u64,
     /// When the ears last looked for packets.

@@ -174,6 +174,8 @@ pub enum Notice {
         voice_engine: &'static str,
         /// Name.
         spatial_engine: Arc<str>,
+        /// What is left out while the machine is too slow: words.
+        reduced: &'static [&'static str],
     },
     /// Somebody is not there any more.
     PeerLeft {

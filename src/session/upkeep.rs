@@ -93,6 +93,7 @@ impl<R: CryptoRng> Session<R> {
             cpu_percent: self.audio.cpu_percent,
             voice_engine: self.audio.voice_engine,
             spatial_engine: self.audio.spatial_engine.clone(),
+            reduced: self.audio.reduced,
         });
     }
 

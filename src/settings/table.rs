@@ -61,9 +61,10 @@ settings! {
     NAME = ("", "name", Kind::Text(64), "", "your name, as the others see it; empty: your login name");
     INPUT = ("sound", "input", Kind::Text(1_024), "default", "microphone: default, a device, wav:FILE, tone:HZ, silence");
     OUTPUT = ("sound", "output", Kind::Text(1_024), "default", "speaker: default, a device, wav:FILE, null");
-    VOICE = ("sound", "voice", Kind::Choice(&["auto", "on", "off"]), "auto", "echo cancelling, noise suppression, gain; auto: for devices only");
+    VOICE = ("sound", "voice", Kind::Choice(&["auto", "on", "off", "music"]), "auto", "echo cancelling, noise suppression, gain; auto: for devices; music: none, stereo");
     VOICE_ENGINE = ("sound", "voice_engine", Kind::Choice(VOICE_ENGINES), "sonora", "what cleans the voice: sonora, or webrtc where that was built in");
     PACKET = ("sound", "packet_ms", Kind::Choice(&["2.5", "5", "10", "20"]), "10", "sound in a packet; shorter is heard sooner and takes more network; from the next session");
+    DTX = ("sound", "dtx", Kind::Switch, "false", "send next to nothing while you are silent: shows the network when you speak");
     EARS = ("sound", "ears", Kind::Choice(&["auto", "headphones", "speakers"]), "auto", "what you listen with; auto: as the device says, else headphones");
     ACOUSTICS = ("sound", "acoustics", Kind::Choice(&["off", "small", "hall"]), "off", "the room that voices stand in, in headphones: takes them out of your head");
     HRTF = ("sound", "hrtf", Kind::Text(1_024), "default", "whose ears: default, or a SOFA file; the command hrtf tries one");

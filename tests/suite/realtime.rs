@@ -2,11 +2,12 @@
 //!
 //! Thirty seconds of conversation between one listener and up to seven others, who join and leave, over a network that loses, doubles,
 //! delays and reorders, and by streams at the same time, with fresh keys all the time (some come after their packets) and steps between them, muting, moving, deafening, a changed
-//! output, recordings, changing rooms, ears and heads, copies of earlier frames in some packets, forged packets and an outage.
+//! output, recordings, changing rooms, ears and heads, more and less economy, music between voices, copies of earlier frames in some packets, forged packets and an outage.
 
 use crate::allocator::counted;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use resonance::audio::economy::Economy;
 use resonance::audio::format::{Block, FRAME};
 use resonance::audio::offline::Party;
 use resonance::audio::record::{self, Writer};
@@ -167,7 +168,12 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 let t = (frame * FRAME as u64 + n as u64) as f32 / 48_000.0;
                 0.2 * (t * 1_000.0).sin() * (t * 9.0).sin().max(0.0) + 0.01 * rng.random_range(-1.0..1.0_f32)
             });
-            speaker.party.uplink.process(&mut mic);
+            // One of them plays music now and then.
+            if speaker.id == TransportId::from_bytes([2; 32]) && frame % 400 < 150 {
+                speaker.party.uplink.process_stereo(&mut mic.map(|sample| [sample, -0.5 * sample]));
+            } else {
+                speaker.party.uplink.process(&mut mic);
+            }
             while let Some(AddressedPacket { packet, .. }) = speaker.party.hop_sealed() {
                 streamed += 1;
                 listener.deliver_streamed(InboundPacket { from: speaker.id, arrived: now, packet });
@@ -189,9 +195,19 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
         }
 
         let mut mic: Block = std::array::from_fn(|_| rng.random_range(-0.3..0.3));
-        let ((), calls) = counted(|| listener.uplink.process(&mut mic));
+        let economy = if frame % 700 < 60 { Economy::MOST } else { Economy::NONE };
+        let ((), calls) = counted(|| {
+            listener.uplink.economize(economy);
+            if frame % 600 < 50 {
+                listener.uplink.process_stereo(&mut mic.map(|sample| [sample, 0.5]));
+            } else {
+                listener.uplink.process(&mut mic);
+            }
+        });
         uplink_calls += calls;
         let mut out = [[0.0; 2]; FRAME];
+        let ((), calls) = counted(|| listener.downlink.economize(economy));
+        downlink_calls += calls;
         let ((), calls) = counted(|| listener.hear(now + Duration::from_millis(4), &mut out));
         downlink_calls += calls;
         for [left, right] in out {

@@ -28,6 +28,7 @@ mod original;
 mod ported;
 
 pub use engine::{Absent, Engine, Unknown};
+pub use noise::Suppression;
 
 /// Samples a second.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -54,6 +55,8 @@ trait Chain: Send {
     fn delay(&self) -> usize;
     /// Hears what is being played.
     fn hear(&mut self, played: &Block);
+    /// Suppresses noise from the next frame on, or does not. An engine that cannot do without goes on.
+    fn suppress(&mut self, _suppression: Suppression) {}
     /// Works in place on what the microphone brought.
     fn clean(&mut self, mic: &mut Block);
 }
@@ -93,6 +96,13 @@ impl Voice {
     pub fn hear(&mut self, played: &Block) {
         if let Some(chain) = &mut self.chain {
             chain.hear(played);
+        }
+    }
+
+    /// Suppresses noise from the next frame on, or does not, if its engine can do without. Does not allocate.
+    pub fn suppress(&mut self, suppression: Suppression) {
+        if let Some(chain) = &mut self.chain {
+            chain.suppress(suppression);
         }
     }
 

@@ -27,6 +27,16 @@ const PATIENCE_FRAMES: u32 = 50;
 /// It is looked for within these, in dBFS: below there is nothing to hear, above it is no background.
 const RANGE_DB: [f32; 2] = [-90.0, -40.0];
 
+/// Whether noise is suppressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Suppression {
+    /// As far as there is any.
+    #[default]
+    On,
+    /// Not at all: the network, half of all the work, has a rest.
+    Off,
+}
+
 pub(crate) struct Suppressor {
     network: Box<DenoiseState<'static>>,
     /// The last frame as it came: what the network hands out is that one.
@@ -37,6 +47,7 @@ pub(crate) struct Suppressor {
     otherwise: u32,
     /// Whether what comes out is what the network hands out, a frame later.
     waits: bool,
+    suppression: Suppression,
 }
 
 impl Default for Suppressor {
@@ -49,6 +60,7 @@ impl Default for Suppressor {
             share: 1.0,
             otherwise: 0,
             waits: true,
+            suppression: Suppression::On,
         }
     }
 }
@@ -59,20 +71,28 @@ impl Suppressor {
         if self.waits { FRAME } else { 0 }
     }
 
+    /// Goes over to that within a frame.
+    pub(crate) fn suppress(&mut self, suppression: Suppression) {
+        self.suppression = suppression;
+    }
+
     /// Works in place; what comes out is a frame older than what goes in where there is noise.
     pub(crate) fn clean(&mut self, mic: &mut Block) {
         let [lowest, highest] = RANGE_DB;
         let now_db = db(power(mic));
         self.background_db = (self.background_db + RISE_DB).min(now_db).clamp(lowest, highest);
-        let (from, to) = (self.share, ((self.background_db - QUIET_DB) / (NOISY_DB - QUIET_DB)).clamp(0.0, 1.0));
+        let noise = ((self.background_db - QUIET_DB) / (NOISY_DB - QUIET_DB)).clamp(0.0, 1.0);
+        let (from, to) = (self.share, if self.suppression == Suppression::On { noise } else { 0.0 });
         self.share = to;
 
-        let loud = mic.map(|sample| sample * INTEGER_SCALE);
         let mut cleaned = [0.0; FRAME];
-        self.network.process_frame(&mut cleaned, &loud);
+        if from > 0.0 || self.suppression == Suppression::On {
+            let loud = mic.map(|sample| sample * INTEGER_SCALE);
+            self.network.process_frame(&mut cleaned, &loud);
+        }
         let late = std::mem::replace(&mut self.late, *mic);
         let waited = self.waits;
-        self.decide(now_db);
+        self.decide(now_db, noise > 0.0);
         let direct = |waits: bool| if waits { 0.0 } else { 1.0 };
         let (direct_from, direct_to) = (direct(waited), direct(self.waits));
         *mic = std::array::from_fn(|n| {
@@ -85,8 +105,7 @@ impl Suppressor {
     }
 
     /// Whether the network is waited for from the next frame on: a change is made in a pause.
-    fn decide(&mut self, now_db: f32) {
-        let noise = self.share > 0.0;
+    fn decide(&mut self, now_db: f32, noise: bool) {
         self.otherwise = if noise == self.waits { 0 } else { self.otherwise.saturating_add(1) };
         let pause = now_db < self.background_db + PAUSE_DB;
         let change = match self.waits {
@@ -97,5 +116,36 @@ impl Suppressor {
             self.waits = !self.waits;
             self.otherwise = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_rests_lets_the_sound_through_as_it_is_and_goes_on_where_it_was() {
+        let mut suppressor = Suppressor::default();
+        let mut seed = 1_u32;
+        let mut noise = || -> Block {
+            std::array::from_fn(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                0.02 * (seed as f32 / u32::MAX as f32 - 0.5)
+            })
+        };
+        let (mut last, mut out) = ([0.0; FRAME], Vec::new());
+        for frame in 0..600 {
+            let resting = (200..400).contains(&frame);
+            suppressor.suppress(if resting { Suppression::Off } else { Suppression::On });
+            let came = noise();
+            let mut mic = came;
+            suppressor.clean(&mut mic);
+            assert!(!resting || frame == 200 || mic == last, "frame {frame} comes out a frame later, untouched");
+            out.push(power(&mic));
+            last = came;
+        }
+        let mean = |frames: std::ops::Range<usize>| out[frames.clone()].iter().sum::<f32>() / frames.len() as f32;
+        assert!(mean(150..200) < 0.1 * mean(250..400), "{} while it works", mean(150..200));
+        assert!(mean(450..600) < 0.1 * mean(250..400), "{} when it works again", mean(450..600));
     }
 }

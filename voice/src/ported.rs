@@ -1,7 +1,7 @@
 //! WebRTC's echo cancelling and gain ported to Rust, and a neural network against noise.
 
 use crate::gate::{Gate, power};
-use crate::noise::Suppressor;
+use crate::noise::{Suppression, Suppressor};
 use crate::{Block, Chain, FRAME, MAX_GAIN_DB, SAMPLE_RATE};
 use sonora::config::{AdaptiveDigital, EchoCanceller, GainController2, MaxProcessingRate, Pipeline};
 use sonora::{AudioProcessing, Config, StreamConfig};
@@ -37,6 +37,10 @@ impl Chain for Ported {
         let mut unused = [0.0; FRAME];
         // Fails for other lengths or rates only, which the types rule out.
         let _ = self.canceller.process_render_f32(&[played], &mut [&mut unused]);
+    }
+
+    fn suppress(&mut self, suppression: Suppression) {
+        self.suppressor.suppress(suppression);
     }
 
     fn clean(&mut self, mic: &mut Block) {

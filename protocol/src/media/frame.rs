@@ -3,16 +3,47 @@
 
 /// One frame of one voice.
 ///
-/// Bytes: number of copies (1, at most [`MAX_COPIES`](Self::MAX_COPIES)) ‖ timestamp (4, big-endian) ‖ the copies, each
-/// age (1, in units of [`AGE_UNIT`](Self::AGE_UNIT), not 0) ‖ length (1, not 0) ‖ Opus packet ‖ the frame's own Opus packet (≥ 1 byte).
+/// Bytes: number of copies (1, at most [`MAX_COPIES`](Self::MAX_COPIES); and 8 if a pause is told of) ‖ timestamp (4, big-endian) ‖ the
+/// pause (1, if it is) ‖ the copies, each age (1, in units of [`AGE_UNIT`](Self::AGE_UNIT), not 0) ‖ length (1, not 0) ‖ Opus packet ‖ the frame's own Opus packet (≥ 1 byte).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// Number of the frame's first sample at 48 kHz, counted by the sender; wraps at 2³².
     pub timestamp: u32,
     /// One Opus packet (RFC 6716).
     pub opus: &'a [u8],
+    /// What a sender that sends nothing while it has nothing to say tells of that.
+    pub pause: Option<Pause>,
     /// The copies, checked.
     copies: &'a [u8],
+}
+
+/// About a pause in which nothing is sent, so that nobody takes it for loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// So many frames (at most 127) were sent since the last pause, which reached to the first of them.
+    Ended(u8),
+    /// So many more frames (at most 126) come before the next one.
+    Begins(u8),
+    /// It goes on: this packet only shows that its sender is there, and holds no sound.
+    Lasts,
+}
+
+impl Pause {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Ended(frames) => frames.min(0x7F),
+            Self::Begins(frames) => 0x80 | frames.min(0x7E),
+            Self::Lasts => 0xFF,
+        }
+    }
+
+    fn read(byte: u8) -> Self {
+        match byte {
+            0xFF => Self::Lasts,
+            0x80.. => Self::Begins(byte & 0x7F),
+            _ => Self::Ended(byte),
+        }
+    }
 }
 
 /// An earlier frame once more.
@@ -38,19 +69,39 @@ impl<'a> Frame<'a> {
     pub const COPY_OVERHEAD: usize = 2;
     /// Copies in one packet: more would be waited for longer than anybody wants.
     pub const MAX_COPIES: usize = 7;
+    /// Set beside the number of copies when a byte about a pause follows the timestamp.
+    const PAUSE: u8 = 8;
     /// Samples that one unit of age stands for: 2.5 ms, Opus' shortest frame.
     pub const AGE_UNIT: u32 = 120;
 
     /// Writes a frame and its copies at the start of `out` and returns the length; `None` when it does not fit, when an Opus packet is
     /// empty, or a copy has no age or is longer than 255 bytes.
     pub fn write(timestamp: u32, opus: &[u8], copies: &[FrameCopy<'_>], out: &mut [u8]) -> Option<usize> {
+        Self::write_beside(None, timestamp, opus, copies, out)
+    }
+
+    /// The same for a frame that stands beside a pause, or in one.
+    pub fn write_beside(
+        pause: Option<Pause>,
+        timestamp: u32,
+        opus: &[u8],
+        copies: &[FrameCopy<'_>],
+        out: &mut [u8],
+    ) -> Option<usize> {
         if opus.is_empty() || copies.len() > Self::MAX_COPIES {
             return None;
         }
         let (prefix, mut rest) = out.split_first_chunk_mut::<{ Frame::OVERHEAD }>()?;
         let [a, b, c, d] = timestamp.to_be_bytes();
-        *prefix = [u8::try_from(copies.len()).ok()?, a, b, c, d];
+        let told = if pause.is_some() { Self::PAUSE } else { 0 };
+        *prefix = [u8::try_from(copies.len()).ok()? | told, a, b, c, d];
         let mut len = Self::OVERHEAD;
+        if let Some(pause) = pause {
+            let (byte, behind) = rest.split_first_mut()?;
+            *byte = pause.byte();
+            rest = behind;
+            len = len.checked_add(1)?;
+        }
         for copy in copies {
             let size = u8::try_from(copy.opus.len()).ok()?;
             if size == 0 || copy.age == 0 {
@@ -68,16 +119,22 @@ impl<'a> Frame<'a> {
 
     /// Reads a frame; `None` when it is too short, or what it says of its copies cannot be.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let (&[count, a, b, c, d], behind) = bytes.split_first_chunk::<{ Frame::OVERHEAD }>()?;
+        let (&[first, a, b, c, d], behind) = bytes.split_first_chunk::<{ Frame::OVERHEAD }>()?;
+        let count = first & !Self::PAUSE;
         if usize::from(count) > Self::MAX_COPIES {
             return None;
         }
+        let (pause, behind) = match behind.split_first() {
+            Some((byte, behind)) if first != count => (Some(Pause::read(*byte)), behind),
+            None if first != count => return None,
+            _ => (None, behind),
+        };
         let mut rest = behind;
         for _ in 0..count {
             (_, rest) = split(rest)?;
         }
         let copies = behind.get(..behind.len().checked_sub(rest.len())?)?;
-        (!rest.is_empty()).then_some(Self { timestamp: u32::from_be_bytes([a, b, c, d]), opus: rest, copies })
+        (!rest.is_empty()).then_some(Self { timestamp: u32::from_be_bytes([a, b, c, d]), opus: rest, pause, copies })
     }
 
     /// The copies of earlier frames, in the order of the packet.
@@ -127,6 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_is_told_of_in_one_byte_more() {
+        let mut out = [0; 32];
+        let copies = [FrameCopy { age: 16, opus: &[7, 8] }];
+        for (pause, byte) in [
+            (Pause::Ended(0), 0),
+            (Pause::Ended(127), 127),
+            (Pause::Begins(0), 128),
+            (Pause::Begins(126), 254),
+            (Pause::Lasts, 255),
+        ] {
+            let len = Frame::write_beside(Some(pause), 480, &[0xF8, 1], &copies, &mut out).unwrap();
+            assert_eq!(out[..len], [9, 0, 0, 1, 0xE0, byte, 16, 2, 7, 8, 0xF8, 1]);
+            let frame = Frame::parse(&out[..len]).unwrap();
+            assert_eq!((frame.pause, frame.timestamp, frame.opus), (Some(pause), 480, &[0xF8, 1][..]));
+            assert!(frame.copies().eq(copies));
+        }
+        assert_eq!(Frame::write_beside(Some(Pause::Lasts), 0, &[1], &[], &mut [0; 6]), None);
+        for short in [&[8, 0, 0, 0, 0][..], &[8, 0, 0, 0, 0, 255]] {
+            assert_eq!(Frame::parse(short), None, "no sound behind it");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_or_has_no_sound_is_not_written() {
         assert_eq!(Frame::write(0, &[1, 2, 3], &[], &mut [0; 7]), None);
         assert_eq!(Frame::write(0, &[], &[], &mut [0; 7]), None);
@@ -144,7 +224,7 @@ mod tests {
         for len in 0..=Frame::OVERHEAD {
             assert_eq!(Frame::parse(&[0; 6][..len]), None, "{len} bytes");
         }
-        for count in 8..=255 {
+        for count in 16..=255 {
             let mut bytes = [1; 600];
             bytes[0] = count;
             assert_eq!(Frame::parse(&bytes), None, "{count} copies");

@@ -18,7 +18,7 @@ pub mod replay;
 pub mod sealer;
 pub mod sender_key;
 
-pub use frame::{Frame, FrameCopy};
+pub use frame::{Frame, FrameCopy, Pause};
 pub use held::HeldPackets;
 pub use hop::{HopOpener, HopSealer};
 pub use opener::{Opener, Refused};

@@ -100,6 +100,16 @@ impl Device {
         }
     }
 
+    /// The name of what is behind it at present, and what one listens with there, if that can be another than when it was opened: for the
+    /// sound server's stream of this number.
+    fn now(&self, direction: Direction, stream: u32) -> Option<(String, Option<Ears>)> {
+        match self {
+            Self::Cpal(_) => None,
+            #[cfg(target_os = "linux")]
+            Self::Pulse(_) => pulse::behind(direction, stream),
+        }
+    }
+
     /// What the system says that one listens with.
     fn ears(&self) -> Option<Ears> {
         match self {

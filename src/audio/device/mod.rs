@@ -1,6 +1,6 @@
 //! What sound comes from and goes to: real cards, or files and generators that keep time like a card.
 //!
-//! An input is opened with a [`MicWriter`](super::capture::MicWriter) and pushes mono samples at 48 kHz into it; an output is opened
+//! An input is opened with a [`MicWriter`](super::capture::MicWriter) and pushes samples at 48 kHz into it, mono or stereo; an output is opened
 //! with a [`SpeakerReader`](super::playback::SpeakerReader) and pulls stereo frames at 48 kHz out of it. Both ends wake the worker
 //! behind them; a card only converts and copies.
 
@@ -15,13 +15,13 @@ use thiserror::Error;
 
 /// An open device: sound flows until it is dropped, which stops it and waits for its thread.
 pub trait Card: Send {
-    /// The device's name as people know it.
-    fn name(&self) -> &str;
+    /// The device's name as people know it. It is another one when the system has moved the sound to another device.
+    fn name(&self) -> String;
 
     /// What went wrong for good (unplugged, refused by the system), once it has. The engine then falls back and says so.
     fn fault(&self) -> Option<String>;
 
-    /// What it says that one listens with; none when it does not say.
+    /// What it says that one listens with, at present; none when it does not say.
     fn ears(&self) -> Option<Ears> {
         None
     }

@@ -1,7 +1,7 @@
 //! Sound that comes from no microphone: a WAV file, a tone, silence.
 
 use super::super::choice::InputChoice;
-use super::super::format::{Block, FRAME, SAMPLE_RATE};
+use super::super::format::{FRAME, SAMPLE_RATE};
 use super::FileError;
 use audioadapter_buffers::direct::InterleavedSlice;
 use hound::{SampleFormat, WavReader};
@@ -39,22 +39,22 @@ impl Source {
     }
 
     /// The next 10 ms.
-    pub fn fill(&mut self, block: &mut Block) {
+    pub fn fill(&mut self, block: &mut [[f32; 2]; FRAME]) {
         match self {
             Self::Wav(wav) => wav.fill(block),
             Self::Tone(played, hz) => {
-                for (n, sample) in block.iter_mut().enumerate() {
+                for (n, frame) in block.iter_mut().enumerate() {
                     let seconds = (*played + n as u64) as f64 / f64::from(SAMPLE_RATE);
-                    *sample = TONE_AMPLITUDE * (std::f64::consts::TAU * f64::from(*hz) * seconds).sin() as f32;
+                    *frame = [TONE_AMPLITUDE * (std::f64::consts::TAU * f64::from(*hz) * seconds).sin() as f32; 2];
                 }
                 *played += FRAME as u64;
             }
-            Self::Silence => block.fill(0.0),
+            Self::Silence => block.fill([0.0; 2]),
         }
     }
 }
 
-/// A WAV file of any rate and number of channels, read as it is played, mixed to mono and brought to 48 kHz.
+/// A WAV file of any rate and number of channels, read as it is played, brought to 48 kHz and to two channels: more are mixed.
 pub struct WavSource {
     file: WavFile,
     rate: Option<RateConverter>,
@@ -79,9 +79,9 @@ impl WavSource {
         Ok(Self { file: WavFile { reader, looped, ended: false }, rate })
     }
 
-    fn fill(&mut self, block: &mut Block) {
+    fn fill(&mut self, block: &mut [[f32; 2]; FRAME]) {
         match &mut self.rate {
-            None => block.fill_with(|| self.file.next_mono()),
+            None => block.fill_with(|| self.file.next()),
             Some(rate) => block.fill_with(|| rate.next(&mut self.file)),
         }
     }
@@ -94,61 +94,67 @@ struct WavFile {
 }
 
 impl WavFile {
-    /// The next sample of all channels' mean; silence once the file has ended.
-    fn next_mono(&mut self) -> f32 {
+    /// The next left and right; silence once the file has ended.
+    fn next(&mut self) -> [f32; 2] {
         if !self.ended {
-            let mean = self.read_mean().or_else(|| {
+            let frame = self.read().or_else(|| {
                 // Once more from the beginning; a file that has none to give is over.
-                self.looped.then(|| self.reader.seek(0).ok()).flatten().and_then(|()| self.read_mean())
+                self.looped.then(|| self.reader.seek(0).ok()).flatten().and_then(|()| self.read())
             });
-            if let Some(mean) = mean {
-                return mean;
+            if let Some(frame) = frame {
+                return frame;
             }
             self.ended = true;
         }
-        0.0
+        [0.0; 2]
     }
 
-    fn read_mean(&mut self) -> Option<f32> {
+    /// Two channels as they are, one for both sides, the mean of more.
+    fn read(&mut self) -> Option<[f32; 2]> {
         let spec = self.reader.spec();
-        let mut sum = 0.0;
-        for _ in 0..spec.channels {
-            sum += match spec.sample_format {
+        let (mut sum, mut first) = (0.0, 0.0);
+        for channel in 0..spec.channels {
+            let sample = match spec.sample_format {
                 SampleFormat::Float => self.reader.samples::<f32>().next()?.ok()?,
                 SampleFormat::Int => {
                     let full_scale = (1_i64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
                     self.reader.samples::<i32>().next()?.ok()? as f32 / full_scale
                 }
             };
+            sum += sample;
+            if channel == 0 {
+                first = sample;
+            }
         }
-        Some(sum / f32::from(spec.channels))
+        let mean = sum / f32::from(spec.channels);
+        Some(if spec.channels == 2 { [first, sum - first] } else { [mean; 2] })
     }
 }
 
 struct RateConverter {
     fft: Fft<f32>,
-    input: Vec<f32>,
-    output: Vec<f32>,
-    ready: VecDeque<f32>,
+    input: Vec<[f32; 2]>,
+    output: Vec<[f32; 2]>,
+    ready: VecDeque<[f32; 2]>,
     /// Silence that the filter begins with.
     skip: usize,
 }
 
 impl RateConverter {
     fn new(from: u32) -> Result<Self, String> {
-        let fft = Fft::new(from as usize, SAMPLE_RATE as usize, FRAME, 1, FixedSync::Output)
+        let fft = Fft::new(from as usize, SAMPLE_RATE as usize, FRAME, 2, FixedSync::Output)
             .map_err(|error| error.to_string())?;
-        let (input, output) = (vec![0.0; fft.input_frames_max()], vec![0.0; fft.output_frames_max()]);
+        let (input, output) = (vec![[0.0; 2]; fft.input_frames_max()], vec![[0.0; 2]; fft.output_frames_max()]);
         let skip = fft.output_delay();
         Ok(Self { fft, input, output, ready: VecDeque::new(), skip })
     }
 
-    fn next(&mut self, file: &mut WavFile) -> f32 {
+    fn next(&mut self, file: &mut WavFile) -> [f32; 2] {
         loop {
             match self.ready.pop_front() {
                 Some(_) if self.skip > 0 => self.skip -= 1,
-                Some(sample) => return sample,
-                None if !self.convert(file) => return 0.0,
+                Some(frame) => return frame,
+                None if !self.convert(file) => return [0.0; 2],
                 None => {}
             }
         }
@@ -157,11 +163,11 @@ impl RateConverter {
     /// Converts one more piece. False when that failed, which well-formed lengths never do.
     fn convert(&mut self, file: &mut WavFile) -> bool {
         let wanted = self.fft.input_frames_next();
-        self.input[..wanted].fill_with(|| file.next_mono());
+        self.input[..wanted].fill_with(|| file.next());
         let frames = self.output.len();
         let (Ok(input), Ok(mut output)) = (
-            InterleavedSlice::new(&self.input[..wanted], 1, wanted),
-            InterleavedSlice::new_mut(&mut self.output, 1, frames),
+            InterleavedSlice::new(self.input[..wanted].as_flattened(), 2, wanted),
+            InterleavedSlice::new_mut(self.output.as_flattened_mut(), 2, frames),
         ) else {
             return false;
         };
@@ -194,11 +200,11 @@ mod tests {
     fn read(path: &Path, looped: bool, blocks: usize) -> Vec<f32> {
         let choice = InputChoice::Wav { path: path.into(), looped };
         let mut source = Source::open(&choice).expect("opens").expect("is a file");
-        let mut block = [0.0; FRAME];
+        let mut block = [[0.0; 2]; FRAME];
         (0..blocks)
             .flat_map(|_| {
                 source.fill(&mut block);
-                block
+                block.map(|[left, right]| 0.5 * (left + right))
             })
             .collect()
     }
@@ -223,6 +229,28 @@ mod tests {
             }
             let rest = &sound[48_000 + 480..];
             assert!(rest.iter().all(|x| x.abs() < 1.0e-3), "{rate} Hz: silence after the end");
+        }
+    }
+
+    #[test]
+    fn left_is_left_at_every_rate() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.wav");
+        for rate in [48_000, 44_100] {
+            let spec =
+                WavSpec { channels: 2, sample_rate: rate, bits_per_sample: 16, sample_format: SampleFormat::Int };
+            let mut file = WavWriter::create(&path, spec).expect("creates");
+            for n in 0..rate {
+                let x = (n as f32 / rate as f32 * 500.0 * std::f32::consts::TAU).sin();
+                file.write_sample((16_000.0 * x) as i16).expect("writes");
+                file.write_sample(0_i16).expect("writes");
+            }
+            file.finalize().expect("finishes");
+            let mut source = Source::open(&InputChoice::Wav { path: path.clone(), looped: false }).expect("opens");
+            let mut block = [[0.0; 2]; FRAME];
+            (0..50).for_each(|_| source.as_mut().expect("a file").fill(&mut block));
+            assert!(block.iter().all(|[_, right]| right.abs() < 1.0e-4), "{rate} Hz");
+            assert!(block.iter().any(|[left, _]| *left > 0.4), "{rate} Hz");
         }
     }
 
@@ -253,9 +281,9 @@ mod tests {
         let mut source = Source::open(&InputChoice::Tone { hz: 441.0 }).expect("opens").expect("is generated");
         let mut sound = Vec::new();
         for _ in 0..10 {
-            let mut block = [0.0; FRAME];
+            let mut block = [[0.0; 2]; FRAME];
             source.fill(&mut block);
-            sound.extend(block);
+            sound.extend(block.map(|[left, _]| left));
         }
         let steepest = TONE_AMPLITUDE * 441.0 * std::f32::consts::TAU / 48_000.0;
         assert!(sound.windows(2).all(|w| (w[1] - w[0]).abs() <= steepest * 1.001));

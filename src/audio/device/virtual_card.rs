@@ -2,7 +2,7 @@
 //!
 //! It is the one place in the audio room that sleeps. Its time is counted in frames since it was opened, so that no lateness adds
 //! up: after a stall it does at once what it should have done meanwhile. Having no hardware to feed it can wait a little for the
-//! worker behind it, as a card with a deep buffer would.
+//! worker behind it, as a card with a deep buffer would; and like that one it has run dry when it is itself later than that.
 
 use super::super::capture::MicWriter;
 use super::super::format::{FRAME, SAMPLE_RATE};
@@ -12,7 +12,7 @@ use super::Card;
 use super::sink::Sink;
 use super::source::Source;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -29,11 +29,13 @@ const LOOK: Duration = Duration::from_micros(500);
 struct Schedule {
     began: Instant,
     done: u64,
+    /// It is more than [`PATIENCE`] behind.
+    dry: bool,
 }
 
 impl Schedule {
     fn new(now: Instant) -> Self {
-        Self { began: now, done: 0 }
+        Self { began: now, done: 0, dry: false }
     }
 
     /// When the next frame is due. Computed from the beginning each time: rounding does not add up either.
@@ -41,6 +43,14 @@ impl Schedule {
         let samples = (self.done + 1) * FRAME as u64;
         let (seconds, rest) = (samples / u64::from(SAMPLE_RATE), samples % u64::from(SAMPLE_RATE));
         self.began + Duration::from_secs(seconds) + Duration::from_nanos(rest * 1_000_000_000 / u64::from(SAMPLE_RATE))
+    }
+
+    /// Whether it has just fallen so far behind that a card's buffer would have run dry.
+    fn runs_dry(&mut self, now: Instant) -> bool {
+        let behind = now.saturating_duration_since(self.next());
+        let before = self.dry;
+        self.dry = behind > PATIENCE || (self.dry && !behind.is_zero());
+        self.dry && !before
     }
 
     /// Whether a frame is due; counts it as done.
@@ -59,16 +69,21 @@ struct VirtualCard {
     name: String,
     stop: Arc<AtomicBool>,
     fault: Arc<OnceLock<String>>,
+    xruns: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Card for VirtualCard {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> String {
+        self.name.clone()
     }
 
     fn fault(&self) -> Option<String> {
         self.fault.get().cloned()
+    }
+
+    fn xruns(&self) -> u64 {
+        self.xruns.load(Ordering::Relaxed)
     }
 }
 
@@ -87,11 +102,11 @@ impl Drop for VirtualCard {
 /// # Errors
 /// The system has no thread left.
 pub fn open_input(name: String, mut source: Source, mut mic: MicWriter) -> io::Result<Box<dyn Card>> {
-    let mut block = [0.0; FRAME];
+    let mut block = [[0.0; 2]; FRAME];
     start(name, move |stop, _| {
         source.fill(&mut block);
         wait_until(stop, || mic.room() >= FRAME, || mic.wake());
-        mic.push(&block);
+        mic.push_stereo(&block);
         true
     })
 }
@@ -127,12 +142,14 @@ fn start(
 ) -> io::Result<Box<dyn Card>> {
     let stop = Arc::new(AtomicBool::new(false));
     let fault = Arc::new(OnceLock::new());
-    let (stopped, faulty) = (stop.clone(), fault.clone());
+    let xruns = Arc::new(AtomicU64::new(0));
+    let (stopped, faulty, dry) = (stop.clone(), fault.clone(), xruns.clone());
     let thread = thread::Builder::new().name("res-card".into()).spawn(move || {
         hurry();
         let mut schedule = Schedule::new(Instant::now());
         while !stopped.load(Ordering::Acquire) {
             let now = Instant::now();
+            dry.fetch_add(u64::from(schedule.runs_dry(now)), Ordering::Relaxed);
             if !schedule.take(now) {
                 thread::park_timeout(schedule.next() - now);
             } else if !tick(&stopped, &faulty) {
@@ -141,7 +158,7 @@ fn start(
         }
         tick(&stopped, &faulty);
     })?;
-    Ok(Box::new(VirtualCard { name, stop, fault, thread: Some(thread) }))
+    Ok(Box::new(VirtualCard { name, stop, fault, xruns, thread: Some(thread) }))
 }
 
 /// Waits for the worker, within limits.
@@ -178,7 +195,7 @@ mod tests {
         }
         let elapsed_frames = (now - began).as_millis() as u64 / 10;
         assert!((360_000..=elapsed_frames).contains(&frames), "{frames} frames in an hour");
-        assert_eq!(Schedule { began, done: 359_999 }.next(), began + hour);
+        assert_eq!(Schedule { began, done: 359_999, dry: false }.next(), began + hour);
     }
 
     #[test]
@@ -188,6 +205,20 @@ mod tests {
         assert!(!schedule.take(began + Duration::from_micros(9_999)));
         assert!(schedule.take(began + Duration::from_millis(10)));
         assert!(!schedule.take(began + Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn a_stall_that_outlasts_a_deep_buffer_counts_once() {
+        let began = Instant::now();
+        let mut schedule = Schedule::new(began);
+        let mut count = 0;
+        // Behind by 190 ms for a while, then by a quarter of a second, then in time, then by a quarter of a second once more.
+        for (frame, late_ms) in (0..400).map(|n| (n, [190, 250, 0, 250][n / 100])) {
+            let now = began + Duration::from_millis(10 * (frame as u64 + 1) + late_ms);
+            count += u64::from(schedule.runs_dry(now));
+            assert!(schedule.take(now));
+        }
+        assert_eq!(count, 2);
     }
 
     #[test]

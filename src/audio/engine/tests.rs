@@ -41,8 +41,8 @@ impl Echo {
         let (inbound, from_network) = rings::inbound();
         let media = ends(to_network, from_network);
         let (packet, space) = (PacketTime::default(), SpaceChoice::default());
-        let config =
-            Config { input, output, voice: VoiceMode::Auto, voice_engine: VoiceEngine::default(), packet, space };
+        let (voice, voice_engine, pauses) = (VoiceMode::Auto, VoiceEngine::default(), Pauses::Sent);
+        let config = Config { input, output, voice, voice_engine, packet, pauses, space };
         let mut engine = Engine::start(config, media).expect("starts");
         let mut rng = StdRng::seed_from_u64(4);
         let (session, fingerprint) =
@@ -166,6 +166,7 @@ fn a_device_that_is_not_there_becomes_silence_and_a_warning_and_a_file_an_error(
         output: OutputChoice::Null,
         voice: VoiceMode::Auto,
         voice_engine: VoiceEngine::default(),
+        pauses: Pauses::Sent,
         packet: PacketTime::default(),
         space: SpaceChoice::default(),
     };
@@ -205,6 +206,7 @@ fn another_head_and_another_room_are_heard_at_once_and_a_bad_head_never() {
         output: OutputChoice::Null,
         voice: VoiceMode::Off,
         voice_engine: VoiceEngine::default(),
+        pauses: Pauses::Sent,
         packet: PacketTime::default(),
         space: space.clone(),
     };

@@ -16,6 +16,8 @@
 //! - *Drift* between the two clocks shows as delay that creeps up or down and is worked off a burst at a time, in pauses if there
 //!   are any: at 150 ppm and bursts of 10 ms once a minute.
 //! - *When the speaker stood still* with the whole machine, what arrived meanwhile says nothing about the network, and is not played late.
+//! - *Pauses* in which a sender sends nothing are told of ([`pause`](JitterBuffer::pause)): nothing is concealed or held in them, and nothing
+//!   counts as lost.
 //! - *After an outage* what is stale is thrown away, and it does not count as what the network needs.
 
 mod delays;
@@ -34,6 +36,7 @@ use super::format::{FRAME, QUANTUM, SAMPLE_RATE, milliseconds};
 use delays::Delays;
 use lowest::Lowest;
 use reception::{Arrival, Reception};
+use resonance_protocol::media::Pause;
 use std::time::{Duration, Instant};
 use store::Store;
 
@@ -81,6 +84,8 @@ pub struct JitterBuffer {
     cursor: i64,
     /// Frames concealed while the cursor waited.
     held: u32,
+    /// After this frame nothing is sent until there is something to say.
+    rests_after: Option<i64>,
     /// When frames are pulled, on the scale of transits: the earliest of the last moments.
     pulled: Lowest,
     /// How much was played between that and the frame itself, in ms: the least of the last moments.
@@ -115,6 +120,7 @@ impl JitterBuffer {
             playing: false,
             cursor: i64::MIN,
             held: 0,
+            rests_after: None,
             pulled: Lowest::default(),
             ahead: Lowest::default(),
             burst_ms: 0.0,
@@ -170,6 +176,7 @@ impl JitterBuffer {
             }
         };
         self.totals.received += 1;
+        self.rests_after = self.rests_after.filter(|last| *last >= frame);
         if self.is_expected(arrived, frame) {
             self.delays.feed(signed_ms(arrived, self.epoch), self.age_ms(arrived, frame));
         }
@@ -187,6 +194,41 @@ impl JitterBuffer {
             self.skip_to_fresh(arrived);
         }
         Inserted::Kept
+    }
+
+    /// Takes in what a packet says of a pause, before the packet itself. False when that is all: there is no sound in it.
+    pub fn pause(&mut self, arrived: Instant, timestamp: u32, samples: usize, pause: Pause) -> bool {
+        if samples != self.samples {
+            return pause != Pause::Lasts;
+        }
+        let frames = |count: u8| u32::from(count).wrapping_mul(samples as u32);
+        match pause {
+            Pause::Ended(before) => self.reception.pass(self.rests_after, timestamp.wrapping_sub(frames(before))),
+            Pause::Begins(more) => {
+                let last = self.reception.number(timestamp.wrapping_add(frames(more)));
+                self.rests_after = last.or(self.rests_after);
+            }
+            Pause::Lasts => {
+                self.reception.pass(self.rests_after, timestamp);
+                if let Arrival::New(frame) = self.reception.receive(timestamp) {
+                    self.totals.received += 1;
+                    if self.is_expected(arrived, frame) {
+                        self.delays.feed(signed_ms(arrived, self.epoch), self.age_ms(arrived, frame));
+                    }
+                    self.measure_jitter(arrived, frame);
+                    // Those that were to come before it and did not are not waited for any more.
+                    let rests = self.rests_after.filter(|last| *last < frame);
+                    self.rests_after = Some(rests.unwrap_or(frame).min(frame));
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether what comes next is a pause, not something that is missing.
+    fn rests(&self) -> bool {
+        self.rests_after.is_some_and(|last| self.cursor > last)
     }
 
     /// Whether packets are so long; also from then on when the sender began anew with others.
@@ -305,6 +347,10 @@ impl JitterBuffer {
             }
         }
         if !self.playing && !self.begin(now) {
+            return Pull::Silence;
+        }
+        if self.rests() && !self.store.has(self.cursor) {
+            self.wait(self.cursor);
             return Pull::Silence;
         }
         if self.held > 0 && !self.release(now) {

@@ -123,6 +123,31 @@ impl Reception {
         Arrival::New(number)
     }
 
+    /// The number of the frame with this timestamp, by the newest one.
+    pub fn number(&self, timestamp: u32) -> Option<i64> {
+        let (newest_timestamp, newest) = self.newest?;
+        let samples = i64::from(timestamp.wrapping_sub(newest_timestamp) as i32);
+        (samples % self.samples == 0 && samples.abs() <= MAX_AHEAD * self.samples)
+            .then_some(newest + samples / self.samples)
+    }
+
+    /// Between the frame `last` and the one with this timestamp nothing was sent: what is not known of yet in between is not missing.
+    pub fn pass(&mut self, last: Option<i64>, timestamp: u32) {
+        let (Some((newest_timestamp, newest)), Some(next)) = (self.newest, self.number(timestamp)) else { return };
+        let last = last.unwrap_or(newest).clamp(newest, next.max(newest));
+        for number in newest + 1..next {
+            self.advance(1, number - 1);
+            if number <= last {
+                // That one was sent, and is not there yet.
+                self.received &= !1;
+            }
+        }
+        if next > newest + 1 {
+            let passed = ((next - 1 - newest) * self.samples) as u32;
+            self.newest = Some((newest_timestamp.wrapping_add(passed), next - 1));
+        }
+    }
+
     fn begin(&mut self, timestamp: u32, number: i64) -> Arrival {
         self.newest = Some((timestamp, number));
         self.first = number;

@@ -409,4 +409,6 @@ fn clocks_that_differ_are_followed_by_stretching_the_voice_without_a_click_or_a_
 
 mod hours;
 mod lengths;
+mod music;
+mod sparing;
 mod streamed;

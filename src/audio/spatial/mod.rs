@@ -6,7 +6,7 @@
 //! the embedded set predicted from its neighbours, the spectrum is off by 5.8 dB on average (20 Hz–14 kHz), aligned by 1.5 dB.
 //!
 //! [`Space`] makes it all: a [`LaneRenderer`] for each voice, which a [`Placer`] can exchange while sound flows, and the [`Room`] that
-//! they share. Through loudspeakers voices are panned instead.
+//! they share. Through loudspeakers voices are panned instead, and music in stereo always is ([`Wide`]).
 
 pub mod choice;
 mod distance;
@@ -21,12 +21,14 @@ mod space;
 mod steam;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 pub use lane::LaneRenderer;
 pub use placer::Placer;
 pub use room::Room;
 pub use rooms::Rooms;
 pub use space::Space;
+pub use wide::Wide;
 
 use super::format::{QUANTUM, SAMPLE_RATE};
 use choice::HrtfChoice;

@@ -1,8 +1,9 @@
 //! Voice processing on a thread of its own, between the microphone's card and the uplink worker.
 
-use super::Voice;
+use super::{Suppression, Voice};
 use crate::audio::capture::{MicReader, MicWriter};
-use crate::audio::format::{Block, FRAME};
+use crate::audio::economy::{Agreement, Step};
+use crate::audio::format::{Block, Channels, FRAME};
 use crate::audio::workers::hurry;
 use crate::audio::{reserve, rings};
 use rtrb::{Consumer, Producer};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 /// A running voice processor. It wakes when the card has brought a frame, and hands the cleaned frame on at once. Dropping it stops it.
 pub struct VoiceStage {
@@ -21,11 +23,12 @@ pub struct VoiceStage {
 }
 
 impl VoiceStage {
-    /// Starts processing: what is written into the returned end comes out of `out`, cleaned of what it [hears](Self::hear) being played.
+    /// Starts processing: what is written into the returned end comes out of `out`, cleaned of what it [hears](Self::hear) being played,
+    /// as far as the workers agree that there is time for it.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(voice: Voice, out: MicWriter) -> io::Result<(Self, MicWriter)> {
+    pub fn start(voice: Voice, out: MicWriter, agreement: Agreement) -> io::Result<(Self, MicWriter)> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let (references, next_reference) = rings::references();
@@ -35,7 +38,7 @@ impl VoiceStage {
         let thread = thread::Builder::new().name("audio voice".into()).spawn(move || {
             // Until the end of the thread, and of what it allocated: the echo canceller cannot do without.
             let mut membership = reserve::join();
-            let mut work = Work { voice, out, reference: None, next_reference, old_reference };
+            let mut work = Work { voice, out, agreement, reference: None, next_reference, old_reference };
             if let Ok(mut mic) = take.recv() {
                 hurry();
                 while !stopped.load(Ordering::Acquire) {
@@ -48,7 +51,7 @@ impl VoiceStage {
             work.take_reference();
             work.reference
         })?;
-        let (writer, reader) = rings::mic(thread.thread().clone(), FRAME);
+        let (writer, reader) = rings::mic(thread.thread().clone(), FRAME, Channels::One);
         // The receiver waits for exactly this.
         let _ = give.send(reader);
         Ok((Self { stop, thread: Some(thread), references, past_references }, writer))
@@ -83,6 +86,7 @@ impl Drop for VoiceStage {
 struct Work {
     voice: Voice,
     out: MicWriter,
+    agreement: Agreement,
     reference: Option<Consumer<f32>>,
     next_reference: Consumer<Consumer<f32>>,
     /// Where an old one goes to be freed.
@@ -92,11 +96,16 @@ struct Work {
 impl Work {
     fn step(&mut self, mic: &mut MicReader) {
         let mut block: Block = [0.0; FRAME];
+        let plain = self.agreement.economy().leaves_out(Step::Noise);
+        self.voice.suppress(if plain { Suppression::Off } else { Suppression::On });
         while mic.pop(&mut block) {
             self.take_reference();
             self.hear();
             self.voice.clean(&mut block);
             self.out.push(&block);
+        }
+        if let Some(share) = mic.answer(Instant::now()) {
+            self.agreement.tell(share);
         }
         // What the card could not hand over keeps its place in time.
         let mut missing = usize::try_from(mic.take_dropped()).unwrap_or(usize::MAX);

@@ -1,15 +1,16 @@
 //! The thread around the voice; what it does to a voice is tested where it is made.
 
 use super::*;
-use crate::audio::format::FRAME;
+use crate::audio::economy::Agreement;
+use crate::audio::format::{Channels, FRAME};
 use crate::audio::rings;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_stage_hands_frames_on_and_keeps_lost_time() {
-    let (out, mut uplink) = rings::mic(std::thread::current(), FRAME);
+    let (out, mut uplink) = rings::mic(std::thread::current(), FRAME, Channels::One);
     let (_speaker, reference) = rings::reference();
-    let (mut stage, mut card) = VoiceStage::start(Voice::new(false), out).expect("a thread");
+    let (mut stage, mut card) = VoiceStage::start(Voice::new(false), out, Agreement::default()).expect("a thread");
     stage.hear(reference);
     let sound: Vec<f32> = (0..4 * FRAME).map(|n| n as f32).collect();
     // In pieces of odd sizes, as cards bring them.

@@ -290,8 +290,8 @@ fn tab_completes_verbs_and_people() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(typed(":vo", 1), "volume ");
-    assert_eq!(typed(":vo", 2), "volume Bo ");
+    assert_eq!(typed(":vol", 1), "volume ");
+    assert_eq!(typed(":vol", 2), "volume Bo ");
     assert_eq!(typed(":verify d", 1), "verify Di");
     assert_eq!(typed(":un", 2), "undeafen");
     assert_eq!(typed(":un", 5), "unmute", "round and round");

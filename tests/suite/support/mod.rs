@@ -1,8 +1,10 @@
 //! What the tests share: the program as a child process, sound files, namespaces, a terminal, and the manners of a test that needs tools.
 
+pub mod cgroup;
 pub mod curious;
 pub mod javascript;
 pub mod namespaces;
+pub mod outcome;
 pub mod process;
 pub mod python;
 pub mod simulation;

@@ -1,6 +1,7 @@
 //! The program under test as a child process: its events, its commands, its end. Always reaped.
 
 use super::namespaces::Host;
+pub use super::outcome::run;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -43,6 +44,7 @@ pub struct Launch {
     input: OsString,
     output: OsString,
     host: Option<Host>,
+    through: Vec<String>,
     data: Option<PathBuf>,
 }
 
@@ -55,6 +57,7 @@ impl Launch {
             input: "silence".into(),
             output: "null".into(),
             host: None,
+            through: Vec::new(),
             data: None,
         }
     }
@@ -127,6 +130,12 @@ impl Launch {
         self
     }
 
+    /// By a command that runs the one that follows it.
+    pub fn through(mut self, words: Vec<String>) -> Self {
+        self.through = words;
+        self
+    }
+
     /// With this folder for what is kept between sessions, instead of one of its own.
     pub fn keeps_in(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
@@ -138,8 +147,11 @@ impl Launch {
         let data = tempfile::tempdir().expect("a temporary folder");
         let mut command = match &self.host {
             Some(host) => host.command(BINARY),
-            None => Command::new(BINARY),
+            None => Command::new(self.through.first().map_or(BINARY, String::as_str)),
         };
+        if let [_, rest @ ..] = &self.through[..] {
+            command.args(rest).arg(BINARY);
+        }
         command.args(&self.arguments).args(["--headless", "--name", &self.name]);
         command
             .arg("--input")
@@ -207,7 +219,7 @@ fn listen(stdout: impl Read + Send + 'static, heard: Arc<Heard>) -> JoinHandle<(
     })
 }
 
-fn collect(mut output: impl Read + Send + 'static, text: Arc<Mutex<String>>) -> JoinHandle<()> {
+pub(super) fn collect(mut output: impl Read + Send + 'static, text: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = output.read(&mut buffer) {
@@ -431,80 +443,4 @@ pub fn voice_file(folder: &Path, peer: &str, name: &str) -> PathBuf {
         .find(|path| stem(path).contains(peer))
         .or_else(|| files().find(|path| stem(path).contains(name)))
         .unwrap_or_else(|| panic!("no file for {name} ({peer}) among {:?}", files().collect::<Vec<_>>()))
-}
-
-/// A run that ends by itself: exit code, events, standard error.
-pub struct Outcome {
-    /// The exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output, by line.
-    pub events: Vec<Value>,
-    /// Standard output as it was.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl Outcome {
-    /// Holds the contract of a failed start: the exit code, no panic, one plain sentence, and (headless) one `error` event with all its fields.
-    pub fn refused_with(&self, codes: &[i32], headless: bool) {
-        let seen = format!("exit {:?}\nstdout: {}\nstderr: {}", self.code, self.stdout, self.stderr);
-        assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}: {seen}");
-        assert!(!self.stderr.contains("panicked") && !self.stderr.contains("RUST_BACKTRACE"), "no panic: {seen}");
-        assert!(self.stderr.split_whitespace().count() >= 4, "a sentence on standard error: {seen}");
-        if headless {
-            let errors: Vec<_> = self.events.iter().filter(|event| event["event"] == "error").collect();
-            assert_eq!(errors.len(), 1, "one error event: {seen}");
-            for field in ["code", "message", "hint"] {
-                assert!(
-                    errors[0][field].as_str().is_some_and(|text| !text.is_empty()),
-                    "the error has a {field}: {seen}"
-                );
-            }
-        }
-    }
-}
-
-/// Runs the program to its end, with nothing on its standard input.
-///
-/// # Panics
-/// When it does not end within `patience`: hanging is a failure.
-pub fn run(arguments: &[&str], patience: Duration) -> Outcome {
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let mut child = Command::new(BINARY)
-        .args(arguments)
-        .env("HOME", data.path())
-        .env("XDG_DATA_HOME", data.path())
-        .env("XDG_CONFIG_HOME", data.path())
-        .env("RESONANCE_NO_DHT", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let [stdout, stderr] = [Arc::new(Mutex::new(String::new())), Arc::new(Mutex::new(String::new()))];
-    let readers = [
-        collect(child.stdout.take().expect("piped"), Arc::clone(&stdout)),
-        collect(child.stderr.take().expect("piped"), Arc::clone(&stderr)),
-    ];
-    let deadline = Instant::now() + patience;
-    let status = loop {
-        match child.try_wait().expect("a child can be asked") {
-            Some(status) => break Some(status),
-            None if Instant::now() > deadline => {
-                let _ = child.kill();
-                let _ = child.wait();
-                break None;
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    for reader in readers {
-        reader.join().expect("a reader does not panic");
-    }
-    let text = |lines: &Mutex<String>| lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (stdout, stderr) = (text(&stdout), text(&stderr));
-    let status = status.unwrap_or_else(|| panic!("{arguments:?} did not end within {patience:?}\n{stdout}\n{stderr}"));
-    let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    Outcome { code: status.code(), events, stdout, stderr }
 }

@@ -9,6 +9,7 @@ use super::{Device, Direction};
 #[cfg(target_os = "linux")]
 use super::{alsa, pulse};
 use crate::audio::capture::MicWriter;
+use crate::audio::format::Channels;
 use crate::audio::playback::SpeakerReader;
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{Error, ErrorKind, FromSample, I24, Sample, SampleFormat, SizedSample, Stream, StreamConfig, U24};
@@ -155,15 +156,7 @@ impl End for MicWriter {
         let callback = move |data: &[T], _: &cpal::InputCallbackInfo| {
             called.call();
             for piece in data.chunks(PIECE * channels) {
-                let mut mono = [0.0; PIECE];
-                let frames = piece.len() / channels;
-                for (sample, frame) in mono.iter_mut().zip(piece.chunks_exact(channels)) {
-                    *sample = to_mono(frame);
-                }
-                match &mut resampler {
-                    None => end.push(&mono[..frames]),
-                    Some(resampler) => resampler.push(&mono[..frames], |samples| end.push(samples)),
-                }
+                hand_over(piece, channels, &mut resampler, &mut end);
             }
         };
         device.build_input_stream(config, callback, move |error| failed.error(error.kind()), None)
@@ -224,8 +217,48 @@ impl End for SpeakerReader {
     }
 }
 
+/// Brings at most a [`PIECE`] of a microphone's frames on: in stereo where that is wanted and the device is at 48 kHz, else in mono.
+pub(super) fn hand_over<T: Copy>(
+    brought: &[T],
+    channels: usize,
+    resampler: &mut Option<FromDevice>,
+    end: &mut Loan<MicWriter>,
+) where
+    f32: FromSample<T>,
+{
+    let frames = (brought.len() / channels.max(1)).min(PIECE);
+    let each = brought.chunks_exact(channels.max(1));
+    if end.channels() == Channels::Two && resampler.is_none() {
+        let mut stereo = [[0.0; 2]; PIECE];
+        for (both, frame) in stereo.iter_mut().zip(each) {
+            *both = to_stereo(frame);
+        }
+        return end.push_stereo(&stereo[..frames]);
+    }
+    let mut mono = [0.0; PIECE];
+    for (sample, frame) in mono.iter_mut().zip(each) {
+        *sample = to_mono(frame);
+    }
+    match resampler {
+        None => end.push(&mono[..frames]),
+        Some(resampler) => resampler.push(&mono[..frames], |samples| end.push(samples)),
+    }
+}
+
+/// The first two channels, or the only one for both.
+fn to_stereo<T: Copy>(frame: &[T]) -> [f32; 2]
+where
+    f32: FromSample<T>,
+{
+    match *frame {
+        [left, right, ..] => [f32::from_sample_(left), f32::from_sample_(right)],
+        [one] => [f32::from_sample_(one); 2],
+        [] => [0.0; 2],
+    }
+}
+
 /// The mean of the first two channels: a microphone with more has its voice there.
-pub(super) fn to_mono<T: Copy>(frame: &[T]) -> f32
+fn to_mono<T: Copy>(frame: &[T]) -> f32
 where
     f32: FromSample<T>,
 {
@@ -258,6 +291,7 @@ mod tests {
         assert_eq!(to_mono(&[0.5_f32]), 0.5);
         assert_eq!(to_mono(&[0.5_f32, 0.25, 9.0]), 0.375);
         assert_eq!(to_mono(&[i16::MIN, 0]), -0.5);
+        assert_eq!((to_stereo(&[0.5_f32, 0.25, 9.0]), to_stereo(&[0.5_f32])), ([0.5, 0.25], [0.5, 0.5]));
         let mut frame = [0_u8; 4];
         from_stereo([1.0, -1.0], &mut frame);
         assert_eq!(frame, [255, 0, 128, 128]);

@@ -4,12 +4,13 @@ use super::Device;
 use super::quiet::quietly;
 use super::stream::{self, End, Flow};
 use crate::audio::device::Card;
+use crate::audio::format::Channels;
 use crate::audio::spatial::choice::Ears;
 use cpal::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 /// How often a card is looked at.
@@ -23,6 +24,8 @@ const CALM: Duration = Duration::from_millis(5);
 const SILENCE: Duration = Duration::from_secs(3);
 /// The pause before a card is opened again: doubles from the first to the second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// A card that has run for so long is opened again at once: whoever listens waits.
+const RAN: Duration = Duration::from_secs(1);
 /// A card that has run for so long has proved itself: the next pause is the shortest again.
 const PROVED: Duration = Duration::from_secs(20);
 /// A card that cannot be opened again for so long is given up.
@@ -38,6 +41,11 @@ pub(super) struct Health {
     /// Errors since the last look.
     errors: AtomicU32,
     gone: AtomicBool,
+    /// What is behind the card is perhaps another device, or the same one in another way.
+    changed: AtomicBool,
+    /// What the sound server calls the stream.
+    stream: AtomicU32,
+    watcher: OnceLock<Thread>,
 }
 
 impl Health {
@@ -46,12 +54,26 @@ impl Health {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The sound server calls the stream so.
+    pub fn set_stream(&self, stream: u32) {
+        self.stream.store(stream, Ordering::Relaxed);
+        self.changed();
+    }
+
+    /// Something about the device is not as it was. Does not block.
+    pub fn changed(&self) {
+        self.changed.store(true, Ordering::Relaxed);
+    }
+
     /// The card reports an error; may be called in a tight loop.
     pub fn error(&self, kind: ErrorKind) {
         match kind {
             ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => return,
             ErrorKind::DeviceNotAvailable | ErrorKind::StreamInvalidated | ErrorKind::HostUnavailable => {
                 self.gone.store(true, Ordering::Relaxed);
+                if let Some(watcher) = self.watcher.get() {
+                    watcher.unpark();
+                }
             }
             ErrorKind::Xrun => {
                 self.xruns.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +116,18 @@ impl Loan<crate::audio::capture::MicWriter> {
             mic.push(samples);
         }
     }
+
+    /// See [`MicWriter::push_stereo`](crate::audio::capture::MicWriter::push_stereo).
+    pub fn push_stereo(&mut self, frames: &[[f32; 2]]) {
+        if let Some(mic) = &mut self.lent {
+            mic.push_stereo(frames);
+        }
+    }
+
+    /// See [`MicWriter::channels`](crate::audio::capture::MicWriter::channels).
+    pub fn channels(&self) -> Channels {
+        self.lent.as_ref().map_or_else(Channels::default, |mic| mic.channels())
+    }
 }
 
 impl Loan<crate::audio::playback::SpeakerReader> {
@@ -117,12 +151,25 @@ struct Shared {
     stop: AtomicBool,
     health: Arc<Health>,
     fault: OnceLock<String>,
+    /// Never asked for on a thread that is in a hurry.
+    about: Mutex<About>,
+}
+
+/// What is known about the device.
+#[derive(Clone)]
+struct About {
+    name: String,
+    ears: Option<Ears>,
+}
+
+impl Shared {
+    fn about(&self) -> About {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// An open card and the thread that watches it.
 pub(super) struct Watched {
-    name: String,
-    ears: Option<Ears>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -133,14 +180,20 @@ impl Watched {
     /// # Errors
     /// What `cpal` said at the first attempt.
     pub fn open<E: End>(name: String, ears: Option<Ears>, device: Device, end: E) -> Result<Self, Error> {
-        let shared = Arc::new(Shared { stop: AtomicBool::new(false), health: Arc::default(), fault: OnceLock::new() });
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::new(false),
+            health: Arc::default(),
+            fault: OnceLock::new(),
+            about: Mutex::new(About { name, ears }),
+        });
         let (report, reported) = sync_channel(1);
         let watcher = Watcher::new(device, end, shared.clone());
         let thread = thread::Builder::new()
             .name("audio card".into())
             .spawn(move || watcher.run(&report))
             .map_err(|error| Error::with_message(ErrorKind::ResourceExhausted, error.to_string()))?;
-        let card = Self { name, ears, shared, thread: Some(thread) };
+        let _ = shared.health.watcher.set(thread.thread().clone());
+        let card = Self { shared, thread: Some(thread) };
         match reported.recv() {
             Ok(Ok(())) => Ok(card),
             Ok(Err(error)) => Err(error),
@@ -150,8 +203,8 @@ impl Watched {
 }
 
 impl Card for Watched {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> String {
+        self.shared.about().name
     }
 
     fn fault(&self) -> Option<String> {
@@ -159,7 +212,7 @@ impl Card for Watched {
     }
 
     fn ears(&self) -> Option<Ears> {
-        self.ears
+        self.shared.about().ears
     }
 
     fn xruns(&self) -> u64 {
@@ -227,8 +280,22 @@ impl<E: End> Watcher<E> {
                 *back_off = BACK_OFF.0;
             }
             if !health.look() || called.elapsed() > SILENCE {
+                if began.elapsed() > RAN && *back_off == BACK_OFF.0 {
+                    *back_off = Duration::ZERO;
+                }
                 return true;
             }
+            if health.changed.swap(false, Ordering::Relaxed) {
+                self.look_at_device();
+            }
+        }
+    }
+
+    /// Finds out what the sound goes to, or comes from, by now.
+    fn look_at_device(&self) {
+        let stream = self.shared.health.stream.load(Ordering::Relaxed);
+        if let Some((name, ears)) = self.device.now(E::DIRECTION, stream) {
+            *self.shared.about.lock().unwrap_or_else(PoisonError::into_inner) = About { name, ears };
         }
     }
 
@@ -239,7 +306,7 @@ impl<E: End> Watcher<E> {
             if !self.pause(*back_off) {
                 return None;
             }
-            *back_off = (*back_off * 2).min(BACK_OFF.1);
+            *back_off = (*back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
             self.shared.health.look();
             match self.start() {
                 Ok(stream) => return Some(stream),

@@ -193,6 +193,17 @@ impl Room {
         true
     }
 
+    /// Forgets everything that is inside, as if it were new. Does not allocate.
+    pub fn forget(&mut self) {
+        self.clear();
+        self.sent.fill(0.0);
+        self.silent = usize::MAX;
+        self.opens = Ramp::towards(0.0, 1.0);
+        for slot in &mut self.slots {
+            (slot.reflections, slot.fed) = (None, false);
+        }
+    }
+
     /// Forgets what is too soft to be heard: left alone it would shrink to numbers that processors are slow with.
     fn clear(&mut self) {
         self.reverb.clear();

@@ -5,7 +5,7 @@ use crate::audio::capture::MicWriter;
 use crate::audio::device::card::format::Format;
 use crate::audio::device::card::resample::FromDevice;
 use crate::audio::device::card::running::Running;
-use crate::audio::device::card::stream::{PIECE, converter, to_mono};
+use crate::audio::device::card::stream::{PIECE, converter, hand_over};
 use crate::audio::device::card::watch::{Health, Loan};
 use alsa::Direction;
 use alsa::pcm::{IO, IoFormat, PCM};
@@ -63,15 +63,8 @@ where
             Err(error) => return Err(error),
         };
         health.call();
-        let mut mono = [0.0; PIECE];
-        for (sample, frame) in mono.iter_mut().zip(self.data.chunks_exact(self.channels)) {
-            *sample = to_mono(frame);
-        }
-        let mono = &mono[..frames.min(PIECE)];
-        match &mut self.resampler {
-            None => self.end.push(mono),
-            Some(resampler) => resampler.push(mono, |samples| self.end.push(samples)),
-        }
+        let brought = &self.data[..frames.min(PIECE) * self.channels];
+        hand_over(brought, self.channels, &mut self.resampler, &mut self.end);
         Ok(())
     }
 

@@ -1,17 +1,17 @@
 //! A microphone: the server sends sound as it comes, the thread hands it on.
 
 use super::connection::{Connection, Message, Messages};
-use super::{Device, translate};
+use super::{Device, is_change, translate};
 use crate::audio::capture::MicWriter;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::PIECE;
 use crate::audio::device::card::watch::{Health, Loan};
-use crate::audio::format::{QUANTUM, SAMPLE_RATE};
+use crate::audio::format::{Channels, QUANTUM, SAMPLE_RATE};
 use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
     ChannelMap, Command, CommandTag, CreateRecordStreamReply, Prop, Props, RecordStreamParams, SampleFormat,
-    SampleSpec, TagStructReader,
+    SampleSpec, SubscriptionMask, TagStructReader,
 };
 use std::io;
 use std::sync::Arc;
@@ -19,25 +19,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const SAMPLE_BYTES: usize = size_of::<f32>();
 
-/// Opens a source and starts reading it: 32-bit floats, mono, 48 kHz, every 2.5 ms if the device can.
+/// Opens a source and starts reading it: 32-bit floats, mono or stereo as is wanted, 48 kHz, every 2.5 ms if the device can.
 ///
 /// # Errors
 /// What the server says, in `cpal`'s words; the end is back with its lender then.
 pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Health>) -> Result<Running, Error> {
     let mut connection = Connection::open()?;
+    let channels = end.channels();
+    let frame = channels.count() * SAMPLE_BYTES;
     let mut props = Props::new();
     props.set(Prop::MediaName, c"microphone");
     let stream: CreateRecordStreamReply = connection.ask(&Command::CreateRecordStream(RecordStreamParams {
-        sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: 1, sample_rate: SAMPLE_RATE },
-        channel_map: ChannelMap::mono(),
+        sample_spec: SampleSpec {
+            format: SampleFormat::Float32Le,
+            channels: channels.count() as u8,
+            sample_rate: SAMPLE_RATE,
+        },
+        channel_map: if channels == Channels::One { ChannelMap::mono() } else { ChannelMap::stereo() },
         source_name: Some(device.id.clone()),
-        buffer_attr: BufferAttr { fragment_size: (QUANTUM * SAMPLE_BYTES) as u32, ..BufferAttr::default() },
+        buffer_attr: BufferAttr { fragment_size: (QUANTUM * frame) as u32, ..BufferAttr::default() },
         flags: StreamFlags { adjust_latency: true, ..StreamFlags::default() },
         props,
         ..RecordStreamParams::default()
     }))?;
-    let messages = connection.into_messages().map_err(|error| translate(error.into()))?;
-    let mut reader = Reader { messages, channel: stream.channel, end };
+    let mut messages = connection.into_messages().map_err(|error| translate(error.into()))?;
+    health.set_stream(stream.stream_index);
+    let changes = Command::Subscribe(SubscriptionMask::SOURCE | SubscriptionMask::SERVER);
+    messages.send(&changes, &mut [0; 64]).map_err(|error| translate(error.into()))?;
+    let mut reader = Reader { messages, channel: stream.channel, channels, end };
     Running::start("audio mic", move |stop| {
         if reader.run(stop, &health).is_err() {
             health.error(ErrorKind::DeviceNotAvailable);
@@ -48,6 +57,7 @@ pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Healt
 struct Reader {
     messages: Messages,
     channel: u32,
+    channels: Channels,
     end: Loan<MicWriter>,
 }
 
@@ -57,8 +67,12 @@ impl Reader {
         while !stop.load(Ordering::Acquire) {
             let Some(message) = self.messages.next()? else { continue };
             if message.channel == Message::COMMAND {
-                if is_killed(message.body) {
-                    return Err(io::ErrorKind::NotFound.into());
+                match tag(message.body) {
+                    Some(tag) if tag == CommandTag::RecordStreamKilled as u32 => {
+                        return Err(io::ErrorKind::NotFound.into());
+                    }
+                    Some(tag) if is_change(tag) => health.changed(),
+                    _ => {}
                 }
             } else if message.channel == self.channel {
                 health.call();
@@ -68,7 +82,10 @@ impl Reader {
                     for (sample, bytes) in samples.iter_mut().zip(whole) {
                         *sample = f32::from_le_bytes(*bytes);
                     }
-                    self.end.push(&samples[..whole.len()]);
+                    match self.channels {
+                        Channels::One => self.end.push(&samples[..whole.len()]),
+                        Channels::Two => self.end.push_stereo(samples[..whole.len()].as_chunks().0),
+                    }
                 }
             }
         }
@@ -76,7 +93,7 @@ impl Reader {
     }
 }
 
-/// Whether the server says that the stream's device is gone. Other commands are none of our business: that it moved, for example.
-fn is_killed(mut body: &[u8]) -> bool {
-    TagStructReader::new(&mut body, 0).read_u32().is_ok_and(|tag| tag == CommandTag::RecordStreamKilled as u32)
+/// What the server says.
+fn tag(mut body: &[u8]) -> Option<u32> {
+    TagStructReader::new(&mut body, 0).read_u32().ok()
 }

@@ -17,8 +17,8 @@ use connection::Connection;
 use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::port_info::{PortInfo, PortType};
 use pulseaudio::protocol::{
-    Command, DEFAULT_SINK, DEFAULT_SOURCE, ProtocolError, PulseError, SampleSpec, ServerInfo, SinkInfoList,
-    SourceInfoList,
+    Command, CommandTag, DEFAULT_SINK, DEFAULT_SOURCE, ProtocolError, PulseError, SampleSpec, ServerInfo, SinkInfoList,
+    SinkInputInfo, SourceInfoList, SourceOutputInfo,
 };
 use std::env;
 use std::ffi::{CStr, CString};
@@ -64,6 +64,31 @@ impl Device {
     }
 }
 
+/// The name of the device that this stream plays on or records from, and what one listens with there: the server moves streams when a
+/// device comes or goes, and when somebody asks it to.
+pub(super) fn behind(direction: Direction, stream: u32) -> Option<(String, Option<Ears>)> {
+    let mut connection = Connection::open().ok()?;
+    let index = match direction {
+        Direction::Input => {
+            let info: SourceOutputInfo = connection.ask(&Command::GetSourceOutputInfo(stream)).ok()?;
+            info.source_index
+        }
+        Direction::Output => {
+            let info: SinkInputInfo = connection.ask(&Command::GetSinkInputInfo(stream)).ok()?;
+            info.sink_index
+        }
+    };
+    let device = list().ok()?.into_iter().find(|listed| listed.is(direction) && listed.index == index)?;
+    Some((device.info.name, device.ears))
+}
+
+/// Whether something was said about a device that its stream may be concerned by: that it moved, that another one is preferred, or that
+/// something was plugged in.
+fn is_change(tag: u32) -> bool {
+    let tags = [CommandTag::SubscribeEvent, CommandTag::PlaybackStreamMoved, CommandTag::RecordStreamMoved];
+    tags.iter().any(|known| *known as u32 == tag)
+}
+
 /// Every device of the server; none without a server.
 pub(super) fn devices() -> Vec<DeviceInfo> {
     let listed = list().unwrap_or_default();
@@ -80,6 +105,8 @@ enum Kind {
 
 /// What the server says about a device.
 struct Listed {
+    /// Its number.
+    index: u32,
     info: DeviceInfo,
     kind: Kind,
     ears: Option<Ears>,
@@ -118,7 +145,7 @@ fn list() -> Result<Vec<Listed>, Error> {
         let is_default = server.default_source_name.as_ref() == Some(&source.name);
         let description = source.description.as_deref();
         let info = info(&source.name, description, source.sample_spec, Direction::Input, is_default);
-        Listed { info, kind, ears: None }
+        Listed { index: source.index, info, kind, ears: None }
     });
     let sinks = sinks.into_iter().map(|sink| {
         let is_default = server.default_sink_name.as_ref() == Some(&sink.name);
@@ -126,7 +153,7 @@ fn list() -> Result<Vec<Listed>, Error> {
         let info = info(&sink.name, sink.description.as_deref(), sink.sample_spec, Direction::Output, is_default);
         // A headset has no ports, but its name.
         let ears = by_port.or_else(|| Ears::of_device([info.name.as_str()].into_iter()));
-        Listed { info, kind: Kind::Real, ears }
+        Listed { index: sink.index, info, kind: Kind::Real, ears }
     });
     Ok(sources.chain(sinks).collect())
 }

@@ -1,7 +1,7 @@
 //! A speaker: the server asks for sound, the thread takes it out of the ring.
 
 use super::connection::{Connection, Message, Messages};
-use super::{Device, translate};
+use super::{Device, is_change, translate};
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::watch::{Health, Loan};
 use crate::audio::format::{QUANTUM, SAMPLE_RATE};
@@ -11,7 +11,8 @@ use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
     self, ChannelMap, Command, CommandTag, CreatePlaybackStreamReply, DESCRIPTOR_SIZE, Descriptor, DescriptorFlags,
-    PlaybackStreamParams, Prop, Props, SampleFormat, SampleSpec, SetPlaybackStreamBufferAttrParams, TagStructReader,
+    PlaybackStreamParams, Prop, Props, SampleFormat, SampleSpec, SetPlaybackStreamBufferAttrParams, SubscriptionMask,
+    TagStructReader,
 };
 use std::io;
 use std::sync::Arc;
@@ -55,6 +56,9 @@ pub fn start_speaker(device: &Device, end: Loan<SpeakerReader>, health: Arc<Heal
         clean: 0,
         underruns: Interruptions::default(),
     };
+    health.set_stream(stream.stream_index);
+    let changes = Command::Subscribe(SubscriptionMask::SINK | SubscriptionMask::SERVER);
+    writer.messages.send(&changes, &mut writer.bytes).map_err(|error| translate(error.into()))?;
     let wanted = stream.requested_bytes as usize / FRAME_BYTES;
     Running::start("audio speaker", move |stop| {
         if writer.run(wanted, stop, &health).is_err() {
@@ -82,6 +86,8 @@ enum Said {
     Underrun,
     /// The device is gone.
     Gone,
+    /// The device is another one, or is used in another way.
+    Changed,
     /// Something else, or nothing.
     Other,
 }
@@ -122,6 +128,7 @@ impl Writer {
                     }
                 }
                 Said::Gone => return Err(io::ErrorKind::NotFound.into()),
+                Said::Changed => health.changed(),
                 Said::Other => {}
             }
             if self.clean > DECAY && self.quanta > LEAST {
@@ -199,6 +206,8 @@ fn read(mut body: &[u8]) -> Said {
         Said::Underrun
     } else if tag == CommandTag::PlaybackStreamKilled as u32 {
         Said::Gone
+    } else if is_change(tag) {
+        Said::Changed
     } else {
         Said::Other
     }
