@@ -17,8 +17,9 @@ const FULL_MS: f32 = 200.0;
 const FULL_JITTER_MS: f32 = 50.0;
 /// … and a loss that conceals nothing any more, 0–1.
 const FULL_LOSS: f32 = 0.2;
-/// From a word to its packet and back, without network and buffer, in ms: a frame of 10 is filled before it is sent, and Opus looks 6.5 ahead.
-const CODING_MS: f32 = 16.5;
+/// From a word to its packet and back, without network and buffer, in ms: a frame of 10 is filled before it is sent, and Opus looks 2.5 ahead
+/// (6.5 while copies go along).
+const CODING_MS: f32 = 12.5;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
