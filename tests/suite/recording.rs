@@ -90,9 +90,11 @@ fn everybody_has_a_file_with_their_voice_in_its_place_and_knows_of_it() {
     let middle = begins[2] + 4 * RATE..begins[2] + 7 * RATE;
     let places = [1, 2].map(|track| sound::find(&tracks[track][middle.clone()], &played[track - 1]));
     assert!(places.iter().all(|(_, likeness)| *likeness > 0.999), "the same sound: {places:?}");
-    let apart = places[0].0.abs_diff(places[1].0);
-    assert!(apart <= 48, "{apart} samples: a millisecond at most");
+    // What is repeated is as like in the next round.
     let round = voices[0].len();
+    let apart = places[0].0.abs_diff(places[1].0) % round;
+    let apart = apart.min(round - apart);
+    assert!(apart <= 48, "{apart} samples: a millisecond at most");
     let twice = [&voices[0][..], &voices[0][..]].concat();
     let cards = [&folder, &again].map(|folder| {
         let part = |person: &Resonance| sound::read_mono(&file(folder, person))[RATE..3 * RATE].to_vec();
