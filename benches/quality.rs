@@ -2,7 +2,8 @@
 //! judged by PESQ-WB and STOI; the same losses met by concealment alone, and by what Opus has itself.
 //!
 //! The redundancy is chosen as in a call, from a report a second. What is scored is the second time that the speech is spoken, when
-//! loss has lasted for 24 s; each figure is the mean of three loss patterns. Needs the tools of `make setup`.
+//! loss has lasted for 24 s; each figure is the mean of three loss patterns. Needs the tools of `make setup`. Parts of it:
+//! `cargo bench --bench quality -- latency loss delay narrow`.
 
 #[path = "../tests/quality/judge.rs"]
 mod judge;
@@ -46,7 +47,25 @@ fn main() {
     let speech = spoken(&prompts);
     let reference = judge.write("reference", &speech);
 
-    latency(&speech);
+    // With words after `--` only these parts.
+    let parts: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|word| word == part);
+    if wanted("latency") {
+        latency(&speech);
+    }
+    if wanted("loss") {
+        losses(&judge, &reference, &speech);
+    }
+    if wanted("delay") {
+        delay(&speech);
+    }
+    if wanted("narrow") {
+        narrow(&speech);
+    }
+}
+
+/// What loss leaves of speech.
+fn losses(judge: &Judge, reference: &Path, speech: &[f32]) {
     say("speech over a lossy network          PESQ-WB (STOI), 10 ms frames");
     say("loss                          as in a call     concealment    LBRR and DRED, 128 kb/s");
     for (name, loss) in [
@@ -57,23 +76,30 @@ fn main() {
         ("50 %, random", Loss::Bernoulli(0.5)),
     ] {
         let impairment = Impairment { delay: Duration::from_millis(20), loss, ..Impairment::default() };
-        let ours = mean(&judge, &reference, |seed| Call::new(impairment, seed).twice(&speech, Mode::Answered));
-        let bare = mean(&judge, &reference, |seed| Call::new(impairment, seed).twice(&speech, Mode::Bare));
-        let opus = mean(&judge, &reference, |seed| opus_alone(&speech, impairment, seed));
+        let ours = mean(judge, reference, |seed| Call::new(impairment, seed).twice(speech, Mode::Answered));
+        let bare = mean(judge, reference, |seed| Call::new(impairment, seed).twice(speech, Mode::Bare));
+        let opus = mean(judge, reference, |seed| opus_alone(speech, impairment, seed));
         say(&format!("{name:<26} {ours}    {bare}    {opus}"));
     }
+}
 
+/// What redundancy costs in delay.
+fn delay(speech: &[f32]) {
     let clean = Impairment { delay: Duration::from_millis(20), ..Impairment::default() };
     let mut call = Call::new(clean, 1);
-    let before = call.delay_after(&speech, 10);
+    let before = call.delay_after(speech, 10);
     call.link.change(Impairment { loss: bursts(0.2, 3.0), ..clean });
-    let during = call.delay_after(&speech, 20);
+    let during = call.delay_after(speech, 20);
     call.link.change(clean);
-    let after = call.delay_after(&speech, 5);
+    let after = call.delay_after(speech, 5);
     say(&format!(
         "20 % lost for 20 s: the jitter buffer holds {before:.0} ms before, {during:.0} ms at its end, {after:.0} ms 5 s later"
     ));
+}
 
+/// What redundancy does where there is no room for it.
+fn narrow(speech: &[f32]) {
+    let clean = Impairment { delay: Duration::from_millis(20), ..Impairment::default() };
     let narrow = Impairment {
         loss: Loss::Bernoulli(0.1),
         rate: Some(Rate { bits: 150_000, queue: Duration::from_millis(250) }),
@@ -83,7 +109,7 @@ fn main() {
     let (mut kilobits, mut lost, mut seconds) = (0.0, 0.0, 0.0);
     for second in 0..120 {
         let (bytes, missed) = (call.sent, call.last);
-        call.delay_after(&speech, 1);
+        call.delay_after(speech, 1);
         if second >= 20 {
             kilobits += (call.sent - bytes) as f64 * 8.0 / 1_000.0;
             lost += call.reception(missed).map_or(0.0, |reception| f64::from(reception.loss));
