@@ -13,7 +13,7 @@ pub enum Pauses {
     Spared,
 }
 
-/// Frames that tell of the beginning of a pause before it begins: as many have to be lost for nobody to know.
+/// So many frames and one more tell of the beginning of a pause before it begins: as many have to be lost for nobody to know.
 const TOLD_BEFORE: u8 = 5;
 /// And of its end after that.
 const TOLD_AFTER: u8 = 25;

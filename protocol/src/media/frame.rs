@@ -124,10 +124,11 @@ impl<'a> Frame<'a> {
         if usize::from(count) > Self::MAX_COPIES {
             return None;
         }
-        let (pause, behind) = match behind.split_first() {
-            Some((byte, behind)) if first != count => (Some(Pause::read(*byte)), behind),
-            None if first != count => return None,
-            _ => (None, behind),
+        let (pause, behind) = if first == count {
+            (None, behind)
+        } else {
+            let (byte, behind) = behind.split_first()?;
+            (Some(Pause::read(*byte)), behind)
         };
         let mut rest = behind;
         for _ in 0..count {

@@ -24,6 +24,7 @@ mod delays;
 mod lowest;
 mod pace;
 mod reception;
+mod rest;
 mod store;
 mod terms;
 
@@ -36,7 +37,7 @@ use super::format::{FRAME, QUANTUM, SAMPLE_RATE, milliseconds};
 use delays::Delays;
 use lowest::Lowest;
 use reception::{Arrival, Reception};
-use resonance_protocol::media::Pause;
+use rest::Rest;
 use std::time::{Duration, Instant};
 use store::Store;
 
@@ -84,8 +85,8 @@ pub struct JitterBuffer {
     cursor: i64,
     /// Frames concealed while the cursor waited.
     held: u32,
-    /// After this frame nothing is sent until there is something to say.
-    rests_after: Option<i64>,
+    /// The last pause that was told of.
+    rest: Option<Rest>,
     /// When frames are pulled, on the scale of transits: the earliest of the last moments.
     pulled: Lowest,
     /// How much was played between that and the frame itself, in ms: the least of the last moments.
@@ -120,7 +121,7 @@ impl JitterBuffer {
             playing: false,
             cursor: i64::MIN,
             held: 0,
-            rests_after: None,
+            rest: None,
             pulled: Lowest::default(),
             ahead: Lowest::default(),
             burst_ms: 0.0,
@@ -171,16 +172,13 @@ impl JitterBuffer {
                 self.store.drop_before(frame);
                 self.wait(frame);
                 self.delays.clear();
-                self.last_arrival = None;
+                (self.rest, self.last_arrival) = (None, None);
                 frame
             }
         };
-        self.totals.received += 1;
-        self.rests_after = self.rests_after.filter(|last| *last >= frame);
-        if self.is_expected(arrived, frame) {
-            self.delays.feed(signed_ms(arrived, self.epoch), self.age_ms(arrived, frame));
-        }
-        self.measure_jitter(arrived, frame);
+        // The end of a pause need not have been told.
+        self.rest = self.rest.filter(|rest| !rest.lasts() || frame <= rest.after);
+        self.count(arrived, frame);
         if self.reception.is_repaired(frame) {
             return Inserted::Kept;
         }
@@ -196,39 +194,13 @@ impl JitterBuffer {
         Inserted::Kept
     }
 
-    /// Takes in what a packet says of a pause, before the packet itself. False when that is all: there is no sound in it.
-    pub fn pause(&mut self, arrived: Instant, timestamp: u32, samples: usize, pause: Pause) -> bool {
-        if samples != self.samples {
-            return pause != Pause::Lasts;
+    /// A packet that is the first of its frame has come.
+    fn count(&mut self, arrived: Instant, frame: i64) {
+        self.totals.received += 1;
+        if self.is_expected(arrived, frame) {
+            self.delays.feed(signed_ms(arrived, self.epoch), self.age_ms(arrived, frame));
         }
-        let frames = |count: u8| u32::from(count).wrapping_mul(samples as u32);
-        match pause {
-            Pause::Ended(before) => self.reception.pass(self.rests_after, timestamp.wrapping_sub(frames(before))),
-            Pause::Begins(more) => {
-                let last = self.reception.number(timestamp.wrapping_add(frames(more)));
-                self.rests_after = last.or(self.rests_after);
-            }
-            Pause::Lasts => {
-                self.reception.pass(self.rests_after, timestamp);
-                if let Arrival::New(frame) = self.reception.receive(timestamp) {
-                    self.totals.received += 1;
-                    if self.is_expected(arrived, frame) {
-                        self.delays.feed(signed_ms(arrived, self.epoch), self.age_ms(arrived, frame));
-                    }
-                    self.measure_jitter(arrived, frame);
-                    // Those that were to come before it and did not are not waited for any more.
-                    let rests = self.rests_after.filter(|last| *last < frame);
-                    self.rests_after = Some(rests.unwrap_or(frame).min(frame));
-                }
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Whether what comes next is a pause, not something that is missing.
-    fn rests(&self) -> bool {
-        self.rests_after.is_some_and(|last| self.cursor > last)
+        self.measure_jitter(arrived, frame);
     }
 
     /// Whether packets are so long; also from then on when the sender began anew with others.
@@ -247,8 +219,7 @@ impl JitterBuffer {
         self.store.drop_before(i64::MAX);
         self.wait(i64::MIN);
         self.delays.clear();
-        self.last_arrival = None;
-        self.repairs = None;
+        (self.rest, self.last_arrival, self.repairs) = (None, None, None);
         true
     }
 

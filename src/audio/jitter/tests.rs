@@ -37,6 +37,8 @@ struct Receiver {
     attempts: u32,
     /// How much the speaker takes at a time, in quanta of 2.5 ms.
     quanta: usize,
+    /// Frames that are not sent, of which those around tell.
+    rest: std::ops::Range<u32>,
 }
 
 impl Receiver {
@@ -55,6 +57,7 @@ impl Receiver {
             pauses: true,
             attempts: 0,
             quanta: FRAME / QUANTUM,
+            rest: 0..0,
         }
     }
 
@@ -97,6 +100,7 @@ impl Receiver {
         let mut arriving = std::mem::take(&mut self.waiting).into_iter().peekable();
         while self.now_ms < ms {
             while let Some((at, timestamp, n)) = arriving.next_if(|(at, ..)| *at <= self.now_ms) {
+                self.tell_of_rest(at, timestamp, n);
                 self.buffer.insert(self.instant(at), timestamp, FRAME, &n.to_be_bytes());
             }
             let here = self.copies.partition_point(|(at, _)| *at <= self.now_ms);
@@ -465,6 +469,7 @@ fn copies_are_waited_for_while_they_mend_and_not_five_seconds_later() {
 }
 
 mod links;
+mod pauses;
 
 /// Sender, network and speaker on one machine, or a laptop that swaps: what was not played then is over, and nothing is waited for later.
 #[test]
