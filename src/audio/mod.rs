@@ -8,7 +8,8 @@
 //!  card     │ downlink worker    └──────────── a lane for each voice ────────┘
 //! ```
 //!
-//! The speaker is the clock: no loop in here sleeps, save the virtual card, which is a clock itself. [`rings`] lists every lock-free
+//! The speaker is the clock: no worker sleeps. The virtual card is a clock itself, and a speaker on a thread of ours waits a moment for what
+//! it [demands](playback::SpeakerReader::demand). [`rings`] lists every lock-free
 //! ring, [`record`] writes every voice to a file of its own, [`spectrum`] shows one while somebody looks, [`economy`] says what is left out
 //! on a machine that is too slow. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
 //! the workers hand back; the [`Engine`] adds the worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.

@@ -99,13 +99,23 @@ impl SpeakerReader {
 
     /// The same, but what is wanted is rendered only now, for which the calling thread waits a moment. At most [`MOST_DEMANDED`] frames.
     pub fn demand(&mut self, out: &mut [[f32; 2]]) {
-        self.keep(out.len() + self.margin, PATIENCE_SAMPLES);
+        self.ask(out.len());
+        self.take(out);
+        self.leave(out.len());
+    }
+
+    /// The first third of a [`demand`](Self::demand), for a card that takes what it wants in pieces: waits until so many frames are there.
+    pub fn ask(&mut self, frames: usize) {
+        self.keep(frames + self.margin, PATIENCE_SAMPLES);
         let asked = Instant::now();
-        while self.ring.slots() < out.len() && asked.elapsed() < PATIENCE {
+        while self.ring.slots() < frames && asked.elapsed() < PATIENCE {
             thread::sleep(LOOK);
         }
-        self.take(out);
-        self.keep(self.margin, out.len());
+    }
+
+    /// The last: so many were taken.
+    pub fn leave(&mut self, frames: usize) {
+        self.keep(self.margin, frames);
     }
 
     /// Has the worker see to it that so many frames are there, for which there is as much time as those that are there last, and so many
@@ -120,8 +130,8 @@ impl SpeakerReader {
         }
     }
 
-    /// Fills `out` with what is there.
-    fn take(&mut self, out: &mut [[f32; 2]]) {
+    /// The second: fills `out` with what is there. What is missing becomes silence and counts as an underrun.
+    pub fn take(&mut self, out: &mut [[f32; 2]]) {
         let (_, missing) = self.ring.pop_partial_slice(out);
         let short = !missing.is_empty();
         missing.fill([0.0; 2]);

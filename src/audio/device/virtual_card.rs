@@ -1,6 +1,6 @@
 //! A sound card that is none: files and generators that keep time like a card, each on a thread with its own monotonic clock.
 //!
-//! It is the one place in the audio room that sleeps. Its time is counted in frames since it was opened, so that no lateness adds
+//! Its time is counted in frames since it was opened, so that no lateness adds
 //! up: after a stall it does at once what it should have done meanwhile. Having no hardware to feed it can wait a little for the
 //! worker behind it, as a card with a deep buffer would; and like that one it has run dry when it is itself later than that.
 

@@ -62,6 +62,12 @@ impl ToDevice {
         Ok(Self { resampler, taken, made: [[0.0; 2]; CHUNK], given: CHUNK })
     }
 
+    /// The most frames at 48 kHz that the next so many of the device's take.
+    #[cfg(target_os = "linux")]
+    pub fn wants(&self, frames: usize) -> usize {
+        frames.saturating_sub(CHUNK - self.given).div_ceil(CHUNK) * self.taken.len()
+    }
+
     /// Fills `out`, taking frames at 48 kHz from `source` as they are needed.
     pub fn pull(&mut self, out: &mut [[f32; 2]], mut source: impl FnMut(&mut [[f32; 2]])) {
         let mut filled = 0;

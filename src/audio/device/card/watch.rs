@@ -145,6 +145,16 @@ impl Loan<crate::audio::playback::SpeakerReader> {
             speaker.demand(frames);
         }
     }
+
+    /// The same in pieces: `take` is called with what takes them, once so many frames are there.
+    #[cfg(target_os = "linux")]
+    pub fn demand_in_pieces(&mut self, frames: usize, take: impl FnOnce(&mut dyn FnMut(&mut [[f32; 2]]))) {
+        if let Some(speaker) = &mut self.lent {
+            speaker.ask(frames);
+            take(&mut |piece| speaker.take(piece));
+            speaker.leave(frames);
+        }
+    }
 }
 
 struct Shared {
@@ -306,7 +316,7 @@ impl<E: End> Watcher<E> {
             if !self.pause(*back_off) {
                 return None;
             }
-            *back_off = (*back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
+            *back_off = (*back_off * 2).clamp(2 * BACK_OFF.0, BACK_OFF.1);
             self.shared.health.look();
             match self.start() {
                 Ok(stream) => return Some(stream),

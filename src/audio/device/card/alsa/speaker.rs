@@ -6,7 +6,7 @@ use crate::audio::device::card::resample::ToDevice;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::{PIECE, converter, from_stereo};
 use crate::audio::device::card::watch::{Health, Loan};
-use crate::audio::playback::SpeakerReader;
+use crate::audio::playback::{MOST_DEMANDED, SpeakerReader};
 use alsa::Direction;
 use alsa::pcm::{Frames, IO, IoFormat, PCM};
 use cpal::{Error, FromSample, Sample, SampleFormat};
@@ -106,16 +106,20 @@ where
             self.data.fill(T::EQUILIBRIUM);
             return;
         }
-        for piece in self.data.chunks_mut(PIECE * self.channels) {
-            let mut stereo = [[0.0; 2]; PIECE];
-            let stereo = &mut stereo[..piece.len() / self.channels];
-            match &mut self.resampler {
-                None => self.end.demand(stereo),
-                Some(resampler) => resampler.pull(stereo, |frames| self.end.demand(frames)),
+        let period = self.data.len() / self.channels;
+        let wanted = self.resampler.as_ref().map_or(period, |resampler| resampler.wants(period));
+        self.end.demand_in_pieces(wanted.min(MOST_DEMANDED), |take| {
+            for piece in self.data.chunks_mut(PIECE * self.channels) {
+                let mut stereo = [[0.0; 2]; PIECE];
+                let stereo = &mut stereo[..piece.len() / self.channels];
+                match &mut self.resampler {
+                    None => take(stereo),
+                    Some(resampler) => resampler.pull(stereo, &mut *take),
+                }
+                for (frame, ears) in piece.chunks_exact_mut(self.channels).zip(stereo) {
+                    from_stereo(*ears, frame);
+                }
             }
-            for (frame, ears) in piece.chunks_exact_mut(self.channels).zip(stereo) {
-                from_stereo(*ears, frame);
-            }
-        }
+        });
     }
 }
