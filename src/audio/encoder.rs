@@ -58,7 +58,8 @@ const fn delay_with_copies(time: PacketTime) -> Delay {
 /// bits. Decoders follow from one to the other by themselves.
 pub struct Encoder {
     alone: libopus::Encoder,
-    with_copies: libopus::Encoder,
+    /// None where frames with copies are coded like those without.
+    with_copies: Option<libopus::Encoder>,
     copies: usize,
     /// Of a frame, all channels together.
     samples: usize,
@@ -106,7 +107,7 @@ impl Encoder {
         let [alone, with_copies] = delays;
         Ok(Self {
             alone: encoder(alone, rates.alone)?,
-            with_copies: encoder(with_copies, rates.most)?,
+            with_copies: (alone != with_copies).then(|| encoder(with_copies, rates.most)).transpose()?,
             copies: 0,
             samples: time.samples() * kind.channels,
             rates,
@@ -117,10 +118,11 @@ impl Encoder {
     /// From the next frame on each goes with so many copies of others. Does not allocate.
     pub fn share(&mut self, copies: usize) {
         let each = self.rates.shared / (1 + i32::try_from(copies).unwrap_or(i32::MAX - 1));
-        // Never out of its range.
-        let _ = self.with_copies.set(Setting::Bitrate(each.clamp(self.rates.least, self.rates.most)));
-        let changes = (self.copies == 0) != (copies == 0);
+        let each = if copies == 0 { self.rates.alone } else { each.clamp(self.rates.least, self.rates.most) };
+        let changes = self.with_copies.is_some() && (self.copies == 0) != (copies == 0);
         self.copies = copies;
+        // Never out of its range.
+        let _ = self.present().set(Setting::Bitrate(each));
         if changes {
             let (before, samples, mut nowhere) = (self.before, self.samples, [0; MAX_PACKET]);
             let _ = self.present().encode(&before[..samples], &mut nowhere);
@@ -128,14 +130,16 @@ impl Encoder {
     }
 
     fn present(&mut self) -> &mut libopus::Encoder {
-        if self.copies == 0 { &mut self.alone } else { &mut self.with_copies }
+        self.with_copies.as_mut().filter(|_| self.copies > 0).unwrap_or(&mut self.alone)
     }
 
     /// Leaves so much out from now on. Does not allocate.
     pub fn economize(&mut self, economy: Economy) {
         let effort = if economy.leaves_out(Step::Encoding) { COMPLEXITY_LEAST } else { COMPLEXITY };
         // Never out of its range.
-        let _ = [&mut self.alone, &mut self.with_copies].map(|opus| opus.set(Setting::Complexity(effort)));
+        for opus in self.with_copies.iter_mut().chain([&mut self.alone]) {
+            let _ = opus.set(Setting::Complexity(effort));
+        }
     }
 
     /// Encodes one frame into `out` ([`MAX_PACKET`] bytes are enough) and returns the packet's length; `None` when libopus refuses.
