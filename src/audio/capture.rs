@@ -2,7 +2,7 @@
 //! wants them.
 
 use super::economy::Call;
-use super::format::Channels;
+use super::format::{Channels, mix};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,9 +73,7 @@ impl MicWriter {
             Channels::One => {
                 for frames in frames.chunks(PIECE) {
                     let mut mono = [0.0; PIECE];
-                    for (mono, [left, right]) in mono.iter_mut().zip(frames) {
-                        *mono = 0.5 * (left + right);
-                    }
+                    mix(frames, &mut mono);
                     self.write(&mono[..frames.len()]);
                 }
             }

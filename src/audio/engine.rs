@@ -312,11 +312,12 @@ impl Engine {
             self.tell_devices();
         }
         // The system may have moved the sound to another device by itself.
-        let (now, told) = (self.devices(), self.told.clone());
-        if now.2 != told.2 {
+        let now = self.devices();
+        let (moved, changed) = (now.2 != self.told.2, now != self.told);
+        if moved {
             self.place();
         }
-        if now != told {
+        if changed {
             self.tell_devices();
         }
     }

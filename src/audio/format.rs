@@ -99,6 +99,13 @@ impl FromStr for PacketTime {
     }
 }
 
+/// Writes the mean of left and right.
+pub fn mix(stereo: &[[f32; 2]], mono: &mut [f32]) {
+    for (mono, [left, right]) in mono.iter_mut().zip(stereo) {
+        *mono = 0.5 * (left + right);
+    }
+}
+
 /// Remote voices at once: a session has at most eight people.
 pub const MAX_LANES: usize = 7;
 

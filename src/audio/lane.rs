@@ -229,14 +229,14 @@ impl Lane {
             Some((frame, samples)) => {
                 self.last_opened = Some(inbound.arrived);
                 let (arrived, timestamp) = (inbound.arrived, frame.timestamp);
-                if !frame.pause.is_none_or(|pause| self.jitter.pause(arrived, timestamp, samples, pause)) {
+                if frame.pause.is_some_and(|pause| !self.jitter.pause(arrived, timestamp, samples, pause)) {
                     return;
                 }
-                self.jitter.insert(inbound.arrived, frame.timestamp, samples, frame.opus);
+                self.jitter.insert(arrived, timestamp, samples, frame.opus);
                 let oldest = frame.copies().map(|copy| copy.samples()).max().unwrap_or(0);
                 for copy in frame.copies().filter(|copy| Decoder::samples(copy.opus) == Some(samples)) {
                     let timestamp = frame.timestamp.wrapping_sub(copy.samples());
-                    self.jitter.repair(inbound.arrived, timestamp, oldest, copy.opus);
+                    self.jitter.repair(arrived, timestamp, oldest, copy.opus);
                 }
             }
             None => self.refused += 1,

@@ -111,25 +111,15 @@ impl Party {
         }
         self.processor.clean(mic);
         self.said.extend_from_slice(mic);
-        let samples = self.uplink.samples();
-        let (mut later, whole) = (self.said.len(), self.said.len() / samples * samples);
-        for packet in self.said[..whole].chunks_exact_mut(samples) {
-            later -= samples;
-            self.uplink.process_at(now.checked_sub(duration(later)).unwrap_or(now), packet);
-        }
-        self.said.drain(..whole);
+        let uplink = &mut self.uplink;
+        in_packets(&mut self.said, uplink.samples(), now, |at, packet| uplink.process_at(at, packet));
     }
 
     /// Takes 10 ms of music, left and right, which is not processed.
     pub fn play_at(&mut self, now: Instant, music: &[[f32; 2]; FRAME]) {
         self.music.extend_from_slice(music);
-        let samples = self.uplink.samples();
-        let (mut later, whole) = (self.music.len(), self.music.len() / samples * samples);
-        for packet in self.music[..whole].chunks_exact_mut(samples) {
-            later -= samples;
-            self.uplink.process_stereo_at(now.checked_sub(duration(later)).unwrap_or(now), packet);
-        }
-        self.music.drain(..whole);
+        let uplink = &mut self.uplink;
+        in_packets(&mut self.music, uplink.samples(), now, |at, packet| uplink.process_stereo_at(at, packet));
     }
 
     /// Records everybody from now on, until the tapper is another or none.
@@ -189,6 +179,16 @@ impl Party {
     pub fn report(&mut self, now: Instant) -> Option<Report> {
         self.desk.poll_report(now)
     }
+}
+
+/// Takes out whole packets of so many samples each, with the time of the last sample of each if that of all has come `now`.
+fn in_packets<T>(waiting: &mut Vec<T>, samples: usize, now: Instant, mut process: impl FnMut(Instant, &mut [T])) {
+    let (mut later, whole) = (waiting.len(), waiting.len() / samples * samples);
+    for packet in waiting[..whole].chunks_exact_mut(samples) {
+        later -= samples;
+        process(now.checked_sub(duration(later)).unwrap_or(now), packet);
+    }
+    waiting.drain(..whole);
 }
 
 #[cfg(test)]

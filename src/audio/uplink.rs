@@ -3,7 +3,7 @@
 
 use super::economy::Economy;
 use super::encoder::{Encoder, MAX_PACKET};
-use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime};
+use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime, mix};
 use super::level::Meter;
 use super::libopus::OpusError;
 use super::pauses::{Fate, Pauses, Sparing};
@@ -169,7 +169,7 @@ impl Uplink {
         let began = Instant::now();
         self.take_orders();
         self.measure(mic);
-        self.mute(mic.len(), |n, gain| mic[n] *= gain);
+        self.mute(mic.as_chunks_mut::<1>().0);
         self.record(now, mic);
         self.send(mic, Channels::One);
         self.finish(began);
@@ -189,7 +189,7 @@ impl Uplink {
         let (mic, mono) = (&mut mic[..len], &mut mono[..len]);
         mix(mic, mono);
         self.measure(mono);
-        self.mute(len, |n, gain| mic[n] = mic[n].map(|sample| sample * gain));
+        self.mute(mic);
         mix(mic, mono);
         self.record(now, mono);
         self.send(mic.as_flattened(), Channels::Two);
@@ -292,15 +292,21 @@ impl Uplink {
         }
     }
 
-    /// Closes and opens without a click, over 5 ms, if a packet is as long: says how loud each of so many samples is to be.
-    fn mute(&mut self, samples: usize, mut apply: impl FnMut(usize, f32)) {
-        let fading = samples.min(FRAME / 2);
-        let opened = |n: usize| if n < fading { fade(n, fading) } else { 1.0 };
+    /// Closes and opens without a click: over 5 ms, if a packet is as long.
+    fn mute<const CHANNELS: usize>(&mut self, mic: &mut [[f32; CHANNELS]]) {
+        let (fading, rest) = mic.split_at_mut(mic.len().min(FRAME / 2));
+        let length = fading.len();
+        let scale = |(sample, gain): (&mut [f32; CHANNELS], f32)| *sample = sample.map(|channel| channel * gain);
         match (self.microphone_before, self.microphone) {
             (Microphone::Open, Microphone::Open) => {}
-            (Microphone::Muted, Microphone::Muted) => (0..samples).for_each(|n| apply(n, 0.0)),
-            (Microphone::Open, Microphone::Muted) => (0..samples).for_each(|n| apply(n, 1.0 - opened(n))),
-            (Microphone::Muted, Microphone::Open) => (0..samples).for_each(|n| apply(n, opened(n))),
+            (Microphone::Muted, Microphone::Muted) => mic.fill([0.0; CHANNELS]),
+            (Microphone::Open, Microphone::Muted) => {
+                fading.iter_mut().zip((0..length).map(|n| 1.0 - fade(n, length))).for_each(scale);
+                rest.fill([0.0; CHANNELS]);
+            }
+            (Microphone::Muted, Microphone::Open) => {
+                fading.iter_mut().zip((0..length).map(|n| fade(n, length))).for_each(scale);
+            }
         }
         self.microphone_before = self.microphone;
     }
@@ -375,12 +381,5 @@ impl Uplink {
         self.stats.level_db = self.meter.level_db();
         self.stats.speaking = self.meter.speaking() && self.microphone == Microphone::Open;
         let _ = self.ends.stats.push(self.stats);
-    }
-}
-
-/// The mean of both channels.
-fn mix(stereo: &[[f32; 2]], mono: &mut [f32]) {
-    for (mono, [left, right]) in mono.iter_mut().zip(stereo) {
-        *mono = 0.5 * (left + right);
     }
 }

@@ -163,12 +163,12 @@ impl Receiver {
                     // Still too much.
                     self.most = self.most.map(|(_, until)| (sent.less(), until));
                     self.trial = Trial::Less { worst: report, reports: 0 };
-                } else if !eased && report.queue_ms <= QUEUE_GREW_MS {
-                    (self.most, self.spared) = (None, SPARED);
-                    self.cleared_until = Some(now + CLEARED);
-                    self.trial = Trial::Settled;
                 } else {
                     self.trial = Trial::Settled;
+                    if !eased && report.queue_ms <= QUEUE_GREW_MS {
+                        (self.most, self.spared) = (None, SPARED);
+                        self.cleared_until = Some(now + CLEARED);
+                    }
                 }
             }
         }

@@ -86,7 +86,7 @@ impl Voice {
         self.chain.as_ref().map_or("off", |chain| chain.name())
     }
 
-    /// Samples by which what comes out is later than what goes in, at present: 9 ms, and 10 more where noise is suppressed.
+    /// Samples by which what comes out is later than what goes in, at present.
     pub fn delay(&self) -> usize {
         self.chain.as_ref().map_or(0, |chain| chain.delay())
     }

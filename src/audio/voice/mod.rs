@@ -9,5 +9,5 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use resonance_voice::{Absent, Engine as VoiceEngine, Suppression, Voice};
+pub use resonance_voice::{Engine as VoiceEngine, Suppression, Voice};
 pub use stage::VoiceStage;

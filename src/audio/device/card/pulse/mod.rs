@@ -43,7 +43,7 @@ impl Device {
             Direction::Input => ("PULSE_SOURCE", DEFAULT_SOURCE),
             Direction::Output => ("PULSE_SINK", DEFAULT_SINK),
         };
-        let listed = list().ok()?;
+        let listed = list(&mut Connection::open().ok()?).ok()?;
         let chosen = env::var(variable).ok().filter(|name| !name.is_empty());
         if let Some(chosen) = &chosen {
             let named = listed.iter().find(|listed| listed.is(direction) && listed.info.id == *chosen)?;
@@ -57,7 +57,7 @@ impl Device {
 
     /// The device of this id or name; none without a server.
     pub fn named(name: &str, direction: Direction) -> Option<Self> {
-        let listed = list().ok()?;
+        let listed = list(&mut Connection::open().ok()?).ok()?;
         let is = |info: &DeviceInfo| info.id == name || info.name.eq_ignore_ascii_case(name);
         let Listed { info, ears, .. } = listed.into_iter().find(|listed| listed.is(direction) && is(&listed.info))?;
         Some(Self { id: CString::new(info.id).ok()?, name: info.name, ears })
@@ -78,7 +78,8 @@ pub(super) fn behind(direction: Direction, stream: u32) -> Option<(String, Optio
             info.sink_index
         }
     };
-    let device = list().ok()?.into_iter().find(|listed| listed.is(direction) && listed.index == index)?;
+    let device =
+        list(&mut connection).ok()?.into_iter().find(|listed| listed.is(direction) && listed.index == index)?;
     Some((device.info.name, device.ears))
 }
 
@@ -91,7 +92,7 @@ fn is_change(tag: u32) -> bool {
 
 /// Every device of the server; none without a server.
 pub(super) fn devices() -> Vec<DeviceInfo> {
-    let listed = list().unwrap_or_default();
+    let listed = Connection::open().and_then(|mut connection| list(&mut connection)).unwrap_or_default();
     listed.into_iter().filter(|listed| listed.kind == Kind::Real).map(|listed| listed.info).collect()
 }
 
@@ -135,8 +136,8 @@ fn ears(port: &PortInfo) -> Option<Ears> {
     }
 }
 
-fn list() -> Result<Vec<Listed>, Error> {
-    let mut connection = Connection::open()?;
+/// Every device that the server has.
+fn list(connection: &mut Connection) -> Result<Vec<Listed>, Error> {
     let server: ServerInfo = connection.ask(&Command::GetServerInfo)?;
     let sources: SourceInfoList = connection.ask(&Command::GetSourceInfoList)?;
     let sinks: SinkInfoList = connection.ask(&Command::GetSinkInfoList)?;
