@@ -2,6 +2,7 @@
 //!
 //! This is public interface: fields may be added, never renamed or removed.
 
+use crate::session::latency::{Delays, Queues};
 use crate::session::notice::{Notice, Stats};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -96,13 +97,15 @@ pub fn fields(notice: &Notice) -> (&'static str, Value) {
             voice_engine,
             spatial_engine,
             reduced,
+            delays,
+            queues,
         } => (
             "audio",
             json!({
                 "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
                 "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
                 "voice_engine": voice_engine, "spatial_engine": spatial_engine.as_ref(),
-                "reduced": reduced,
+                "reduced": reduced, "delay": delay_fields(delays), "queues": queue_fields(queues),
             }),
         ),
         Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),
@@ -123,10 +126,33 @@ fn stats_fields(stats: &Stats) -> Value {
         "repaired": stats.repaired,
         "concealed": stats.concealed,
         "jitter_buffer_ms": tenths(stats.jitter_buffer_ms),
+        "delay_ms": stats.delay.and_then(|delay| delay.total_ms()).map(tenths),
+        "delay": stats.delay.map(|delay| json!({
+            "sending": delay.sending_ms.map(tenths), "network": tenths(delay.network_ms),
+            "jitter_buffer": tenths(delay.buffer_ms), "hearing": tenths(delay.hearing_ms),
+        })),
         "bitrate_up": stats.bitrate_up,
         "bitrate_down": stats.bitrate_down,
         "path": stats.path,
         "refused": stats.refused,
+    })
+}
+
+/// Own delays in ms.
+fn delay_fields(delays: &Delays) -> Value {
+    json!({
+        "capture": tenths(delays.capture_ms), "processing": tenths(delays.processing_ms),
+        "packet": tenths(delays.packet_ms), "codec": tenths(delays.codec_ms),
+        "render": tenths(delays.render_ms), "playback": tenths(delays.playback_ms),
+    })
+}
+
+/// The least and the most that waited lately: sound in ms, packets by number.
+fn queue_fields(queues: &Queues) -> Value {
+    json!({
+        "microphone_ms": queues.microphone_ms.map(tenths), "voice_ms": queues.voice_ms.map(tenths),
+        "speaker_ms": queues.speaker_ms.map(tenths),
+        "outbound_packets": queues.outbound, "inbound_packets": queues.inbound,
     })
 }
 

@@ -183,8 +183,10 @@ impl Plain {
     fn stats(&self, stats: &Stats) -> String {
         let percent = |share: f32| (share.clamp(0.0, 1.0) * 100.0).round();
         let round_trip = stats.rtt_ms.map_or_else(|| "unknown".to_owned(), |rtt| format!("{rtt:.0} milliseconds"));
+        let late = stats.delay.and_then(|delay| delay.total_ms());
+        let late = late.map_or_else(String::new, |ms| format!(" You hear it {ms:.0} milliseconds late."));
         format!(
-            "{}: {}, round trip {round_trip}, {} percent lost here, {} percent lost there, {:.0} milliseconds held back.",
+            "{}: {}, round trip {round_trip}, {} percent lost here, {} percent lost there, {:.0} milliseconds held back.{late}",
             self.name(&stats.peer),
             if stats.path == "none" { "no sound" } else { stats.path },
             percent(stats.loss_down),

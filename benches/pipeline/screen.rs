@@ -4,6 +4,7 @@ use super::{median, report};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
+use resonance::session::latency::{Delays, Queues};
 use resonance::session::view::{Admission, Connection, Invite, Me, PeerView, SessionNumber, TalkLine, Trust, View};
 use resonance::ui::theme::{Colour, Glyphs};
 use resonance::ui::{self, Model, Msg, Spectra, Theme};
@@ -38,6 +39,7 @@ impl Write for Line {
 fn moment(at: u64, every: Duration, speaking: bool) -> View {
     let level = |who: u64| if speaking { -50.0 + ((at * 7 + who * 13) % 40) as f32 } else { -90.0 };
     let person = |who: u64| PeerView {
+        delay: None,
         id: format!("{who:08x}"),
         name: format!("Person {who}"),
         host: who == 0,
@@ -63,6 +65,8 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
         invite: Invite::Link("resonance:3mQbGx7wVfK2p9ZtR5aYcE1hLqS8nUdJ4vXoTzBk6WgMyHrNiPeCjFsDuA7t2".into()),
         admission: Admission::default(),
         me: Me {
+            delays: Delays::default(),
+            queues: Queues::default(),
             id: "me".into(),
             name: "Ada".into(),
             muted: false,

@@ -2,6 +2,7 @@
 
 use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Recording, Undelivered};
+use crate::session::latency::{Delays, Queues};
 use crate::session::path::{Route, Way};
 use crate::session::protection::Degree;
 use crate::{audio, network, ui};
@@ -94,6 +95,8 @@ pub fn audio_event(event: audio::Event) -> Event {
             voice_engine: report.voice_engine,
             spatial_engine: report.spatial_engine,
             reduced: report.reduced,
+            delays: delays(report.delays),
+            queues: queues(report.depths),
             bytes_sent: report.bytes_sent,
             listened: report.listened,
             lanes: report
@@ -118,6 +121,22 @@ pub fn audio_event(event: audio::Event) -> Event {
                 })
                 .collect(),
         }),
+    }
+}
+
+fn delays(delays: audio::Delays) -> Delays {
+    let audio::Delays { capture_ms, processing_ms, packet_ms, codec_ms, render_ms, playback_ms } = delays;
+    Delays { capture_ms, processing_ms, packet_ms, codec_ms, render_ms, playback_ms }
+}
+
+fn queues(depths: audio::Depths) -> Queues {
+    let packets = |depth: audio::Depth| [depth.least, depth.most];
+    Queues {
+        microphone_ms: depths.microphone.ms(),
+        voice_ms: depths.voice.ms(),
+        speaker_ms: depths.speaker.ms(),
+        outbound: packets(depths.outbound),
+        inbound: packets(depths.inbound),
     }
 }
 

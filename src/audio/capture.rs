@@ -1,6 +1,7 @@
 //! The microphone's side: a card writes samples as they come, mono or stereo, the uplink worker reads whole frames, mono or stereo as it
 //! wants them.
 
+use super::delay::Gauge;
 use super::economy::Call;
 use super::format::{Channels, mix};
 use rtrb::{Consumer, Producer};
@@ -27,6 +28,7 @@ pub struct MicReader {
     dropped: Arc<AtomicU64>,
     call: Arc<Call>,
     dropped_seen: u64,
+    waiting: Gauge,
 }
 
 /// Samples of each channel that are brought from one to two, or back, at a time.
@@ -43,7 +45,7 @@ pub(super) fn ends(
     let (dropped, call) = (Arc::new(AtomicU64::new(0)), Arc::new(Call::default()));
     (
         MicWriter { ring: writer, worker, channels, whole, dropped: dropped.clone(), call: call.clone() },
-        MicReader { ring: reader, channels, dropped, call, dropped_seen: 0 },
+        MicReader { ring: reader, channels, dropped, call, dropped_seen: 0, waiting: Gauge::default() },
     )
 }
 
@@ -118,8 +120,14 @@ impl MicReader {
         self.channels
     }
 
+    /// Shows on this from now on how many samples of each channel wait.
+    pub fn measure(&mut self, waiting: Gauge) {
+        self.waiting = waiting;
+    }
+
     /// Fills `block` if as much is there; with two channels it is left, right, left, right.
     pub fn pop(&mut self, block: &mut [f32]) -> bool {
+        self.waiting.look(self.ring.slots() / self.channels.count());
         self.ring.pop_entire_slice(block).is_ok()
     }
 

@@ -1,9 +1,10 @@
 //! The control side of the pipeline, on the app's thread: turns wishes into orders, makes lanes, frees what comes back, adds up
 //! reports. Everything that allocates is done here.
 
+use super::delay::{Delays, Gauges};
 use super::device::sink::TapSender;
 use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
-use super::format::{MAX_LANES, PacketTime};
+use super::format::{MAX_LANES, PacketTime, milliseconds};
 use super::lane::Lane;
 use super::libopus::OpusError;
 use super::record::{MAX_TRACKS, Tapper, Whose};
@@ -48,6 +49,7 @@ pub struct Desk {
     names: BTreeMap<TransportId, String>,
     recording: Option<Tapper>,
     watched: Watched,
+    gauges: Gauges,
     voice_engine: &'static str,
     uplink: UplinkStats,
     downlink: DownlinkStats,
@@ -128,11 +130,13 @@ impl Desk {
         let (downlink_retired, from_downlink_retired) = rings::retired();
         let (uplink_stats, from_uplink) = rings::uplink_stats();
         let (downlink_stats, from_downlink) = rings::downlink_stats();
+        let gauges = Gauges::default();
         let uplink_ends = UplinkEnds {
             orders: uplink_orders,
             retired: Retirement::new(uplink_retired),
             outbound: ends.outbound,
             outbound_thread: ends.outbound_thread,
+            waiting: gauges.outbound.clone(),
             streamed: ends.outbound_streamed,
             stats: uplink_stats,
         };
@@ -141,6 +145,7 @@ impl Desk {
             orders: downlink_orders,
             retired: Retirement::new(downlink_retired),
             inbound: ends.inbound,
+            waiting: gauges.inbound.clone(),
             streamed: ends.inbound_streamed,
             stats: downlink_stats,
         });
@@ -158,6 +163,7 @@ impl Desk {
             names: BTreeMap::new(),
             recording: None,
             watched: Watched::default(),
+            gauges,
             voice_engine: "off",
             uplink: UplinkStats::default(),
             downlink: DownlinkStats::default(),
@@ -165,6 +171,11 @@ impl Desk {
             reported: None,
         };
         Ok((desk, uplink, downlink))
+    }
+
+    /// What shows how much waits in the rings: the cards' are for whoever opens them.
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
     }
 
     /// Passes a wish on. Numbers are brought into range.
@@ -366,6 +377,12 @@ impl Desk {
             unknown_sender: downlink.unknown_sender,
             reduced: downlink.economy.words(),
             listened: downlink.listened,
+            delays: Delays {
+                codec_ms: milliseconds(uplink.lookahead as f32),
+                render_ms: milliseconds(self.space.delay()),
+                ..Delays::default()
+            },
+            depths: self.gauges.take(),
             lanes: downlink.lanes.iter().flatten().map(lane_report).collect(),
         }
     }

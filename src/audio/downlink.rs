@@ -1,6 +1,7 @@
 //! The others' way in, 2.5 ms at a time: orders, open what came, render every lane, mix, limit.
 
 use super::cue::{Cue, Cues};
+use super::delay::Gauge;
 use super::economy::Economy;
 use super::format::{MAX_LANES, QUANTUM};
 use super::jitter::Moment;
@@ -68,6 +69,8 @@ pub struct DownlinkEnds {
     pub retired: Retirement,
     /// Sealed packets from the network.
     pub inbound: Consumer<InboundPacket>,
+    /// How many of them wait.
+    pub waiting: Gauge,
     /// Hop-sealed packets from the network.
     pub streamed: Consumer<InboundPacket>,
     /// Snapshots to the engine.
@@ -295,8 +298,10 @@ impl Downlink {
     fn open_packets(&mut self, now: Instant) {
         let mut plaintext = [0; SealedPacket::CAPACITY];
         self.stats.listened = Some(now);
+        let waiting = self.ends.inbound.slots();
+        self.ends.waiting.look(waiting);
         // Bounded by what is there now: packets that come meanwhile are for the next frame.
-        for _ in 0..self.ends.inbound.slots() {
+        for _ in 0..waiting {
             let Ok(packet) = self.ends.inbound.pop() else { break };
             match self.lane(packet.from) {
                 Some(lane) => lane.receive(now, &packet, &mut plaintext),

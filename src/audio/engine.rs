@@ -2,12 +2,13 @@
 
 use super::capture::MicReader;
 use super::choice::{InputChoice, OutputChoice, VoiceMode};
+use super::delay::{Delays, Depths};
 use super::desk::{Desk, PipelineEnds, Spectra};
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
 use super::device::{Card, Wanted, card, virtual_card};
 use super::economy::Agreement;
-use super::format::PacketTime;
+use super::format::{FRAME, PacketTime, milliseconds};
 use super::pauses::Pauses;
 use super::playback::SpeakerWriter;
 use super::record::{self, Recorder};
@@ -216,6 +217,7 @@ impl Engine {
             return Some(event);
         }
         let mut report = self.desk.poll_report(Instant::now())?;
+        self.complete(&mut report.delays, report.depths);
         let cards = [&self.input, &self.output];
         report.xruns += self.past_xruns + cards.into_iter().flatten().map(|card| card.xruns()).sum::<u64>();
         Some(Event::Report(report))
@@ -233,10 +235,12 @@ impl Engine {
         if self.mics.is_full() {
             return Err(SwitchError::Busy);
         }
-        let (writer, reader) = rings::mic(worker.clone(), self.packet.samples(), self.voice.channels());
+        let (writer, mut reader) = rings::mic(worker.clone(), self.packet.samples(), self.voice.channels());
+        let gauges = self.desk.gauges().clone();
+        reader.measure(if applies { gauges.voice } else { gauges.microphone.clone() });
         let voice_engine = if self.voice == VoiceMode::Music { "music" } else { voice.engine() };
         let (stage, writer) = if applies {
-            let (stage, writer) = VoiceStage::start(voice, writer, self.agreement.clone())?;
+            let (stage, writer) = VoiceStage::start(voice, writer, self.agreement.clone(), gauges.microphone)?;
             (Some(stage), writer)
         } else {
             (None, writer)
@@ -281,6 +285,7 @@ impl Engine {
         let (writer, mut reader) = rings::speaker(worker.clone());
         let (played, reference) = rings::reference();
         reader.tell(played);
+        reader.measure(self.desk.gauges().speaker.clone());
         let (card, taps) = match sink {
             Some((sink, taps)) => (virtual_card::open_output(choice.to_string(), sink, reader)?, taps),
             None => (card::open_output(wanted_output(choice), reader)?, None),
@@ -292,6 +297,20 @@ impl Engine {
         self.hear(reference);
         self.place();
         Ok(())
+    }
+
+    /// What the desk cannot know of the delays: the cards', the voice's, and what never leaves the rings between them.
+    fn complete(&self, delays: &mut Delays, depths: Depths) {
+        let card = |card: &Option<Box<dyn Card>>| {
+            card.as_ref().and_then(|card| card.delay()).map_or(0.0, |delay| 1_000.0 * delay.as_secs_f32())
+        };
+        let cleaned = self.stage.as_ref().map_or(0, VoiceStage::delay);
+        // A voice is processed in frames of 10 ms.
+        let whole = if self.stage.is_some() { self.packet.samples().max(FRAME) } else { self.packet.samples() };
+        delays.capture_ms = card(&self.input) + depths.microphone.least_ms();
+        delays.processing_ms = milliseconds(cleaned as f32) + depths.voice.least_ms();
+        delays.packet_ms = milliseconds(whole as f32);
+        delays.playback_ms = depths.speaker.least_ms() + card(&self.output);
     }
 
     /// Whoever processes the voice hears this from now on.

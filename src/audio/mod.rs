@@ -18,6 +18,7 @@ pub mod capture;
 pub mod choice;
 pub mod cue;
 pub mod decoder;
+pub mod delay;
 pub mod desk;
 pub mod device;
 pub mod downlink;
@@ -50,6 +51,7 @@ pub mod workers;
 
 pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
+pub use delay::{Delays, Depth, Depths};
 pub use desk::Spectra;
 pub use engine::Engine;
 pub use pauses::Pauses;
@@ -254,6 +256,10 @@ pub struct Report {
     pub reduced: &'static [&'static str],
     /// When the ears last looked for packets.
     pub listened: Option<Instant>,
+    /// Where time goes on this side.
+    pub delays: Delays,
+    /// What waited in the rings since the last report.
+    pub depths: Depths,
     /// Every voice.
     pub lanes: Vec<LaneReport>,
 }

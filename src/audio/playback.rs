@@ -5,6 +5,7 @@
 //! worker when fewer frames are left than the next call may want. A card with a thread of ours [`demand`](SpeakerReader::demand)s: the worker
 //! renders when it is asked, and nothing lies between the two. On a sound server that saves 8 ms.
 
+use super::delay::Gauge;
 use super::economy::Call;
 use super::format::{FRAME, QUANTUM, SAMPLE_RATE};
 use super::interruptions::Interruptions;
@@ -52,6 +53,7 @@ pub struct SpeakerReader {
     clean: u64,
     started: bool,
     played: Option<Producer<f32>>,
+    waiting: Gauge,
 }
 
 /// The downlink worker's end of the speaker ring.
@@ -79,6 +81,7 @@ pub(super) fn ends(
         clean: 0,
         started: false,
         played: None,
+        waiting: Gauge::default(),
     };
     (SpeakerWriter { ring: writer, shared, underruns_seen: 0 }, reader)
 }
@@ -89,8 +92,14 @@ impl SpeakerReader {
         self.played = Some(played);
     }
 
+    /// Shows on this from now on how many frames were rendered in advance.
+    pub fn measure(&mut self, waiting: Gauge) {
+        self.waiting = waiting;
+    }
+
     /// Fills `out` with stereo frames (left, right) at 48 kHz; any length. What is missing becomes silence and counts as an underrun.
     pub fn pull(&mut self, out: &mut [[f32; 2]]) {
+        self.waiting.look(self.ready());
         self.take(out);
         let largest = self.largest.feed(out.len(), out.len());
         // It comes again when it has played what it took, and takes as much.
@@ -115,6 +124,7 @@ impl SpeakerReader {
 
     /// The last: so many were taken.
     pub fn leave(&mut self, frames: usize) {
+        self.waiting.look(self.ready());
         self.keep(self.margin, frames);
     }
 

@@ -23,6 +23,8 @@ pub struct UplinkStats {
     pub unsent: u64,
     /// Times that samples of the microphone were lost.
     pub overruns: u64,
+    /// Samples that the encoder looks ahead.
+    pub lookahead: i32,
     /// Time spent working.
     pub busy: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for UplinkStats {
             bytes_sent: 0,
             unsent: 0,
             overruns: 0,
+            lookahead: 0,
             busy: Duration::ZERO,
         }
     }

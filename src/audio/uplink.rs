@@ -1,6 +1,7 @@
 //! The own voice's way out, one frame at a time: orders, measure, mute, encode, seal (and seal again for each peer on a stream), hand to
 //! the network.
 
+use super::delay::Gauge;
 use super::economy::Economy;
 use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime, mix};
@@ -79,6 +80,8 @@ pub struct UplinkEnds {
     pub retired: Retirement,
     /// Sealed packets to the network.
     pub outbound: Producer<SealedPacket>,
+    /// How many of them wait.
+    pub waiting: Gauge,
     /// Unparked after each packet; none where the caller takes packets itself.
     pub outbound_thread: Option<Thread>,
     /// Hop-sealed copies to the network, for those who are on a stream.
@@ -328,6 +331,7 @@ impl Uplink {
         let mut opus = [0; MAX_PACKET];
         let encoder = if channels == Channels::One { &mut self.encoder } else { &mut self.music };
         let encoded = encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
+        self.stats.lookahead = encoder.lookahead().unwrap_or_default();
         let speaks = channels == Channels::Two || (self.meter.speaking() && self.microphone == Microphone::Open);
         let fate = self.sparing.next(speaks, self.samples);
         let pause = if let Fate::Sent(pause) = fate { pause } else { None };
@@ -354,6 +358,7 @@ impl Uplink {
             self.stats.unsent += 1;
             return;
         }
+        self.ends.waiting.look(self.ends.outbound.buffer().capacity() - self.ends.outbound.slots());
         self.stats.frames_sent += 1;
         self.stats.bytes_sent += packet.as_slice().len() as u64;
         if let Some(thread) = &self.ends.outbound_thread {

@@ -65,8 +65,10 @@ impl<R: CryptoRng> Session<R> {
             Command::Voice(mode) => self.audio(AudioEffect::Voice(mode)),
             Command::Space(space) => self.audio(AudioEffect::Space(space)),
             Command::Stats => {
-                let stats: Vec<_> =
-                    self.members().filter_map(|(id, member)| super::upkeep::current(id, member)).collect();
+                let stats: Vec<_> = self
+                    .members()
+                    .filter_map(|(id, member)| super::upkeep::current(id, member, &self.audio.delays))
+                    .collect();
                 for stats in stats {
                     self.notice(Notice::Stats(stats));
                 }

@@ -1,5 +1,6 @@
 //! What can happen to a session: everything comes in through these.
 
+use super::latency::{Delays, Queues};
 use super::path::Route;
 use crate::command::Command;
 use resonance_protocol::peer::{Address, TransportId};
@@ -194,6 +195,10 @@ pub struct AudioReport {
     pub spatial_engine: Arc<str>,
     /// What is left out while the machine is too slow.
     pub reduced: &'static [&'static str],
+    /// Where time goes on this side.
+    pub delays: Delays,
+    /// What waited lately.
+    pub queues: Queues,
     /// Sealed bytes handed to the network.
     pub bytes_sent: u64,
     /// When the ears last looked for packets.

@@ -114,6 +114,7 @@ impl<R: CryptoRng> Session<R> {
             lost_since: None,
             ping_at,
             rtt_ms: None,
+            sending_ms: None,
             loss_up: 0.0,
             loss_down: 0.0,
             burst_down: 0.0,
@@ -260,8 +261,9 @@ impl<R: CryptoRng> Session<R> {
             Signal::State { muted, deafened, recording } => {
                 self.hear_state(now, from, State { muted, deafened, recording });
             }
-            Signal::Quality { loss, burst, queue_ms, .. } => {
+            Signal::Quality { loss, burst, queue_ms, sending_ms, .. } => {
                 if let Some(member) = self.member_mut(from) {
+                    member.sending_ms = (sending_ms > 0.0).then_some(sending_ms);
                     member.loss_up = loss;
                     self.protect(|protection| protection.report(now, from, Reception { loss, burst, queue_ms }));
                 }

@@ -12,6 +12,7 @@ mod door;
 pub mod effect;
 pub mod event;
 mod handshakes;
+pub mod latency;
 mod media;
 mod members;
 pub mod notice;

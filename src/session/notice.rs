@@ -1,5 +1,6 @@
 //! What a person or a script is told, when it happens. The headless face prints these as they are.
 
+use super::latency::{Delays, MouthToEar, Queues};
 use std::sync::Arc;
 
 /// Something worth telling. Peers are named by their short ids; texts are sanitised.
@@ -176,6 +177,10 @@ pub enum Notice {
         spatial_engine: Arc<str>,
         /// What is left out while the machine is too slow: words.
         reduced: &'static [&'static str],
+        /// Where time goes on this side.
+        delays: Delays,
+        /// What waited lately.
+        queues: Queues,
     },
     /// Somebody is not there any more.
     PeerLeft {
@@ -223,6 +228,8 @@ pub struct Stats {
     pub concealed: u64,
     /// Held back, in milliseconds.
     pub jitter_buffer_ms: f32,
+    /// How late it is heard here.
+    pub delay: Option<MouthToEar>,
     /// Sealed bits a second to it.
     pub bitrate_up: u64,
     /// Sealed bits a second from it.

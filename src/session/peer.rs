@@ -225,6 +225,8 @@ pub struct Member {
     pub ping_at: Option<Instant>,
     /// Round trip of the media path.
     pub rtt_ms: Option<f32>,
+    /// What it says its voice takes until it is sent.
+    pub sending_ms: Option<f32>,
     /// Share of our packets that it says it misses.
     pub loss_up: f32,
     /// Share of its packets that we miss, over the last second or so.

@@ -1,5 +1,6 @@
 //! Makes the plain snapshot that faces draw from.
 
+use super::latency::{Delays, MouthToEar};
 use super::path::Way;
 use super::peer::Member;
 use super::view::{Connection, Invite, Me, PeerView, Seeking, View, WayIn};
@@ -35,6 +36,8 @@ impl<R: CryptoRng> Session<R> {
                 facing_deg: self.facing_deg,
                 input: device(&self.devices.0),
                 output: device(&self.devices.1),
+                delays: self.audio.delays,
+                queues: self.audio.queues,
                 spatial_engine: self.audio.spatial_engine.to_string(),
             },
             session_number: self.numbers.view(),
@@ -43,7 +46,7 @@ impl<R: CryptoRng> Session<R> {
                 .into_iter()
                 .map(|(id, member)| PeerView {
                     host: self.is_authority(id, &member.identity),
-                    ..peer_view(id, member, now)
+                    ..peer_view(id, member, now, &self.audio.delays)
                 })
                 .collect(),
             talk: self.talk.iter().cloned().collect(),
@@ -102,7 +105,7 @@ impl<R: CryptoRng> Session<R> {
     }
 }
 
-fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
+fn peer_view(id: TransportId, member: &Member, now: Instant, own: &Delays) -> PeerView {
     let lane = member.lane.as_ref();
     PeerView {
         id: id.short(),
@@ -120,6 +123,7 @@ fn peer_view(id: TransportId, member: &Member, now: Instant) -> PeerView {
         loss_up: member.loss_up,
         jitter_ms: lane.map_or(0.0, |lane| lane.jitter_ms),
         jitter_buffer_ms: lane.map_or(0.0, |lane| lane.buffer_ms),
+        delay: MouthToEar::of(member, own),
         position: member.position,
         volume_db: member.volume_db,
         safety_number: member.safety_number.clone(),

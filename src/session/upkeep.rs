@@ -2,6 +2,7 @@
 
 use super::effect::Ending;
 use super::event::LaneReport;
+use super::latency::{Delays, MouthToEar};
 use super::members::PING_EVERY;
 use super::notice::{Notice, Stats};
 use super::peer::Member;
@@ -66,15 +67,17 @@ impl<R: CryptoRng> Session<R> {
         self.meet(now);
         let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
         self.audio_before = self.audio.bytes_sent;
+        let delays = self.audio.delays;
         for id in self.member_ids() {
             let Some(member) = self.member_mut(id) else { continue };
-            let Some(stats) = measure(id, member, bytes * 8) else { continue };
+            let Some(stats) = measure(id, member, bytes * 8, &delays) else { continue };
             let quality = Signal::Quality {
                 loss: stats.loss_down,
                 jitter_ms: stats.jitter_ms,
                 buffer_ms: stats.jitter_buffer_ms,
                 burst: member.burst_down,
                 queue_ms: member.lane.map_or(0.0, |lane| lane.queue_ms),
+                sending_ms: delays.sending_ms(),
             };
             self.notice(Notice::Stats(stats));
             // To those who are lost, too: it keeps the channels' clocks together.
@@ -94,6 +97,8 @@ impl<R: CryptoRng> Session<R> {
             voice_engine: self.audio.voice_engine,
             spatial_engine: self.audio.spatial_engine.clone(),
             reduced: self.audio.reduced,
+            delays: self.audio.delays,
+            queues: self.audio.queues,
         });
     }
 
@@ -126,7 +131,7 @@ impl<R: CryptoRng> Session<R> {
 }
 
 /// Closes one second of a peer's figures; `None` before its lane has reported.
-fn measure(id: TransportId, member: &mut Member, bitrate_up: u64) -> Option<Stats> {
+fn measure(id: TransportId, member: &mut Member, bitrate_up: u64, own: &Delays) -> Option<Stats> {
     let lane = member.lane?;
     let before = member.lane_before.replace(lane);
     let since = |count: fn(&LaneReport) -> u64| count(&lane).saturating_sub(before.as_ref().map_or(0, count));
@@ -134,11 +139,11 @@ fn measure(id: TransportId, member: &mut Member, bitrate_up: u64) -> Option<Stat
     member.loss_down = if received + lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 };
     member.burst_down = lost as f32 / since(|lane| lane.gaps).max(1) as f32;
     member.bitrates = (if member.paths.route().is_some() { bitrate_up } else { 0 }, since(|lane| lane.bytes) * 8);
-    current(id, member)
+    current(id, member, own)
 }
 
 /// One peer's figures as they stand; `None` before its lane has reported.
-pub(super) fn current(id: TransportId, member: &Member) -> Option<Stats> {
+pub(super) fn current(id: TransportId, member: &Member, own: &Delays) -> Option<Stats> {
     let lane = member.lane?;
     Some(Stats {
         peer: id.short(),
@@ -149,6 +154,7 @@ pub(super) fn current(id: TransportId, member: &Member) -> Option<Stats> {
         repaired: lane.repaired,
         concealed: lane.concealed,
         jitter_buffer_ms: lane.buffer_ms,
+        delay: MouthToEar::of(member, own),
         bitrate_up: member.bitrates.0,
         bitrate_down: member.bitrates.1,
         path: member.paths.route().map_or("none", |route| route.way.word()),

@@ -1,5 +1,6 @@
 //! The plain snapshot that faces draw from: no keys, no handles, nothing to lock. Every text in it is already sanitised.
 
+use super::latency::{Delays, MouthToEar, Queues};
 use resonance_protocol::position::Position;
 use std::time::Duration;
 
@@ -122,6 +123,10 @@ pub struct Me {
     pub input: String,
     /// Name of the output in use ("none" without one).
     pub output: String,
+    /// Where time goes on this side.
+    pub delays: Delays,
+    /// What waited lately.
+    pub queues: Queues,
     /// What places voices: `pan` through speakers, otherwise the head and the room, as in `hrtf:mit-kemar+small`.
     pub spatial_engine: String,
 }
@@ -159,6 +164,8 @@ pub struct PeerView {
     pub jitter_ms: f32,
     /// What the jitter buffer holds back, in milliseconds.
     pub jitter_buffer_ms: f32,
+    /// How late it is heard here, as far as that is known.
+    pub delay: Option<MouthToEar>,
     /// Where its voice stands (azimuth in the room, before [`Me::facing_deg`] is taken off).
     pub position: Position,
     /// Its loudness in dB.

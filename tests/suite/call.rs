@@ -55,17 +55,35 @@ fn speech_arrives_whole(test: &str, seconds: usize) {
             (bo.started + Duration::from_secs((LEAD + seconds) as u64 + 2)).saturating_duration_since(Instant::now()),
         );
         let (id_of_ada, id_of_bo) = (ada.id(), bo.id());
+        let late = tells_how_late(&bo);
         bo.quit();
         ada.wait_for("peer_left of Bo", PATIENCE, |event| event.kind() == "peer_left" && event.text("reason") == "bye");
         ada.quit();
 
         let at_bo = quality(&python, &says, &voice_file(&ears_of_bo, &id_of_ada, "Ada"));
         let at_ada = quality(&python, &answers, &voice_file(&ears_of_ada, &id_of_bo, "Bo"));
-        let figures =
-            format!("connected after {} ms; Ada at Bo's ear {at_bo}; Bo at Ada's ear {at_ada}", took.as_millis());
+        let figures = format!(
+            "connected after {} ms; Ada at Bo's ear {at_bo}; Bo at Ada's ear {at_ada}; heard {late} ms late",
+            took.as_millis()
+        );
         let good = took <= CONNECTED_WITHIN && [&at_bo, &at_ada].iter().all(|heard| heard.is_good());
         if good { Ok(figures) } else { Err(figures) }
     });
+}
+
+/// How late the other is heard, in ms, as the program tells: stage by stage, and the other tells its own.
+fn tells_how_late(program: &Resonance) -> f64 {
+    let stats = program.events("stats");
+    let last = &stats.last().expect("a call has figures").json;
+    let stage = |name: &str| last["delay"][name].as_f64().unwrap_or_else(|| panic!("{name} in {last}"));
+    let late = last["delay_ms"].as_f64().unwrap_or_else(|| panic!("delay_ms in {last}"));
+    let stages = stage("sending") + stage("network") + stage("jitter_buffer") + stage("hearing");
+    assert!((late - stages).abs() < 0.3, "{last}");
+    assert!(stage("sending") >= 12.4, "a packet of 10 ms, and what the codec looks ahead: {last}");
+    let audio = program.events("audio");
+    let own = &audio.last().expect("there is sound").json;
+    assert!(own["queues"]["outbound_packets"][1].as_u64().is_some_and(|most| most > 0), "packets went out: {own}");
+    late
 }
 
 /// The later of the two `media_connected`, since the second process was started.

@@ -92,6 +92,10 @@ fn measure(prompts: &[Vec<f32>], arguments: &[&str]) -> String {
         })
         .collect();
     std::thread::sleep(Duration::from_secs(1));
+    let last = |program: &Resonance, kind: &str| {
+        program.events(kind).last().map_or_else(|| "nothing".to_owned(), |event| event.json["delay"].to_string())
+    };
+    let told = format!("told: {}, {}, {}", last(&bob, "stats"), last(&ada, "audio"), last(&bob, "audio"));
     for program in [ada, bob] {
         program.quit();
     }
@@ -100,7 +104,7 @@ fn measure(prompts: &[Vec<f32>], arguments: &[&str]) -> String {
         let _ = child.wait();
     }
     let _ = copying.join();
-    format!("{}; {}", delays(&recorded, &speech), costs.join("; "))
+    format!("{}; {}; {told}", delays(&recorded, &speech), costs.join("; "))
 }
 
 /// A card of six channels, and a mouth and a pair of ears for each of two people on it.
@@ -155,13 +159,13 @@ fn delays(recorded: &Path, speech: &[f32]) -> String {
     let frames = samples.as_chunks::<CHANNELS>().0;
     let mouth: Vec<f32> = frames.iter().map(|frame| frame[0]).collect();
     let ear: Vec<f32> = frames.iter().map(|frame| (frame[4] + frame[5]) / 2.0).collect();
+    let (sharp_mouth, sharp_ear) = (sharpened(&mouth), sharpened(&ear));
     let mut found: Vec<(usize, f64)> = Vec::new();
     for at in (0..mouth.len().saturating_sub(PIECE + LONGEST)).step_by(RATE / 4) {
-        let piece = &mouth[at..at + PIECE];
-        if piece.iter().map(|x| x * x).sum::<f32>() < 0.0004 * PIECE as f32 {
+        if mouth[at..at + PIECE].iter().map(|x| x * x).sum::<f32>() < 0.0004 * PIECE as f32 {
             continue;
         }
-        let (lag, like) = sound::find(piece, &ear[at..at + PIECE + LONGEST]);
+        let (lag, like) = sound::find(&sharp_mouth[at..at + PIECE], &sharp_ear[at..at + PIECE + LONGEST]);
         if like > LIKE {
             found.push((at, lag as f64 * 1_000.0 / RATE as f64));
         }
@@ -181,6 +185,12 @@ fn delays(recorded: &Path, speech: &[f32]) -> String {
         at(0.95),
         settled as f64 / RATE as f64
     )
+}
+
+/// Each sample's difference to the one before: a voice's pitch, at which it is like itself a period earlier, loses its power over the
+/// consonants.
+fn sharpened(samples: &[f32]) -> Vec<f32> {
+    samples.iter().scan(0.0, |before, sample| Some(sample - std::mem::replace(before, *sample))).collect()
 }
 
 /// PESQ-WB of the last seconds that were spoken.

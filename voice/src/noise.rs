@@ -52,14 +52,14 @@ pub(crate) struct Suppressor {
 
 impl Default for Suppressor {
     fn default() -> Self {
-        // Taken for noisy until a pause has shown something else.
+        // Taken for noisy until a pause has shown something else; but nobody waits before noise was heard for half a second.
         Self {
             network: DenoiseState::new(),
             late: [0.0; FRAME],
             background_db: NOISY_DB,
             share: 1.0,
             otherwise: 0,
-            waits: true,
+            waits: false,
             suppression: Suppression::On,
         }
     }

@@ -112,10 +112,10 @@ fn write(signal: &Signal, out: &mut Out<'_>) -> Written {
             start(out, 3, kind::STATE)?;
             out.u8(1)?.bool(*muted)?.u8(2)?.bool(*deafened)?.u8(3)?.bool(*recording)?;
         }
-        Signal::Quality { loss, jitter_ms, buffer_ms, burst, queue_ms } => {
-            start(out, 5, kind::QUALITY)?;
+        Signal::Quality { loss, jitter_ms, buffer_ms, burst, queue_ms, sending_ms } => {
+            start(out, 6, kind::QUALITY)?;
             out.u8(1)?.f32(share(*loss))?;
-            for (key, number) in (2..).zip([jitter_ms, buffer_ms, burst, queue_ms]) {
+            for (key, number) in (2..).zip([jitter_ms, buffer_ms, burst, queue_ms, sending_ms]) {
                 out.u8(key)?.f32(milliseconds(*number))?;
             }
         }
@@ -220,6 +220,7 @@ pub(super) fn decode(cbor: &[u8]) -> Option<Signal> {
             buffer_ms: milliseconds(fields.at(3)?.f32().ok()?),
             burst: milliseconds(fields.at(4).map_or(Some(0.0), |mut field| field.f32().ok())?),
             queue_ms: milliseconds(fields.at(5).map_or(Some(0.0), |mut field| field.f32().ok())?),
+            sending_ms: milliseconds(fields.at(6).map_or(Some(0.0), |mut field| field.f32().ok())?),
         },
         kind::TEXT => Signal::Text { body: fields.text(1, Signal::MAX_TEXT)?, number: fields.number_or_0(2)? },
         kind::PING => Signal::Ping { id: fields.number(1)? },

@@ -67,6 +67,8 @@ pub enum Signal {
         burst: f32,
         /// How much longer packets are under way than the fastest lately, in ms: a queue.
         queue_ms: f32,
+        /// What the reporter's own voice takes from its mouth until it is sent, in ms; 0: it does not say.
+        sending_ms: f32,
     },
     /// Something written, to everyone.
     Text {

@@ -52,7 +52,14 @@ fn every_kind() -> Vec<Signal> {
         Signal::Roster(Vec::new()),
         Signal::Roster((0..8).map(|seed| entry(seed, 8)).collect()),
         Signal::State { muted: true, deafened: false, recording: true },
-        Signal::Quality { loss: 0.25, jitter_ms: 3.5, buffer_ms: 40.0, burst: 2.5, queue_ms: 60_000.0 },
+        Signal::Quality {
+            loss: 0.25,
+            jitter_ms: 3.5,
+            buffer_ms: 40.0,
+            burst: 2.5,
+            queue_ms: 60_000.0,
+            sending_ms: 25.5,
+        },
         Signal::Text { body: "é".repeat(450), number: u64::MAX },
         Signal::Ping { id: u64::MAX },
         Signal::Pong { id: 0 },
@@ -103,10 +110,11 @@ fn the_bytes_are_those_of_the_specification() {
     let mut strange = written.clone();
     strange[10] = 5;
     assert!(Signal::parse(&strange).is_err(), "a number is no answer to whether somebody records");
-    let quality = Signal::Quality { loss: 1.0, jitter_ms: 0.5, buffer_ms: 0.0, burst: 2.0, queue_ms: 0.5 };
-    let mut expected = vec![0xA6, 0, 8, 1, 0xFA, 0x3F, 0x80, 0, 0, 2, 0xFA, 0x3F, 0, 0, 0, 3, 0xFA, 0, 0, 0, 0];
-    expected.extend([4, 0xFA, 0x40, 0, 0, 0, 5, 0xFA, 0x3F, 0, 0, 0]);
-    assert_eq!(quality.write().unwrap()[2..35], expected, "single-precision numbers");
+    let quality =
+        Signal::Quality { loss: 1.0, jitter_ms: 0.5, buffer_ms: 0.0, burst: 2.0, queue_ms: 0.5, sending_ms: 2.0 };
+    let mut expected = vec![0xA7, 0, 8, 1, 0xFA, 0x3F, 0x80, 0, 0, 2, 0xFA, 0x3F, 0, 0, 0, 3, 0xFA, 0, 0, 0, 0];
+    expected.extend([4, 0xFA, 0x40, 0, 0, 0, 5, 0xFA, 0x3F, 0, 0, 0, 6, 0xFA, 0x40, 0, 0, 0]);
+    assert_eq!(quality.write().unwrap()[2..41], expected, "single-precision numbers");
 }
 
 #[test]
@@ -200,17 +208,17 @@ fn quality_is_always_within_its_bounds() {
         }
         assert_eq!(
             Signal::parse(&padded(&cbor)),
-            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms, burst: 0.0, queue_ms: 0.0 }),
+            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms, burst: 0.0, queue_ms: 0.0, sending_ms: 0.0 }),
             "{given}, without the later fields"
         );
-        cbor[0] = 0xA6;
-        for field in 4..=5 {
+        cbor[0] = 0xA7;
+        for field in 4..=6 {
             cbor.extend_from_slice(&[field, 0xFA]);
             cbor.extend_from_slice(&given.to_be_bytes());
         }
         assert_eq!(
             Signal::parse(&padded(&cbor)),
-            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms, burst: ms, queue_ms: ms }),
+            Ok(Signal::Quality { loss, jitter_ms: ms, buffer_ms: ms, burst: ms, queue_ms: ms, sending_ms: ms }),
             "{given}"
         );
     }

@@ -11,6 +11,7 @@ pub mod virtual_card;
 
 use super::spatial::choice::Ears;
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 
 /// An open device: sound flows until it is dropped, which stops it and waits for its thread.
@@ -23,6 +24,11 @@ pub trait Card: Send {
 
     /// What it says that one listens with, at present; none when it does not say.
     fn ears(&self) -> Option<Ears> {
+        None
+    }
+
+    /// How long sound is under way through it at present, as far as it knows: between the air and the ring.
+    fn delay(&self) -> Option<Duration> {
         None
     }
 

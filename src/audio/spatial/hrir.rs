@@ -54,26 +54,49 @@ fn loudness_ahead(directions: &[[f32; 3]], responses: &[f32], taps: usize) -> f3
     speech_loudness(responses.chunks_exact(taps).skip(2 * ahead).take(2))
 }
 
+/// Where a voice has its power, …
+const BAND_HZ: (f32, f32) = (200.0, 2_000.0);
+/// … and at how many frequencies of it is looked.
+const STEPS: usize = 20;
+
+/// Radians a sample at each frequency that is looked at.
+fn speech_band() -> impl Iterator<Item = f32> {
+    (0..STEPS).map(|step| {
+        let hz = BAND_HZ.0 * (BAND_HZ.1 / BAND_HZ.0).powf(step as f32 / (STEPS - 1) as f32);
+        std::f32::consts::TAU * hz / SAMPLE_RATE_HZ
+    })
+}
+
+/// The Fourier transform at one frequency: real and imaginary part.
+fn transform(taps: impl Iterator<Item = f32>, turn: f32) -> [f32; 2] {
+    taps.enumerate().fold([0.0, 0.0], |[re, im], (n, tap)| {
+        let (sin, cos) = (turn * n as f32).sin_cos();
+        [re + tap * cos, im - tap * sin]
+    })
+}
+
 /// How much louder two ears make speech, as a factor: the mean over both of the response's power where a voice has its own, 200 Hz
 /// to 2 kHz. Levelled on white noise instead, whose power sits in the ear's resonance at 3–5 kHz, voices would be some 10 dB too
 /// quiet.
 pub(super) fn speech_loudness<'a>(ears: impl Iterator<Item = &'a [f32]>) -> f32 {
-    const BAND_HZ: (f32, f32) = (200.0, 2_000.0);
-    const STEPS: usize = 20;
     let power: f32 = ears
-        .flat_map(|response| {
-            (0..STEPS).map(move |step| {
-                let hz = BAND_HZ.0 * (BAND_HZ.1 / BAND_HZ.0).powf(step as f32 / (STEPS - 1) as f32);
-                let turn = std::f32::consts::TAU * hz / SAMPLE_RATE_HZ;
-                let (re, im) = response.iter().enumerate().fold((0.0, 0.0), |(re, im), (n, tap)| {
-                    let (sin, cos) = (turn * n as f32).sin_cos();
-                    (re + tap * cos, im - tap * sin)
-                });
-                re * re + im * im
-            })
-        })
+        .flat_map(|response| speech_band().map(|turn| transform(response.iter().copied(), turn)))
+        .map(|[re, im]| re * re + im * im)
         .sum();
     (power / (2 * STEPS) as f32).sqrt()
+}
+
+/// Samples by which two ears delay speech: the group delay there, each frequency as much as it is heard.
+pub(super) fn speech_delay(ears: &[Vec<f32>; 2]) -> f32 {
+    let (mut power, mut delayed) = (0.0, 0.0);
+    for (response, turn) in ears.iter().flat_map(|response| speech_band().map(move |turn| (response, turn))) {
+        let [re, im] = transform(response.iter().copied(), turn);
+        // The derivative of the spectrum is the spectrum of the ramp times the response.
+        let [late_re, late_im] = transform(response.iter().enumerate().map(|(n, tap)| n as f32 * tap), turn);
+        power += re * re + im * im;
+        delayed += re * late_re + im * late_im;
+    }
+    if power > 0.0 { delayed / power } else { 0.0 }
 }
 
 impl HrirSet {
@@ -128,6 +151,13 @@ impl HrirSet {
     /// Length of the filters that [`Self::blend`] makes, in samples.
     pub fn taps(&self) -> usize {
         self.taps
+    }
+
+    /// Both ears' filters for a direction.
+    pub fn responses(&self, direction: Position) -> [Vec<f32>; 2] {
+        let mut filter = Filter::new(self.taps);
+        self.blend(direction, &mut vec![0.0; self.taps], &mut filter);
+        [filter.left.into_vec(), filter.right.into_vec()]
     }
 
     /// Writes both ears' filters for a direction into `filter`, whose two responses are [`Self::taps`] long. Elevations outside

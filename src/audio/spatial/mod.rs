@@ -34,7 +34,6 @@ use super::format::{QUANTUM, SAMPLE_RATE};
 use choice::HrtfChoice;
 use hrir::HrirSet;
 use resonance_protocol::position::Position;
-use sofar::reader::Filter;
 use sofar::render::RendererPlan;
 use std::fs::File;
 use std::io::Read;
@@ -48,6 +47,9 @@ static KEMAR: &[u8] = include_bytes!("../../../assets/MIT_KEMAR_normal_pinna.sof
 /// What the other engine is called.
 #[cfg(feature = "steam-audio")]
 const STEAM: &str = "steam-audio";
+
+/// Where a voice stands whose delay is told.
+const AHEAD: Position = Position { azimuth_deg: 0.0, elevation_deg: 0.0, distance_m: 1.0 };
 
 /// The longest file of responses that is read, in bytes: the largest published sets have a few hundred megabytes.
 const MAX_FILE: u64 = 512 << 20;
@@ -84,6 +86,7 @@ pub struct Spatializer {
     name: Arc<str>,
     set: Arc<HrirSet>,
     plan: RendererPlan,
+    delay: f32,
 }
 
 impl Spatializer {
@@ -149,12 +152,18 @@ impl Spatializer {
             .with_sample_rate(SAMPLE_RATE as f32)
             .with_partition_len(QUANTUM)
             .build()?;
-        Ok(Self { name: format!("hrtf:{name}").into(), set: Arc::new(set), plan })
+        let delay = hrir::speech_delay(&set.responses(AHEAD));
+        Ok(Self { name: format!("hrtf:{name}").into(), set: Arc::new(set), plan, delay })
     }
 
     /// What it is called, for reports.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Samples by which speech from ahead is heard later than it is given.
+    pub fn delay(&self) -> f32 {
+        self.delay
     }
 
     /// Whether it is the same set, not one like it.
@@ -176,9 +185,7 @@ impl Spatializer {
 
     /// Both ears' responses in a direction.
     fn responses(&self, direction: Position) -> [Vec<f32>; 2] {
-        let mut filter = Filter::new(self.set.taps());
-        self.set.blend(direction, &mut vec![0.0; self.set.taps()], &mut filter);
-        [filter.left.into_vec(), filter.right.into_vec()]
+        self.set.responses(direction)
     }
 }
 

@@ -38,6 +38,14 @@ impl Space {
         Room::new(self.heard_room(), &self.head)
     }
 
+    /// Samples by which a voice from ahead is heard later for it.
+    pub fn delay(&self) -> f32 {
+        match self.ears {
+            Ears::Headphones => self.head.delay(),
+            Ears::Speakers => 0.0,
+        }
+    }
+
     /// Its name, for reports: the ears and the room.
     pub fn engine(&self) -> Arc<str> {
         match (self.ears, self.acoustics) {

@@ -84,6 +84,21 @@ fn a_voice_on_the_right_is_louder_and_earlier_in_the_right_ear() {
     assert!((0.5..=0.9).contains(&itd), "ITD {itd} ms");
 }
 
+/// What is told to people: as much as their voices are later for it.
+#[test]
+fn the_delay_is_that_of_speech() {
+    let told = SPATIALIZER.delay();
+    let rendered = impulse(at(0.0, 0.0, 1.0));
+    assert!(
+        (hrir::speech_delay(&rendered) - told).abs() < 0.5,
+        "{} rendered, {told} told",
+        hrir::speech_delay(&rendered)
+    );
+    let later = rendered.map(|response| [vec![0.0; 100], response].concat());
+    assert!((hrir::speech_delay(&later) - told - 100.0).abs() < 0.5, "{}", hrir::speech_delay(&later));
+    assert!((16.0..240.0).contains(&told), "{told} samples: a head's way, and what is kept before it");
+}
+
 #[test]
 fn a_voice_on_the_left_is_its_mirror_image() {
     let ears = rendered(at(-90.0, 0.0, 1.0), &speech_like(24_000));

@@ -2,6 +2,7 @@
 
 use super::{Suppression, Voice};
 use crate::audio::capture::{MicReader, MicWriter};
+use crate::audio::delay::Gauge;
 use crate::audio::economy::{Agreement, Step};
 use crate::audio::format::{Block, Channels, FRAME};
 use crate::audio::workers::hurry;
@@ -9,7 +10,7 @@ use crate::audio::{reserve, rings};
 use rtrb::{Consumer, Producer};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -20,17 +21,20 @@ pub struct VoiceStage {
     thread: Option<JoinHandle<Option<Consumer<f32>>>>,
     references: Producer<Consumer<f32>>,
     past_references: Consumer<Consumer<f32>>,
+    delay: Arc<AtomicUsize>,
 }
 
 impl VoiceStage {
     /// Starts processing: what is written into the returned end comes out of `out`, cleaned of what it [hears](Self::hear) being played,
-    /// as far as the workers agree that there is time for it.
+    /// as far as the workers agree that there is time for it. How much waits to be cleaned is shown on `waiting`.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(voice: Voice, out: MicWriter, agreement: Agreement) -> io::Result<(Self, MicWriter)> {
+    pub fn start(voice: Voice, out: MicWriter, agreement: Agreement, waiting: Gauge) -> io::Result<(Self, MicWriter)> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let delay = Arc::new(AtomicUsize::new(0));
+        let told = delay.clone();
         let (references, next_reference) = rings::references();
         let (old_reference, past_references) = rings::references();
         // The ring wakes the thread, so the thread is there before its ring.
@@ -38,7 +42,7 @@ impl VoiceStage {
         let thread = thread::Builder::new().name("audio voice".into()).spawn(move || {
             // Until the end of the thread, and of what it allocated: the echo canceller cannot do without.
             let mut membership = reserve::join();
-            let mut work = Work { voice, out, agreement, reference: None, next_reference, old_reference };
+            let mut work = Work { voice, out, agreement, reference: None, next_reference, old_reference, delay: told };
             if let Ok(mut mic) = take.recv() {
                 hurry();
                 while !stopped.load(Ordering::Acquire) {
@@ -51,10 +55,16 @@ impl VoiceStage {
             work.take_reference();
             work.reference
         })?;
-        let (writer, reader) = rings::mic(thread.thread().clone(), FRAME, Channels::One);
+        let (writer, mut reader) = rings::mic(thread.thread().clone(), FRAME, Channels::One);
+        reader.measure(waiting);
         // The receiver waits for exactly this.
         let _ = give.send(reader);
-        Ok((Self { stop, thread: Some(thread), references, past_references }, writer))
+        Ok((Self { stop, thread: Some(thread), references, past_references, delay }, writer))
+    }
+
+    /// Samples by which the voice is later for it, at present.
+    pub fn delay(&self) -> usize {
+        self.delay.load(Ordering::Relaxed)
     }
 
     /// Hears from now on what this speaker plays.
@@ -91,6 +101,8 @@ struct Work {
     next_reference: Consumer<Consumer<f32>>,
     /// Where an old one goes to be freed.
     old_reference: Producer<Consumer<f32>>,
+    /// For the other side of the thread.
+    delay: Arc<AtomicUsize>,
 }
 
 impl Work {
@@ -104,6 +116,7 @@ impl Work {
             self.voice.clean(&mut block);
             self.out.push(&block);
         }
+        self.delay.store(self.voice.delay(), Ordering::Relaxed);
         if let Some(share) = mic.answer(Instant::now()) {
             self.agreement.tell(share);
         }

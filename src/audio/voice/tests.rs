@@ -1,6 +1,7 @@
 //! The thread around the voice; what it does to a voice is tested where it is made.
 
 use super::*;
+use crate::audio::delay::Gauge;
 use crate::audio::economy::Agreement;
 use crate::audio::format::{Channels, FRAME};
 use crate::audio::rings;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 fn a_stage_hands_frames_on_and_keeps_lost_time() {
     let (out, mut uplink) = rings::mic(std::thread::current(), FRAME, Channels::One);
     let (_speaker, reference) = rings::reference();
-    let (mut stage, mut card) = VoiceStage::start(Voice::new(false), out, Agreement::default()).expect("a thread");
+    let stage = VoiceStage::start(Voice::new(false), out, Agreement::default(), Gauge::default());
+    let (mut stage, mut card) = stage.expect("a thread");
     stage.hear(reference);
     let sound: Vec<f32> = (0..4 * FRAME).map(|n| n as f32).collect();
     // In pieces of odd sizes, as cards bring them.

@@ -13,6 +13,7 @@ use super::layout;
 use super::model::Mode;
 use super::theme::{Colour, Glyphs};
 use super::{Action, Cue, Failure, Model, Msg, NearbyRoom, Spectra, Theme, update, view};
+use crate::session::latency::{Delays, MouthToEar, Queues};
 use crate::session::view::{
     Admission, Alarm, Connection, Invite, KnockView, Me, PeerView, SessionNumber, TalkLine, Trust, View,
 };
@@ -45,6 +46,21 @@ pub(crate) fn alone() -> View {
             facing_deg: 0.0,
             input: "Built-in Audio".into(),
             output: "Built-in Audio".into(),
+            delays: Delays {
+                capture_ms: 5.2,
+                processing_ms: 9.0,
+                packet_ms: 10.0,
+                codec_ms: 2.5,
+                render_ms: 2.4,
+                playback_ms: 12.1,
+            },
+            queues: Queues {
+                microphone_ms: [0.0, 10.0],
+                speaker_ms: [0.0, 5.0],
+                outbound: [1, 1],
+                inbound: [0, 3],
+                ..Queues::default()
+            },
             spatial_engine: "hrtf:mit-kemar+small".into(),
         },
         session_number: SessionNumber { members: 1, ..SessionNumber::default() },
@@ -73,6 +89,7 @@ pub(crate) fn peer(id: &str, name: &str, azimuth_deg: f32) -> PeerView {
         loss_up: 0.0,
         jitter_ms: 1.6,
         jitter_buffer_ms: 20.0,
+        delay: Some(MouthToEar { sending_ms: Some(24.3), network_ms: 11.2, buffer_ms: 20.0, hearing_ms: 14.5 }),
         position: Position::at_azimuth(azimuth_deg),
         volume_db: 0.0,
         safety_number: NUMBER.into(),

@@ -1,6 +1,7 @@
 //! Everything about the chosen person, where the window is wide enough to keep it open.
 
 use super::{meter, panel, put_all, words};
+use crate::session::latency::MouthToEar;
 use crate::session::view::PeerView;
 use crate::ui::history::{History, QUIET_DB, SECONDS};
 use crate::ui::model::Model;
@@ -17,10 +18,6 @@ const FULL_MS: f32 = 200.0;
 const FULL_JITTER_MS: f32 = 50.0;
 /// … and a loss that conceals nothing any more, 0–1.
 const FULL_LOSS: f32 = 0.2;
-/// From a word to its packet and back, without network and buffer, in ms: a frame of 10 is filled before it is sent, and Opus looks 2.5 ahead
-/// (6.5 while copies go along).
-const CODING_MS: f32 = 12.5;
-
 pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
     let Some((_, peer)) = model.chosen() else {
@@ -53,12 +50,10 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         minute(&history.jitter_ms, FULL_JITTER_MS),
         row("buffer", format!("{:.0} ms", peer.jitter_buffer_ms)),
         minute(&history.buffer_ms, FULL_MS),
-        row("delay", delay(peer)),
-        Line::styled(delay_by_stage(peer), theme.faint()),
-        Line::default(),
-        row("voice", words::level(peer.level_db)),
-        minute(&history.level_db, -QUIET_DB),
+        row("delay", words::delay(peer).unwrap_or_else(|| "—".into())),
     ];
+    lines.extend(delay_by_stage(peer).map(|line| Line::styled(line, theme.faint())));
+    lines.extend([Line::default(), row("voice", words::level(peer.level_db)), minute(&history.level_db, -QUIET_DB)]);
     lines.extend(spectrum(theme, "spectrum", spectra.of(&peer.id)));
     lines.extend([
         row("volume", words::signed(peer.volume_db, "dB")),
@@ -84,18 +79,10 @@ pub(super) fn spectrum(theme: Theme, what: &str, bands: Option<&[f32]>) -> Vec<L
     [(what, upper), ("0.1-12 kHz", lower)].map(line).into()
 }
 
-/// Whole ms in the network (half of the round trip), in the jitter buffer and in the codec, as far as they are known.
-fn stages_ms(peer: &PeerView) -> Option<[f32; 3]> {
-    let rtt_ms = peer.rtt_ms.filter(|rtt_ms| rtt_ms.is_finite() && peer.connection.stands())?;
-    Some([rtt_ms / 2.0, peer.jitter_buffer_ms, CODING_MS].map(|ms| ms.max(0.0).round()))
-}
-
-/// From mouth to ear, as far as the program knows: the cards at both ends come on top.
-fn delay(peer: &PeerView) -> String {
-    stages_ms(peer).map_or_else(|| "—".to_owned(), |stages| format!("{} ms + cards", stages.iter().sum::<f32>()))
-}
-
-fn delay_by_stage(peer: &PeerView) -> String {
-    stages_ms(peer)
-        .map_or_else(String::new, |[net, buffer, codec]| format!(" net {net}, buffer {buffer}, codec {codec}"))
+/// How late it is heard, on two lines: until it is sent there, on the way, held back here, and from there to the ear.
+fn delay_by_stage(peer: &PeerView) -> [String; 2] {
+    let Some(delay) = peer.delay.filter(|_| peer.connection.stands()) else { return Default::default() };
+    let MouthToEar { sending_ms, network_ms, buffer_ms, hearing_ms } = delay;
+    let sending = sending_ms.map_or_else(|| "—".to_owned(), |ms| format!("{ms:.0}"));
+    [format!(" there {sending}, net {network_ms:.0}"), format!(" buffer {buffer_ms:.0}, here {hearing_ms:.0}")]
 }

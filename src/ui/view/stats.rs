@@ -1,6 +1,7 @@
 //! Every number there is, a person a row.
 
 use super::{details, panel, put_all, words};
+use crate::session::latency::{Delays, Queues};
 use crate::session::view::{PeerView, View};
 use crate::ui::model::Model;
 use crate::ui::text;
@@ -10,6 +11,8 @@ use ratatui::text::{Line, Span};
 
 /// Width of each column in cells, the name first.
 const COLUMNS: [usize; 7] = [12, 12, 8, 10, 11, 7, 7];
+/// Where the names of one's own numbers end.
+const NAMED: usize = 12;
 
 pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
@@ -18,17 +21,20 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     if view.peers.is_empty() {
         lines.push(Line::raw("  Nobody is here yet."));
     } else {
-        let heads = ["", "path", "rtt", "lost here", "lost there", "buffer", "volume"];
+        let heads = ["", "path", "rtt", "lost here", "lost there", "buffer", "delay"];
         lines.push(Line::styled(row(&heads.map(str::to_owned)), theme.faint()));
         lines.extend(view.peers.iter().map(|peer| Line::raw(row(&numbers(peer)))));
     }
     let cells = usize::from(inside.width).saturating_sub(16);
-    let own = |what: &str, value: String| Line::raw(format!("  {what:<12}{}", text::cut(&value, cells)));
+    let own = |what: &str, value: String| Line::raw(format!("  {what:<NAMED$}{}", text::cut(&value, cells)));
     lines.push(Line::default());
     lines.push(own("microphone", format!("{} ({})", view.me.input, words::level(view.me.level_db))));
     lines.push(own("speaker", view.me.output.clone()));
     lines.push(own("listening", words::placing(&view.me.spatial_engine)));
     lines.push(own("you face", words::signed(view.me.facing_deg, "deg")));
+    lines.push(own("until sent", until_sent(&view.me.delays)));
+    lines.push(own("until heard", until_heard(&view.me.delays)));
+    lines.push(own("waiting", waiting(&view.me.queues)));
     if !view.problems.is_empty() {
         lines.push(Line::default());
     }
@@ -49,6 +55,28 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     put_all(frame, inside, lines);
 }
 
+fn until_sent(delays: &Delays) -> String {
+    let Delays { capture_ms, processing_ms, packet_ms, codec_ms, .. } = delays;
+    format!(
+        "{:.0} ms: microphone {capture_ms:.0}, processing {processing_ms:.0}, packet {packet_ms:.0}, codec {codec_ms:.1}",
+        delays.sending_ms()
+    )
+}
+
+fn until_heard(delays: &Delays) -> String {
+    format!("{:.0} ms: ears {:.1}, speaker {:.0}", delays.hearing_ms(), delays.render_ms, delays.playback_ms)
+}
+
+/// The least and the most in each queue; what is never empty delays.
+fn waiting(queues: &Queues) -> String {
+    let ms = |[least, most]: [f32; 2]| format!("{least:.0}-{most:.0} ms");
+    let packets = |[least, most]: [u32; 2]| format!("{least}-{most}");
+    let Queues { microphone_ms, voice_ms, speaker_ms, outbound, inbound } = *queues;
+    let [microphone, voice, speaker] = [microphone_ms, voice_ms, speaker_ms].map(ms);
+    let [outbound, inbound] = [outbound, inbound].map(packets);
+    format!("mic {microphone}, voice {voice}, speaker {speaker}, out {outbound}, in {inbound}")
+}
+
 fn numbers(peer: &PeerView) -> [String; 7] {
     [
         peer.name.clone(),
@@ -57,7 +85,7 @@ fn numbers(peer: &PeerView) -> [String; 7] {
         words::percent(peer.loss_down),
         words::percent(peer.loss_up),
         format!("{:.0} ms", peer.jitter_buffer_ms),
-        words::signed(peer.volume_db, "dB"),
+        words::delay(peer).unwrap_or_else(|| "—".into()),
     ]
 }
 

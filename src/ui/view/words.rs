@@ -29,6 +29,12 @@ pub(super) fn round_trip(peer: &PeerView) -> Option<String> {
     peer.rtt_ms.filter(|_| peer.connection.stands()).map(|rtt_ms| format!("{rtt_ms:.0} ms"))
 }
 
+/// How late it is heard, from its mouth to this ear; none while that is not known.
+pub(super) fn delay(peer: &PeerView) -> Option<String> {
+    let ms = peer.delay.filter(|_| peer.connection.stands())?.total_ms()?;
+    Some(format!("{ms:.0} ms"))
+}
+
 /// A span in its largest unit, rounded up: `2 h`.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {

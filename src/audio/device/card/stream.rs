@@ -153,8 +153,10 @@ impl End for MicWriter {
         let mut resampler = converter(config.sample_rate, FromDevice::new)?;
         let channels = usize::from(config.channels);
         let (called, failed) = (health.clone(), health.clone());
-        let callback = move |data: &[T], _: &cpal::InputCallbackInfo| {
+        let callback = move |data: &[T], info: &cpal::InputCallbackInfo| {
             called.call();
+            let times = info.timestamp();
+            called.set_delay(times.callback.duration_since(times.capture));
             for piece in data.chunks(PIECE * channels) {
                 hand_over(piece, channels, &mut resampler, &mut end);
             }
@@ -189,8 +191,10 @@ impl End for SpeakerReader {
         let mut resampler = converter(config.sample_rate, ToDevice::new)?;
         let channels = usize::from(config.channels);
         let (called, failed) = (health.clone(), health.clone());
-        let callback = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+        let callback = move |data: &mut [T], info: &cpal::OutputCallbackInfo| {
             called.call();
+            let times = info.timestamp();
+            called.set_delay(times.playback.duration_since(times.callback));
             for piece in data.chunks_mut(PIECE * channels) {
                 let mut stereo = [[0.0; 2]; PIECE];
                 let stereo = &mut stereo[..piece.len() / channels];

@@ -45,6 +45,8 @@ pub(super) struct Health {
     changed: AtomicBool,
     /// What the sound server calls the stream.
     stream: AtomicU32,
+    /// How long sound is under way through the device, in µs; 0: it does not say.
+    delay_us: AtomicU32,
     watcher: OnceLock<Thread>,
 }
 
@@ -58,6 +60,11 @@ impl Health {
     pub fn set_stream(&self, stream: u32) {
         self.stream.store(stream, Ordering::Relaxed);
         self.changed();
+    }
+
+    /// Sound is under way through the device for so long.
+    pub fn set_delay(&self, delay: Duration) {
+        self.delay_us.store(u32::try_from(delay.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Something about the device is not as it was. Does not block.
@@ -223,6 +230,11 @@ impl Card for Watched {
 
     fn ears(&self) -> Option<Ears> {
         self.shared.about().ears
+    }
+
+    fn delay(&self) -> Option<Duration> {
+        let delay_us = self.shared.health.delay_us.load(Ordering::Relaxed);
+        (delay_us > 0).then(|| Duration::from_micros(delay_us.into()))
     }
 
     fn xruns(&self) -> u64 {

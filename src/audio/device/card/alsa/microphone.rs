@@ -1,6 +1,6 @@
 //! A microphone: whatever is there is taken at once, so that sound does not wait for its period to fill.
 
-use super::{Timing, WAIT_MS, Worker, open, run, translate};
+use super::{Timing, WAIT_MS, Worker, note_delay, open, run, translate};
 use crate::audio::capture::MicWriter;
 use crate::audio::device::card::format::Format;
 use crate::audio::device::card::resample::FromDevice;
@@ -39,14 +39,16 @@ where
     opened.pcm.start().map_err(translate)?;
     let channels = usize::from(format.channels);
     let data = vec![T::default(); PIECE * channels];
-    run("audio mic", opened.pcm, Reader { channels, resampler, end, data }, health)
+    run("audio mic", opened.pcm, Reader { channels, rate: opened.rate, resampler, end, data, calls: 0 }, health)
 }
 
 struct Reader<T> {
     channels: usize,
+    rate: u32,
     resampler: Option<FromDevice>,
     end: Loan<MicWriter>,
     data: Vec<T>,
+    calls: u64,
 }
 
 impl<T> Worker for Reader<T>
@@ -63,6 +65,8 @@ where
             Err(error) => return Err(error),
         };
         health.call();
+        self.calls += 1;
+        note_delay(pcm, self.rate, self.calls, health);
         let brought = &self.data[..frames.min(PIECE) * self.channels];
         hand_over(brought, self.channels, &mut self.resampler, &mut self.end);
         Ok(())

@@ -20,6 +20,7 @@ use cpal::{Error, ErrorKind};
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// How long is waited for a device before looking whether to stop, in milliseconds.
 const WAIT_MS: u32 = 50;
@@ -98,6 +99,19 @@ fn open<T: IoFormat>(id: &str, direction: Direction, format: Format, timing: &Ti
     drop(software);
     pcm.prepare()?;
     Ok(Opened { pcm, rate, period: usize::try_from(period).unwrap_or(FRAME) })
+}
+
+/// How often a device is asked how much it holds: every so many times that it calls, about once a second.
+const ASK_EVERY: u64 = 200;
+
+/// Notes how long sound is under way through the device, which has called so often.
+fn note_delay(pcm: &PCM, rate: u32, calls: u64, health: &Health) {
+    if calls % ASK_EVERY == 1
+        && let Ok(frames) = pcm.delay()
+        && let Ok(frames) = u64::try_from(frames)
+    {
+        health.set_delay(Duration::from_micros(frames * 1_000_000 / u64::from(rate.max(1))));
+    }
 }
 
 /// ALSA's errors in `cpal`'s words.

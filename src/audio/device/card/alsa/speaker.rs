@@ -1,6 +1,6 @@
 //! A speaker: a period is written as soon as it fits.
 
-use super::{Timing, WAIT_MS, Worker, open, run, translate};
+use super::{Timing, WAIT_MS, Worker, note_delay, open, run, translate};
 use crate::audio::device::card::format::Format;
 use crate::audio::device::card::resample::ToDevice;
 use crate::audio::device::card::running::Running;
@@ -45,14 +45,15 @@ where
 {
     let opened = open::<T>(id, Direction::Playback, format, &TIMING).map_err(translate)?;
     let resampler = converter(opened.rate, ToDevice::new)?;
-    let channels = usize::from(format.channels);
+    let (channels, rate) = (usize::from(format.channels), opened.rate);
     let data = vec![T::EQUILIBRIUM; opened.period * channels];
-    let writer = Writer { channels, resampler, end, data, unwritten: 0, silent: TIMING.periods };
+    let writer = Writer { channels, rate, resampler, end, data, unwritten: 0, silent: TIMING.periods, calls: 0 };
     run("audio speaker", opened.pcm, writer, health)
 }
 
 struct Writer<T> {
     channels: usize,
+    rate: u32,
     resampler: Option<ToDevice>,
     end: Loan<SpeakerReader>,
     /// One period.
@@ -61,6 +62,7 @@ struct Writer<T> {
     unwritten: usize,
     /// Periods of silence that come first: a device begins with its buffer full, and no ring holds that much in advance.
     silent: Frames,
+    calls: u64,
 }
 
 impl<T> Worker for Writer<T>
@@ -84,6 +86,8 @@ where
         let from = self.data.len() - self.unwritten;
         let written = io.writei(&self.data[from..])?;
         self.unwritten -= written * self.channels;
+        self.calls += 1;
+        note_delay(pcm, self.rate, self.calls, health);
         Ok(())
     }
 

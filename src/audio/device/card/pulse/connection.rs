@@ -151,12 +151,12 @@ impl Messages {
         if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Sends a command, whose answer comes as a message. `scratch` must be longer than it.
+    /// Sends a command, whose answer comes as a message with the same number. `scratch` must be longer than it.
     ///
     /// # Errors
     /// The server is gone.
-    pub fn send(&mut self, command: &Command, scratch: &mut [u8]) -> io::Result<()> {
-        let length = protocol::encode_command_message(&mut *scratch, 0, command, self.version)
+    pub fn send(&mut self, number: u32, command: &Command, scratch: &mut [u8]) -> io::Result<()> {
+        let length = protocol::encode_command_message(&mut *scratch, number, command, self.version)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         self.write(scratch.get(..length).unwrap_or_default())
     }

@@ -1,7 +1,8 @@
 //! A microphone: the server sends sound as it comes, the thread hands it on.
 
 use super::connection::{Connection, Message, Messages};
-use super::{Device, is_change, translate};
+use super::latency::Latency;
+use super::{Device, Direction, is_change, translate};
 use crate::audio::capture::MicWriter;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::PIECE;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const SAMPLE_BYTES: usize = size_of::<f32>();
+/// Longer than every command that is sent.
+const SCRATCH: usize = 64;
 
 /// Opens a source and starts reading it: 32-bit floats, mono or stereo as is wanted, 48 kHz, every 2.5 ms if the device can.
 ///
@@ -45,8 +48,14 @@ pub fn start_microphone(device: &Device, end: Loan<MicWriter>, health: Arc<Healt
     let mut messages = connection.into_messages().map_err(|error| translate(error.into()))?;
     health.set_stream(stream.stream_index);
     let changes = Command::Subscribe(SubscriptionMask::SOURCE | SubscriptionMask::SERVER);
-    messages.send(&changes, &mut [0; 64]).map_err(|error| translate(error.into()))?;
-    let mut reader = Reader { messages, channel: stream.channel, channels, end };
+    messages.send(0, &changes, &mut [0; SCRATCH]).map_err(|error| translate(error.into()))?;
+    let mut reader = Reader {
+        messages,
+        channel: stream.channel,
+        channels,
+        end,
+        latency: Latency::of(stream.channel, Direction::Input, frame),
+    };
     Running::start("audio mic", move |stop| {
         if reader.run(stop, &health).is_err() {
             health.error(ErrorKind::DeviceNotAvailable);
@@ -59,6 +68,7 @@ struct Reader {
     channel: u32,
     channels: Channels,
     end: Loan<MicWriter>,
+    latency: Latency,
 }
 
 impl Reader {
@@ -67,6 +77,10 @@ impl Reader {
         while !stop.load(Ordering::Acquire) {
             let Some(message) = self.messages.next()? else { continue };
             if message.channel == Message::COMMAND {
+                if let Some(delay) = self.latency.read(message.body) {
+                    health.set_delay(delay);
+                    continue;
+                }
                 match tag(message.body) {
                     Some(tag) if tag == CommandTag::RecordStreamKilled as u32 => {
                         return Err(io::ErrorKind::NotFound.into());
@@ -87,6 +101,8 @@ impl Reader {
                         Channels::Two => self.end.push_stereo(samples[..whole.len()].as_chunks().0),
                     }
                 }
+                let frames = message.body.len() / SAMPLE_BYTES / self.channels.count();
+                self.latency.pass(frames, &mut self.messages, &mut [0; SCRATCH])?;
             }
         }
         Ok(())

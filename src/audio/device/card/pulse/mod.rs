@@ -5,6 +5,7 @@
 //! streams when the default device changes, and says when a device is gone.
 
 mod connection;
+mod latency;
 mod microphone;
 mod speaker;
 

@@ -1,7 +1,8 @@
 //! A speaker: the server asks for sound, the thread takes it out of the ring.
 
 use super::connection::{Connection, Message, Messages};
-use super::{Device, is_change, translate};
+use super::latency::Latency;
+use super::{Device, Direction, is_change, translate};
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::watch::{Health, Loan};
 use crate::audio::format::{QUANTUM, SAMPLE_RATE};
@@ -17,6 +18,7 @@ use pulseaudio::protocol::{
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 const FRAME_BYTES: usize = 2 * size_of::<f32>();
 /// What the device and the server hold, in quanta of 2.5 ms: at first and at the least,
@@ -55,10 +57,11 @@ pub fn start_speaker(device: &Device, end: Loan<SpeakerReader>, health: Arc<Heal
         quanta: LEAST,
         clean: 0,
         underruns: Interruptions::default(),
+        latency: Latency::of(stream.channel, Direction::Output, FRAME_BYTES),
     };
     health.set_stream(stream.stream_index);
     let changes = Command::Subscribe(SubscriptionMask::SINK | SubscriptionMask::SERVER);
-    writer.messages.send(&changes, &mut writer.bytes).map_err(|error| translate(error.into()))?;
+    writer.messages.send(0, &changes, &mut writer.bytes).map_err(|error| translate(error.into()))?;
     let wanted = stream.requested_bytes as usize / FRAME_BYTES;
     Running::start("audio speaker", move |stop| {
         if writer.run(wanted, stop, &health).is_err() {
@@ -88,6 +91,8 @@ enum Said {
     Gone,
     /// The device is another one, or is used in another way.
     Changed,
+    /// Sound is under way for so long.
+    Delay(Duration),
     /// Something else, or nothing.
     Other,
 }
@@ -104,6 +109,7 @@ struct Writer {
     /// Frames since the last underrun, or since less is held.
     clean: u64,
     underruns: Interruptions,
+    latency: Latency,
 }
 
 impl Writer {
@@ -112,7 +118,9 @@ impl Writer {
         self.begin(wanted)?;
         while !stop.load(Ordering::Acquire) {
             let said = match self.messages.next()? {
-                Some(message) if message.channel == Message::COMMAND => read(message.body),
+                Some(message) if message.channel == Message::COMMAND => {
+                    self.latency.read(message.body).map_or_else(|| read(message.body), Said::Delay)
+                }
                 _ => Said::Other,
             };
             match said {
@@ -129,6 +137,7 @@ impl Writer {
                 }
                 Said::Gone => return Err(io::ErrorKind::NotFound.into()),
                 Said::Changed => health.changed(),
+                Said::Delay(delay) => health.set_delay(delay),
                 Said::Other => {}
             }
             if self.clean > DECAY && self.quanta > LEAST {
@@ -157,6 +166,7 @@ impl Writer {
             self.send(now)?;
             self.clean += now as u64;
             self.underruns.pass(now);
+            self.latency.pass(now, &mut self.messages, &mut self.bytes)?;
             wanted -= now;
         }
         Ok(())
@@ -191,7 +201,7 @@ impl Writer {
             adjust_latency: true,
             early_requests: false,
         });
-        self.messages.send(&command, &mut self.bytes)
+        self.messages.send(0, &command, &mut self.bytes)
     }
 }
 
