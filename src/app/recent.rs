@@ -123,6 +123,8 @@ impl Recent {
             Some(StartChoice::Create) => true,
             None => false,
         });
+        // The session that runs is not in the list any more: whoever wants it remembered after all finds it there again.
+        self.running = None;
         self.write()
     }
 
@@ -222,6 +224,19 @@ mod tests {
         assert_eq!(rooms(&Recent::load(Some(&data)))[0].0, StartChoice::Lan("room 18".into()));
         again.forget(None)?;
         assert!(!file.exists() && rooms(&again).is_empty(), "nothing is left");
+        Ok(())
+    }
+
+    #[test]
+    fn the_session_that_runs_is_remembered_again_by_who_wants_it_after_all() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut recent = Recent::load(Some(folder.path()));
+        let (now, den) = (Instant::now(), lan("den", &["Bo"]));
+        recent.take(now, &den)?;
+        recent.forget(None)?;
+        assert_eq!(rooms(&recent), []);
+        recent.take(now + LOOK_EVERY, &den)?;
+        assert_eq!(rooms(&Recent::load(Some(folder.path()))), [(StartChoice::Lan("den".into()), vec!["Bo".into()])]);
         Ok(())
     }
 
