@@ -72,10 +72,11 @@ impl Recent {
         self.kept.iter().filter_map(session).collect()
     }
 
-    /// Remembers the session that runs, once there is somebody to go back to, and whom it has met. To be called often.
+    /// Remembers the session that runs, once there is somebody to go back to, and whom it has met. To be called often. What other
+    /// programs of this person have remembered or forgotten meanwhile holds.
     ///
     /// # Errors
-    /// What the file system says; what is known stays known.
+    /// What the file system says; here the session is remembered all the same.
     pub fn take(&mut self, now: Instant, view: &View) -> io::Result<()> {
         if self.looked.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY) {
             return Ok(());
@@ -94,6 +95,7 @@ impl Recent {
         if self.running.as_ref().is_some_and(same) {
             return Ok(());
         }
+        self.read_again();
         let session = Kept { link, room, people, at: unix_now() };
         // A session whose link was replaced is in the list once.
         let before = self.running.replace(session.clone());
@@ -112,11 +114,12 @@ impl Recent {
         (self.running, self.looked) = (None, None);
     }
 
-    /// Forgets one, or all.
+    /// Forgets one, or all: of what is remembered now, also by other programs of this person.
     ///
     /// # Errors
     /// What the file system says.
     pub fn forget(&mut self, which: Option<&StartChoice>) -> io::Result<()> {
+        self.read_again();
         self.kept.retain(|kept| match which {
             Some(StartChoice::Join(link)) => kept.link.as_ref() != Some(link),
             Some(StartChoice::Lan(room)) => kept.room.as_ref() != Some(room),
@@ -126,6 +129,13 @@ impl Recent {
         // The session that runs is not in the list any more: whoever wants it remembered after all finds it there again.
         self.running = None;
         self.write()
+    }
+
+    /// Another program may have written the file since: what it forgot is not to come back, what it remembered is not to be lost.
+    fn read_again(&mut self) {
+        if let Some(file) = &self.file {
+            self.kept = read(file).unwrap_or_default();
+        }
     }
 
     /// Writes beside the file first and renames; without anything to remember there is no file.
@@ -237,6 +247,25 @@ mod tests {
         assert_eq!(rooms(&recent), []);
         recent.take(now + LOOK_EVERY, &den)?;
         assert_eq!(rooms(&Recent::load(Some(folder.path()))), [(StartChoice::Lan("den".into()), vec!["Bo".into()])]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_another_program_forgot_stays_forgotten_and_what_it_remembered_stays() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let load = || Recent::load(Some(folder.path()));
+        let names = |recent: &Recent| recent.sessions().into_iter().map(|session| session.choice).collect::<Vec<_>>();
+        let room = |room: &str| StartChoice::Lan(room.to_owned());
+        let now = Instant::now();
+        load().take(now, &lan("den", &["Bo"]))?;
+        let (mut one, mut other) = (load(), load());
+        one.forget(None)?;
+        other.take(now, &lan("attic", &["Cy"]))?;
+        assert_eq!(names(&load()), [room("attic")], "the den was forgotten by the first program");
+        one.take(now, &lan("cellar", &["Di"]))?;
+        assert_eq!(names(&load()), [room("cellar"), room("attic")], "each has one of them from the other");
+        other.forget(Some(&room("attic")))?;
+        assert_eq!(names(&load()), [room("cellar")], "which the second program had not seen");
         Ok(())
     }
 
