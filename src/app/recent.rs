@@ -138,7 +138,8 @@ impl Recent {
         }
     }
 
-    /// Writes beside the file first and renames; without anything to remember there is no file.
+    /// Writes beside the file first and renames; without anything to remember there is no file. The disk is not waited for, since the
+    /// task that carries the session does this: of a list that a power cut damages nothing is left, as of none.
     fn write(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Err(io::Error::other("there is no folder for it: set HOME")) };
         if self.kept.is_empty() {
@@ -158,7 +159,6 @@ impl Recent {
         let text = serde_json::to_vec_pretty(&self.kept)?;
         let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         written.write_all(&text)?;
-        written.sync_all()?;
         fs::rename(&beside, file)
     }
 }
