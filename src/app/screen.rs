@@ -258,6 +258,7 @@ impl Screen {
                 call.set_pauses(now.pauses);
             }
             call.set_space(&before.space, &now.space);
+            call.tell_of_room(&self.common);
         } else if let Some(rehearsal) = self.stage.open() {
             rehearsal.set_space(&before.space, &now.space);
             if before.voice != now.voice {
