@@ -1,6 +1,7 @@
 //! The last sessions, for whoever wants them remembered: links are secrets, so nothing is written unless a person has asked for it.
 
 use super::unix_now;
+use crate::folders;
 use crate::session::view::{Invite, View};
 use crate::ui::{RecentSession, StartChoice};
 use resonance_protocol::link::Link;
@@ -46,7 +47,7 @@ pub struct Recent {
 impl Recent {
     /// Reads `recent.json` in `data_dir`, or in the user's state folder. A file that makes no sense counts as empty.
     pub fn load(data_dir: Option<&Path>) -> Self {
-        let folder = data_dir.map(Path::to_owned).or_else(state_folder);
+        let folder = data_dir.map(Path::to_owned).or_else(folders::state);
         let file = folder.map(|folder| folder.join("recent.json"));
         let kept = file.as_deref().and_then(read).unwrap_or_default();
         Self { file, kept, running: None, looked: None }
@@ -172,13 +173,6 @@ fn read(file: &Path) -> Option<Vec<Kept>> {
     let mut kept: Vec<Kept> = serde_json::from_slice(&text).ok()?;
     kept.truncate(MAX_SESSIONS);
     Some(kept)
-}
-
-/// `$XDG_STATE_HOME/resonance`, else `~/.local/state/resonance` (XDG Base Directory Specification).
-fn state_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state.map(|state| state.join("resonance"))
 }
 
 #[cfg(test)]
