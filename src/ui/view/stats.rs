@@ -29,10 +29,10 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     lines.push(own("speaker", view.me.output.clone()));
     lines.push(own("listening", words::placing(&view.me.spatial_engine)));
     lines.push(own("you face", words::signed(view.me.facing_deg, "deg")));
-    if !view.problems.is_empty() {
+    if view.troubles().next().is_some() {
         lines.push(Line::default());
     }
-    for problem in &view.problems {
+    for problem in view.troubles() {
         let wrapped = text::wrap(&format!("⚠ {problem}"), usize::from(inside.width).saturating_sub(4));
         lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
     }
