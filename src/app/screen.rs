@@ -203,6 +203,7 @@ impl Screen {
             _ if setting == Setting::OUTPUT => asked.output = None,
             _ if setting == Setting::VOICE => asked.voice = None,
             _ if setting == Setting::VOICE_ENGINE => asked.voice_engine = None,
+            _ if setting == Setting::DTX => asked.dtx = false,
             _ if setting == Setting::EARS => asked.ears = None,
             _ if setting == Setting::ACOUSTICS => asked.acoustics = None,
             _ if setting == Setting::HRTF => asked.hrtf = None,
