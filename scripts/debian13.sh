@@ -4,8 +4,9 @@
 #   scripts/debian13.sh COMMAND...
 #
 # The system is made by debootstrap when it is first wanted (a minute, a gigabyte and a half) and kept under target/debian13; what is
-# built in it lies beside it. Of this machine it sees the tree, the Rust toolchain and what cargo has downloaded, none of which it can
-# change, each at its own path. All mounts belong to a namespace of this script: none is left, however it ends.
+# built in it lies beside it, which is all of this machine's that it can write. It sees the tree, the Rust toolchain and what cargo has
+# downloaded, each at its own path and read-only; and below /machine all of this machine, read-only mount by mount, where the judge of
+# sounds runs. The devices in /dev are this machine's own. All mounts belong to a namespace of this script: none is left, however it ends.
 #
 # Exits with 3 and a reason where that cannot be done.
 set -euo pipefail
@@ -65,6 +66,10 @@ shift
 # The judge of sounds is a Python environment of this machine, which does not run on other libraries: it runs back here.
 mkdir -p "$root/machine"
 mount --rbind / "$root/machine"
+# One mount that cannot be written says nothing about those below it.
+findmnt -rno TARGET -R "$root/machine" | while IFS= read -r mounted; do
+    mount -o remount,bind,ro "$(printf '%b' "$mounted")"
+done || cannot "this machine cannot be shown without being open to changes"
 printf '#!/bin/sh\nexec chroot /machine "%s" "$@"\n' "$target/venv/bin/python" >"$build/venv/bin/python"
 chmod +x "$build/venv/bin/python"
 

@@ -5,8 +5,8 @@
 #   scripts/engines.sh libraries       prints what LD_LIBRARY_PATH has to be for the program to find their libraries
 #   scripts/engines.sh check           builds and tests them, and says plainly what was not and why
 #
-# Steam Audio: libphonon.so in the folder that STEAMAUDIO_LIB_DIR names, or among the system's libraries, or downloaded by its build;
-# libclang reads its header.
+# Steam Audio: libphonon.so in the folder that STEAMAUDIO_LIB_DIR names (then nowhere else), or among the system's libraries, or
+# downloaded by its build; and in each case libclang, which reads its header.
 # WebRTC's voice processing: abseil of July 2024 or newer, meson, ninja, clang, and libclang for its header. Debian has that from 13 on,
 # so elsewhere it is tested in a Debian 13 of its own (scripts/debian13.sh).
 set -euo pipefail
@@ -17,8 +17,8 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 DOWNLOAD=https://github.com/ValveSoftware/steam-audio/releases/download/v4.8.1/steamaudio_4.8.1.zip
 
 phonon() {
-    if [ -n "${STEAMAUDIO_LIB_DIR:-}" ]; then
-        ls "$STEAMAUDIO_LIB_DIR"/libphonon.* >/dev/null 2>&1 && printf '%s' "$STEAMAUDIO_LIB_DIR"
+    if [ -n "${STEAMAUDIO_LIB_DIR+set}" ]; then
+        [ -z "$STEAMAUDIO_LIB_DIR" ] || ! ls "$STEAMAUDIO_LIB_DIR"/libphonon.* >/dev/null 2>&1 || printf '%s' "$STEAMAUDIO_LIB_DIR"
         return
     fi
     find /usr/lib /usr/local/lib "$target"/release/build/audionimbus-sys-*/out/lib -name 'libphonon.so' -printf '%h' -quit 2>/dev/null || true
@@ -33,10 +33,12 @@ has_libclang() {
 
 # What Steam Audio lacks here.
 steam_audio_lacks() {
-    if [ -z "$folder" ] && ! phonon_comes; then
+    if [ -z "$folder" ] && [ -n "${STEAMAUDIO_LIB_DIR+set}" ]; then
+        echo "STEAMAUDIO_LIB_DIR is set to '$STEAMAUDIO_LIB_DIR', where there is no libphonon: name its folder, or unset it"
+    elif [ -z "$folder" ] && ! phonon_comes; then
         echo "there is no libphonon here, and $DOWNLOAD does not answer: STEAMAUDIO_LIB_DIR names the folder of one"
     elif ! has_libclang; then
-        echo "there is no libclang here"
+        echo "there is no libclang here, which reads its header (Debian: libclang-dev)"
     fi
 }
 
@@ -94,7 +96,7 @@ check_webrtc() {
     esac
 }
 
-folder=$(phonon || true)
+folder=$(phonon)
 case "${1:-}" in
 build)
     features=()

@@ -341,7 +341,7 @@ pub struct Common {
     /// File with the settings [default: config.toml in --data-dir, else in ~/.config/resonance]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder for what is kept between sessions (your settings, and your identity if you keep one)
+    /// Folder for what is kept between sessions (your settings, your identity if you keep one, your last sessions if you want them remembered)
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Leave by itself after this many seconds

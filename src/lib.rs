@@ -8,6 +8,7 @@ pub mod app;
 pub mod audio;
 pub mod cli;
 pub mod command;
+mod folders;
 pub mod headless;
 pub mod helper;
 pub mod identities;

@@ -26,6 +26,7 @@ struct Remembered {
     muted: bool,
     deafened: bool,
     problems: Vec<String>,
+    reduced: &'static [&'static str],
     alarms: Vec<String>,
     peers: BTreeMap<String, (bool, bool, Trust)>,
 }
@@ -171,8 +172,7 @@ impl Plain {
                 let heard = format!(
                     "Your microphone is at {input_level_db:.0} decibels, what you hear at {output_level_db:.0}. Sound takes {cpu_percent:.0} percent of a processor, {xruns} interruptions so far."
                 );
-                let reduced = (!reduced.is_empty())
-                    .then(|| format!("The machine is busy. Reduced for now: {}.", reduced.join(", ")));
+                let reduced = (!reduced.is_empty()).then(|| machine(&[], reduced));
                 [heard].into_iter().chain(reduced).collect()
             }
             _ => Vec::new(),
@@ -201,6 +201,7 @@ impl Plain {
             muted: view.me.muted,
             deafened: view.me.deafened,
             problems: view.problems.clone(),
+            reduced: view.reduced,
             alarms: view.alarms.iter().map(|alarm| format!("{} {} {}", alarm.what, alarm.why, alarm.hint)).collect(),
             peers: view.peers.iter().map(|peer| (peer.id.clone(), (peer.muted, peer.deafened, peer.trust))).collect(),
         };
@@ -211,6 +212,7 @@ impl Plain {
             muted: false,
             deafened: false,
             problems: Vec::new(),
+            reduced: &[],
             alarms: Vec::new(),
             peers: BTreeMap::new(),
         });
@@ -230,6 +232,9 @@ impl Plain {
         lines.extend(
             before.problems.iter().filter(|one| !now.problems.contains(one)).map(|one| format!("No more: {one}")),
         );
+        if before.reduced != now.reduced {
+            lines.push(machine(before.reduced, now.reduced));
+        }
         let alarm = |one: &String| format!("Alarm. {one} Type dismiss once you have read this.");
         lines.extend(now.alarms.iter().filter(|one| !before.alarms.contains(one)).map(alarm));
         for peer in &view.peers {
@@ -295,6 +300,16 @@ fn of_peer(peer: &PeerView, (muted, deafened, trust): (bool, bool, Trust)) -> Ve
     lines
 }
 
+/// What the machine leaves out now, after it has left out something else.
+fn machine(before: &[&str], now: &[&str]) -> String {
+    let left_out = now.join(", ");
+    match now.len() {
+        0 => "The machine keeps up again: nothing is reduced any more.".to_owned(),
+        fewer if fewer < before.len() => format!("The machine is less busy. Still reduced: {left_out}."),
+        _ => format!("The machine is busy. Reduced for now: {left_out}."),
+    }
+}
+
 fn groups(number: &str) -> Vec<String> {
     let groups: Vec<&str> = number.split_whitespace().collect();
     groups.chunks(GROUPS).map(|groups| groups.join(" ")).collect()
@@ -355,6 +370,21 @@ mod tests {
         for line in notices.iter().flat_map(|notice| plain.notice(notice)) {
             assert!(line.contains("evil") && !line.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_busy_machine_is_told_of_as_it_changes_and_nothing_is_taken_back_while_it_gets_worse() {
+        let (mut plain, mut view) = (Plain::default(), crate::ui::tests::alone());
+        let mut told = |reduced| {
+            view.reduced = reduced;
+            plain.moment(&view)
+        };
+        assert_eq!(told(&[]), [""; 0]);
+        assert_eq!(told(&["room"]), ["The machine is busy. Reduced for now: room."]);
+        assert_eq!(told(&["room", "encoding"]), ["The machine is busy. Reduced for now: room, encoding."]);
+        assert_eq!(told(&["room", "encoding"]), [""; 0], "once");
+        assert_eq!(told(&["room"]), ["The machine is less busy. Still reduced: room."]);
+        assert_eq!(told(&[]), ["The machine keeps up again: nothing is reduced any more."]);
     }
 
     #[test]

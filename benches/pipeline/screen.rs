@@ -85,6 +85,7 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
         talk: (0..View::MAX_TALK as u64).map(line).collect(),
         reach: String::new(),
         problems: Vec::new(),
+        reduced: &[],
     }
 }
 

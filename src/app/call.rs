@@ -59,8 +59,8 @@ pub struct Call {
     notices: VecDeque<Notice>,
     /// Where other programs of this person may ask; `None` where there is no place for it.
     control: Option<control::Server>,
-    /// Tells this network of the room; `None` for whatever is not to be found by everyone.
-    announcer: Option<network::nearby::Announcer>,
+    /// Tells this network of the room.
+    telling: nearby::Telling,
     /// What has to be kept in mind with `--no-direct`; `None` without it.
     reminder: Option<&'static str>,
     /// With it: who is connected with nobody in between, and so sees our address all the same.
@@ -131,7 +131,8 @@ impl Call {
             inbound_streamed: inbound_streamed_end,
         };
         let engine = tokio::task::spawn_blocking(move || audio::Engine::start(audio_config, ends));
-        let announcer = nearby::announce(common, &goal);
+        let mut telling = nearby::Telling::of(&goal);
+        telling.follow(common);
 
         // Discovery may be faster than the devices: what it says meanwhile is kept for the session.
         let mut early = Vec::new();
@@ -179,7 +180,7 @@ impl Call {
             listening: VecDeque::new(),
             notices: VecDeque::new(),
             control: None,
-            announcer,
+            telling,
             reminder,
             exposed_to: Vec::new(),
             ended: None,
@@ -299,6 +300,11 @@ impl Call {
         self.engine.set_pauses(pauses);
     }
 
+    /// Tells this network of the room, or no more, as it is wished now.
+    pub fn tell_of_room(&mut self, common: &Common) {
+        self.telling.follow(common);
+    }
+
     /// Places voices with something else, as far as that was set.
     pub fn set_space(&mut self, before: &audio::SpaceChoice, now: &audio::SpaceChoice) {
         space::settings(&mut self.engine, before, now);
@@ -332,9 +338,7 @@ impl Call {
             self.notices.push_back(Notice::Warning { code: "contacts_not_saved", message, hint });
         }
         self.session.handle_timeout(now);
-        if let Some(announcer) = &self.announcer {
-            announcer.people(self.session.people());
-        }
+        self.telling.people(self.session.people());
         self.settle();
     }
 
@@ -421,8 +425,8 @@ impl Call {
 
     /// Ends the rooms in good order and says how it went.
     pub async fn finish(self) -> Result<(), Failure> {
-        let Self { network, engine, ended, announcer, .. } = self;
-        drop(announcer);
+        let Self { network, engine, ended, telling, .. } = self;
+        drop(telling);
         network.shutdown().await;
         let _ = tokio::task::spawn_blocking(move || engine.stop()).await;
         match ended {

@@ -124,6 +124,7 @@ pub fn shown(common: &Common, settings: &Settings) -> Values {
         (Setting::EARS, common.ears.as_ref().map(ToString::to_string)),
         (Setting::ACOUSTICS, common.acoustics.as_ref().map(ToString::to_string)),
         (Setting::HRTF, common.hrtf.as_ref().map(ToString::to_string)),
+        (Setting::TELL_ROOMS, common.unlisted.then(|| "false".to_owned())),
     ];
     for (setting, value) in said {
         // What the command line takes and the settings do not is left out: it holds all the same.

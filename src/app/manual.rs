@@ -30,7 +30,10 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ("RESONANCE_ASCII", "1: draw with ASCII alone; 0: never mind the locale"),
     ("RESONANCE_NO_DHT", "not empty: as with --no-dht"),
     ("TERM", "dumb: as with --plain"),
-    ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_RUNTIME_DIR", "where settings, the kept identity and control sockets are"),
+    (
+        "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_MUSIC_DIR, XDG_RUNTIME_DIR",
+        "where settings, the kept identity, the last sessions, recordings and control sockets are",
+    ),
     ("RUST_LOG", "what is logged, in the words of tracing-subscriber"),
 ];
 

@@ -5,14 +5,44 @@ use crate::cli::Common;
 use crate::network::nearby::{Announcer, Browser, Nearby};
 use crate::ui::{Msg, NearbyRoom, text};
 
-/// Tells who asks which room this is. A link is a secret: its session is never told of; nor is a room whose person keeps it to herself,
-/// or is not to be seen here.
-pub fn announce(common: &Common, goal: &Goal) -> Option<Announcer> {
-    let Goal::Lan(room) = goal else { return None };
-    if common.no_mdns || common.unlisted || !is_shown_as_it_is(room) {
-        return None;
+/// Tells who asks which room this is, for as long as its person wants that. A link is a secret: its session is never told of; nor is a
+/// room whose person keeps it to herself, or is not to be seen here.
+pub struct Telling {
+    /// The room, if it is one that may be told.
+    room: Option<String>,
+    announcer: Option<Announcer>,
+}
+
+impl Telling {
+    /// Of what the session is for.
+    pub fn of(goal: &Goal) -> Self {
+        let room = match goal {
+            Goal::Lan(room) if is_shown_as_it_is(room) => Some(room.clone()),
+            _ => None,
+        };
+        Self { room, announcer: None }
     }
-    Announcer::start(room).inspect_err(|error| tracing::warn!(%error, "the room is not told of on this network")).ok()
+
+    /// Begins or ends, as it is wished now.
+    pub fn follow(&mut self, common: &Common) {
+        let Some(room) = self.room.as_ref().filter(|_| !common.no_mdns && !common.unlisted) else {
+            self.announcer = None;
+            return;
+        };
+        if self.announcer.is_none() {
+            let started = Announcer::start(room);
+            let started =
+                started.inspect_err(|error| tracing::warn!(%error, "the room is not told of on this network"));
+            self.announcer = started.ok();
+        }
+    }
+
+    /// So many are in it, we among them.
+    pub fn people(&self, count: usize) {
+        if let Some(announcer) = &self.announcer {
+            announcer.people(count);
+        }
+    }
 }
 
 /// Whether rooms may be looked for: who is not to be seen here asks nobody.
@@ -81,11 +111,16 @@ mod tests {
             let cli = Cli::try_parse_from([&["resonance"], arguments].concat()).expect("a command line");
             cli.common
         };
+        let told = |arguments: &[&str], goal: &Goal| {
+            let mut telling = Telling::of(goal);
+            telling.follow(&common(arguments));
+            telling.announcer.is_some()
+        };
         let create = Goal::Create { hints: true, expires_in: None };
-        assert!(announce(&common(&[]), &create).is_none(), "its link is a secret");
+        assert!(!told(&[], &create), "its link is a secret");
         let den = Goal::Lan("den".to_owned());
         for arguments in [&["--unlisted"], &["--no-mdns"]] {
-            assert!(announce(&common(arguments), &den).is_none(), "{arguments:?}");
+            assert!(!told(arguments, &den), "{arguments:?}");
         }
         assert!(!may_look(&common(&["--no-mdns"])) && may_look(&common(&["--unlisted"])));
         let helper = ["--no-direct", "--helper", "/ip4/192.0.2.1/tcp/4001"];

@@ -1,6 +1,7 @@
 //! The last sessions, for whoever wants them remembered: links are secrets, so nothing is written unless a person has asked for it.
 
 use super::unix_now;
+use crate::folders;
 use crate::session::view::{Invite, View};
 use crate::ui::{RecentSession, StartChoice};
 use resonance_protocol::link::Link;
@@ -46,7 +47,7 @@ pub struct Recent {
 impl Recent {
     /// Reads `recent.json` in `data_dir`, or in the user's state folder. A file that makes no sense counts as empty.
     pub fn load(data_dir: Option<&Path>) -> Self {
-        let folder = data_dir.map(Path::to_owned).or_else(state_folder);
+        let folder = data_dir.map(Path::to_owned).or_else(folders::state);
         let file = folder.map(|folder| folder.join("recent.json"));
         let kept = file.as_deref().and_then(read).unwrap_or_default();
         Self { file, kept, running: None, looked: None }
@@ -72,10 +73,11 @@ impl Recent {
         self.kept.iter().filter_map(session).collect()
     }
 
-    /// Remembers the session that runs, once there is somebody to go back to, and whom it has met. To be called often.
+    /// Remembers the session that runs, once there is somebody to go back to, and whom it has met. To be called often. What other
+    /// programs of this person have remembered or forgotten meanwhile holds.
     ///
     /// # Errors
-    /// What the file system says; what is known stays known.
+    /// What the file system says; here the session is remembered all the same.
     pub fn take(&mut self, now: Instant, view: &View) -> io::Result<()> {
         if self.looked.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY) {
             return Ok(());
@@ -94,6 +96,7 @@ impl Recent {
         if self.running.as_ref().is_some_and(same) {
             return Ok(());
         }
+        self.read_again();
         let session = Kept { link, room, people, at: unix_now() };
         // A session whose link was replaced is in the list once.
         let before = self.running.replace(session.clone());
@@ -112,21 +115,32 @@ impl Recent {
         (self.running, self.looked) = (None, None);
     }
 
-    /// Forgets one, or all.
+    /// Forgets one, or all: of what is remembered now, also by other programs of this person.
     ///
     /// # Errors
     /// What the file system says.
     pub fn forget(&mut self, which: Option<&StartChoice>) -> io::Result<()> {
+        self.read_again();
         self.kept.retain(|kept| match which {
             Some(StartChoice::Join(link)) => kept.link.as_ref() != Some(link),
             Some(StartChoice::Lan(room)) => kept.room.as_ref() != Some(room),
             Some(StartChoice::Create) => true,
             None => false,
         });
+        // The session that runs is not in the list any more: whoever wants it remembered after all finds it there again.
+        self.running = None;
         self.write()
     }
 
-    /// Writes beside the file first and renames; without anything to remember there is no file.
+    /// Another program may have written the file since: what it forgot is not to come back, what it remembered is not to be lost.
+    fn read_again(&mut self) {
+        if let Some(file) = &self.file {
+            self.kept = read(file).unwrap_or_default();
+        }
+    }
+
+    /// Writes beside the file first and renames; without anything to remember there is no file. The disk is not waited for, since the
+    /// task that carries the session does this: of a list that a power cut damages nothing is left, as of none.
     fn write(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Err(io::Error::other("there is no folder for it: set HOME")) };
         if self.kept.is_empty() {
@@ -146,7 +160,6 @@ impl Recent {
         let text = serde_json::to_vec_pretty(&self.kept)?;
         let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         written.write_all(&text)?;
-        written.sync_all()?;
         fs::rename(&beside, file)
     }
 }
@@ -160,13 +173,6 @@ fn read(file: &Path) -> Option<Vec<Kept>> {
     let mut kept: Vec<Kept> = serde_json::from_slice(&text).ok()?;
     kept.truncate(MAX_SESSIONS);
     Some(kept)
-}
-
-/// `$XDG_STATE_HOME/resonance`, else `~/.local/state/resonance` (XDG Base Directory Specification).
-fn state_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state.map(|state| state.join("resonance"))
 }
 
 #[cfg(test)]
@@ -222,6 +228,38 @@ mod tests {
         assert_eq!(rooms(&Recent::load(Some(&data)))[0].0, StartChoice::Lan("room 18".into()));
         again.forget(None)?;
         assert!(!file.exists() && rooms(&again).is_empty(), "nothing is left");
+        Ok(())
+    }
+
+    #[test]
+    fn the_session_that_runs_is_remembered_again_by_who_wants_it_after_all() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut recent = Recent::load(Some(folder.path()));
+        let (now, den) = (Instant::now(), lan("den", &["Bo"]));
+        recent.take(now, &den)?;
+        recent.forget(None)?;
+        assert_eq!(rooms(&recent), []);
+        recent.take(now + LOOK_EVERY, &den)?;
+        assert_eq!(rooms(&Recent::load(Some(folder.path()))), [(StartChoice::Lan("den".into()), vec!["Bo".into()])]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_another_program_forgot_stays_forgotten_and_what_it_remembered_stays() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let load = || Recent::load(Some(folder.path()));
+        let names = |recent: &Recent| recent.sessions().into_iter().map(|session| session.choice).collect::<Vec<_>>();
+        let room = |room: &str| StartChoice::Lan(room.to_owned());
+        let now = Instant::now();
+        load().take(now, &lan("den", &["Bo"]))?;
+        let (mut one, mut other) = (load(), load());
+        one.forget(None)?;
+        other.take(now, &lan("attic", &["Cy"]))?;
+        assert_eq!(names(&load()), [room("attic")], "the den was forgotten by the first program");
+        one.take(now, &lan("cellar", &["Di"]))?;
+        assert_eq!(names(&load()), [room("cellar"), room("attic")], "each has one of them from the other");
+        other.forget(Some(&room("attic")))?;
+        assert_eq!(names(&load()), [room("cellar")], "which the second program had not seen");
         Ok(())
     }
 

@@ -2,15 +2,14 @@
 
 use super::unix_now;
 use crate::audio::record::folder_for;
+use crate::folders;
 use crate::identities::manage::date;
 use crate::session::event::Recording;
 use std::path::{Path, PathBuf};
 
 /// Where recordings go when nobody says where.
 fn usual_folder() -> PathBuf {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let music = absolute("XDG_MUSIC_DIR").or_else(|| absolute("HOME").map(|home| home.join("Music")));
-    music.unwrap_or_else(std::env::temp_dir).join("resonance")
+    folders::music().unwrap_or_else(|| std::env::temp_dir().join("resonance"))
 }
 
 /// Begins a recording by `begin`, in the folder that was asked for or the usual one.

@@ -64,7 +64,7 @@ fn state(view: &View) -> Value {
         "recording": view.me.recording,
         "speaking": view.me.speaking, "input": view.me.input, "output": view.me.output,
         "link": link, "room": room, "locked": view.admission.locked, "session_safety_number": view.session_number.number,
-        "people": people, "problems": view.problems,
+        "people": people, "problems": view.problems, "reduced": view.reduced,
     })
 }
 

@@ -203,6 +203,7 @@ impl Screen {
             _ if setting == Setting::OUTPUT => asked.output = None,
             _ if setting == Setting::VOICE => asked.voice = None,
             _ if setting == Setting::VOICE_ENGINE => asked.voice_engine = None,
+            _ if setting == Setting::DTX => asked.dtx = false,
             _ if setting == Setting::EARS => asked.ears = None,
             _ if setting == Setting::ACOUSTICS => asked.acoustics = None,
             _ if setting == Setting::HRTF => asked.hrtf = None,
@@ -258,6 +259,7 @@ impl Screen {
                 call.set_pauses(now.pauses);
             }
             call.set_space(&before.space, &now.space);
+            call.tell_of_room(&self.common);
         } else if let Some(rehearsal) = self.stage.open() {
             rehearsal.set_space(&before.space, &now.space);
             if before.voice != now.voice {

@@ -131,6 +131,9 @@ pub const MAX_TEXT_BYTES: usize = 900;
 /// Loudness that can be asked for, in dB.
 pub const VOLUME_DB: std::ops::RangeInclusive<i32> = -60..=12;
 
+/// What is done to the own voice.
+const VOICES: [&str; 4] = ["auto", "on", "off", "music"];
+
 /// The table.
 pub const VERBS: &[Verb] = &[
     Verb {
@@ -202,7 +205,7 @@ pub const VERBS: &[Verb] = &[
         name: "voice",
         arguments: "auto|on|off|music",
         help: "clean your voice; music: not at all, in stereo",
-        parse: space::voice,
+        parse: voice,
     },
     Verb {
         name: "record",
@@ -319,6 +322,11 @@ fn safety(arguments: &str) -> Result<Command, CommandError> {
     Ok(Command::Safety((!arguments.is_empty()).then(|| arguments.to_owned())))
 }
 
+fn voice(arguments: &str) -> Result<Command, CommandError> {
+    let mode = VOICES.into_iter().find(|mode| *mode == arguments);
+    mode.map(Command::Voice).ok_or(CommandError::Usage("voice", "auto|on|off|music"))
+}
+
 fn arrange(arguments: &str) -> Result<Command, CommandError> {
     let wanted = Arrangement::ALL.iter().find(|(_, word)| *word == arguments);
     wanted
@@ -385,6 +393,8 @@ mod tests {
         assert_eq!(parse("lock"), Ok(Command::Lock));
         assert_eq!(parse("arrange table"), Ok(Command::Arrange(Arrangement::Table)));
         assert!(matches!(parse("arrange heap"), Err(CommandError::Usage("arrange", _))));
+        assert_eq!(parse("voice music"), Ok(Command::Voice("music")));
+        assert!(matches!(parse("voice loud"), Err(CommandError::Usage("voice", _))));
         assert_eq!(parse("kick Bo Smith"), Ok(Command::Kick("Bo Smith".into())));
         assert!(matches!(parse("admit"), Err(CommandError::Usage("admit", "PEER"))));
         assert_eq!(parse("record /tmp/a call"), Ok(Command::Record(Some("/tmp/a call".into()))));

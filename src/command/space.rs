@@ -15,8 +15,6 @@ pub enum Space {
 
 /// The rooms, as they are typed.
 const ROOMS: [&str; 3] = ["off", "small", "hall"];
-/// What is done to the own voice.
-const VOICES: [&str; 4] = ["auto", "on", "off", "music"];
 /// What one can listen with.
 const EARS: [&str; 3] = ["auto", "headphones", "speakers"];
 
@@ -27,11 +25,6 @@ pub(super) fn hrtf(arguments: &str) -> Result<Command, CommandError> {
 pub(super) fn acoustics(arguments: &str) -> Result<Command, CommandError> {
     let room = ROOMS.into_iter().find(|room| *room == arguments);
     room.map(|room| Command::Space(Space::Acoustics(room))).ok_or(CommandError::Usage("acoustics", "off|small|hall"))
-}
-
-pub(super) fn voice(arguments: &str) -> Result<Command, CommandError> {
-    let mode = VOICES.into_iter().find(|mode| *mode == arguments);
-    mode.map(Command::Voice).ok_or(CommandError::Usage("voice", "auto|on|off|music"))
 }
 
 pub(super) fn ears(arguments: &str) -> Result<Command, CommandError> {
@@ -50,8 +43,6 @@ mod tests {
         assert_eq!(parse("ears speakers"), Ok(Command::Space(Space::Ears("speakers"))));
         assert_eq!(parse("hrtf my head.sofa"), Ok(Command::Space(Space::Hrtf("my head.sofa".into()))));
         assert!(matches!(parse("acoustics cave"), Err(CommandError::Usage("acoustics", _))));
-        assert_eq!(parse("voice music"), Ok(Command::Voice("music")));
-        assert!(matches!(parse("voice loud"), Err(CommandError::Usage("voice", _))));
         assert!(matches!(parse("ears"), Err(CommandError::Usage("ears", _))));
         assert!(matches!(parse("hrtf"), Err(CommandError::Usage("hrtf", _))));
     }

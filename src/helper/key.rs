@@ -1,5 +1,6 @@
 //! The helper's name, kept: people write its address into their settings, and the name is part of it.
 
+use crate::folders;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -31,25 +32,17 @@ pub enum KeyError {
     },
 }
 
-/// Reads the kept key in `data_dir`, or in the user's own data folder (XDG Base Directory Specification); the first time
-/// one is made.
+/// Reads the kept key in `data_dir`, or in the service's or the user's own folder; the first time one is made.
 ///
 /// # Errors
 /// See [`KeyError`].
 pub fn kept(data_dir: Option<&Path>) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-    let folder = data_dir.map(Path::to_owned).or_else(default_folder).ok_or(KeyError::NoFolder)?;
+    let folder = data_dir.map(Path::to_owned).or_else(folders::service).ok_or(KeyError::NoFolder)?;
     let path = folder.join(FILE);
     match read(&path) {
         Err(KeyError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => make(&folder, &path),
         other => other,
     }
-}
-
-/// `$STATE_DIRECTORY` (set by systemd), `$XDG_DATA_HOME/resonance`, or `~/.local/share/resonance`.
-fn default_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = || absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-    absolute("STATE_DIRECTORY").or_else(|| data().map(|data| data.join("resonance")))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {

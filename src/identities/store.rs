@@ -1,5 +1,6 @@
 //! The sealed file: read with bounds, written whole or not at all, never overwritten when it is damaged.
 
+use crate::folders;
 use resonance_protocol::identity_file::{KeptIdentity, OpenError};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -66,17 +67,12 @@ pub enum StoreError {
 impl Store {
     const DAMAGED: &str = "identity.damaged-";
 
-    /// The identity in `data_dir`, or in the user's own data folder (XDG Base Directory Specification).
+    /// The identity in `data_dir`, or in the user's own data folder.
     ///
     /// # Errors
     /// [`StoreError::NoFolder`].
     pub fn new(data_dir: Option<&Path>) -> Result<Self, StoreError> {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let own = || {
-            let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-            data.map(|data| data.join("resonance"))
-        };
-        let data = data_dir.map(Path::to_owned).or_else(own).ok_or(StoreError::NoFolder)?;
+        let data = data_dir.map(Path::to_owned).or_else(folders::data).ok_or(StoreError::NoFolder)?;
         Ok(Self { folder: data.join("identity") })
     }
 

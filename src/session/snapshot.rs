@@ -51,15 +51,9 @@ impl<R: CryptoRng> Session<R> {
                 .collect(),
             talk: self.talk.iter().cloned().collect(),
             reach: self.reach(),
-            problems: self.problems(),
+            problems: self.missing.values().map(|missing| missing.words.clone()).collect(),
+            reduced: self.audio.reduced,
         }
-    }
-
-    /// What is not as it should be, in words: what is missing, and what is left out meanwhile.
-    fn problems(&self) -> Vec<String> {
-        let reduced = self.audio.reduced;
-        let reduced = (!reduced.is_empty()).then(|| format!("The machine is busy. Reduced: {}.", reduced.join(", ")));
-        self.missing.values().map(|missing| missing.words.clone()).chain(reduced).collect()
     }
 
     /// Whether somebody speaks now: without making a snapshot.

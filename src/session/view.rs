@@ -2,6 +2,7 @@
 
 use super::latency::{Delays, MouthToEar, Queues};
 use resonance_protocol::position::Position;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Everything a face needs to draw one moment of the session.
@@ -27,11 +28,23 @@ pub struct View {
     pub reach: String,
     /// Problems that last, the most important first; each names itself and what to do.
     pub problems: Vec<String>,
+    /// What is left out while the machine is too slow for everything, what is missed least first; as a rule nothing.
+    pub reduced: &'static [&'static str],
 }
 
 impl View {
     /// Lines of talk that are kept: a screen or two.
     pub const MAX_TALK: usize = 200;
+
+    /// What is not as it should be, in words, the most important first.
+    pub fn troubles(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.problems.iter().map(Cow::from).chain(self.busy().map(Cow::from))
+    }
+
+    /// That less is done, in words.
+    pub fn busy(&self) -> Option<String> {
+        (!self.reduced.is_empty()).then(|| format!("The machine is busy. Reduced: {}.", self.reduced.join(", ")))
+    }
 }
 
 /// How far somebody who joins has come: nobody has let them in yet.

@@ -1,6 +1,7 @@
 //! The file: read with every mistake named, written without touching what else a person wrote there.
 
 use super::table::{KEYS, Kind, SETTINGS, Setting, Values, did_you_mean};
+use crate::folders;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -81,7 +82,7 @@ impl Settings {
     /// Reads `file`, or `config.toml` in `folder`, or that in the user's configuration folder. What cannot be used counts as not
     /// set, and is named in [`problems`](Self::problems).
     pub fn load(file: Option<&Path>, folder: Option<&Path>) -> Self {
-        let folder = || folder.map(Path::to_owned).or_else(default_folder).map(|folder| folder.join("config.toml"));
+        let folder = || folder.map(Path::to_owned).or_else(folders::config).map(|folder| folder.join("config.toml"));
         let mut settings = Self { file: file.map(Path::to_owned).or_else(folder), ..Self::default() };
         settings.read();
         settings
@@ -370,14 +371,6 @@ fn write_file(file: &Path, text: &str) -> io::Result<()> {
     let beside = file.with_extension("toml.new");
     fs::write(&beside, text)?;
     fs::rename(&beside, file)
-}
-
-/// `$XDG_CONFIG_HOME/resonance`, else `~/.config/resonance` (XDG Base Directory Specification).
-fn default_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CONFIG_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".config")))
-        .map(|folder| folder.join("resonance"))
 }
 
 #[cfg(test)]

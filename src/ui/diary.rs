@@ -71,6 +71,13 @@ impl Diary {
         for problem in now.problems.iter().filter(|problem| !before.problems.contains(problem)) {
             self.note(at, Tone::Trouble, problem.clone());
         }
+        match now.busy() {
+            Some(busy) if before.reduced != now.reduced => self.note(at, Tone::Trouble, busy),
+            None if !before.reduced.is_empty() => {
+                self.note(at, Tone::Fine, "the machine keeps up again: nothing is reduced any more".to_owned());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -147,6 +154,21 @@ mod tests {
         let mut third = second.clone();
         third.peers[0].connection = Connection::Reconnecting { silent_for: Duration::from_secs(4) };
         diary.take(Some(&second), &third);
+        let mut busy = View { reduced: &["room"], ..third.clone() };
+        let mut diary_of_a_busy_one = Diary::default();
+        for reduced in [&["room", "concealment"][..], &["room"], &[]] {
+            let next = View { reduced, ..busy.clone() };
+            diary_of_a_busy_one.take(Some(&busy), &next);
+            busy = next;
+        }
+        assert_eq!(
+            texts(&diary_of_a_busy_one),
+            [
+                "The machine is busy. Reduced: room, concealment.",
+                "The machine is busy. Reduced: room.",
+                "the machine keeps up again: nothing is reduced any more",
+            ]
+        );
         let mut fourth = third.clone();
         fourth.peers[0].connection = Connection::Direct;
         diary.take(Some(&third), &fourth);

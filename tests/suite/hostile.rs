@@ -1,6 +1,6 @@
 //! Neighbours that nobody wants: the call goes on, and nobody's memory grows for them.
 
-use crate::support::simulation::{HELPER, can_run, packets, play};
+use crate::support::simulation::{HELPER, can_run, packets, play, two_networks};
 use crate::support::turn::allocate;
 use crate::support::{alone, attempts, javascript, skip};
 use resonance::network::probe;
@@ -34,17 +34,7 @@ ends_with = ["clock"]
 link = "fibre"
 [host.crowd]
 link = "fibre"
-[network.north]
-edge = "home"
-uplink = "fibre"
-[network.south]
-edge = "home"
-uplink = "fibre"
-[host.ada]
-network = "north"
-[host.bo]
-network = "south"
-[peer.js]
+{}[peer.js]
 does = "run"
 command = ["{}", "{}", "{{ip:js}}", "3"]
 [peer.ada]
@@ -75,6 +65,7 @@ hears = "yes"
 of = ["ada", "bo"]
 max_memory_mb = {MEMORY_MB}
 "#,
+        two_networks("home"),
         node.display(),
         nodes.display(),
         node.display(),
@@ -138,37 +129,21 @@ fn a_helper_that_stalls_is_left_for_another() {
     if !can_run(test) {
         return;
     }
-    let text = r#"
+    let through = through(r#""first", "second""#);
+    let text = format!(
+        r#"
 seconds = 34
 [host.first]
 link = "fibre"
 [host.second]
 link = "fibre"
-[network.north]
-edge = "symmetric"
-uplink = "fibre"
-[network.south]
-edge = "symmetric"
-uplink = "fibre"
-[host.ada]
-network = "north"
-[host.bo]
-network = "south"
 [peer.first]
 does = "helper"
-args = ["--listen", "/ip4/{ip:first}/tcp/4001", "--listen", "/ip4/{ip:first}/udp/4001/quic-v1"]
+args = ["--listen", "/ip4/{{ip:first}}/tcp/4001", "--listen", "/ip4/{{ip:first}}/udp/4001/quic-v1"]
 [peer.second]
 does = "helper"
-args = ["--listen", "/ip4/{ip:second}/tcp/4001", "--listen", "/ip4/{ip:second}/udp/4001/quic-v1"]
-[peer.ada]
-does = "create"
-args = ["--no-mdns"]
-helpers = ["first", "second"]
-[peer.bo]
-at = 1
-args = ["--no-mdns"]
-helpers = ["first", "second"]
-[[step]]
+args = ["--listen", "/ip4/{{ip:second}}/tcp/4001", "--listen", "/ip4/{{ip:second}}/udp/4001/quic-v1"]
+{through}[[step]]
 at = 10
 do = "freeze"
 peer = "first"
@@ -180,32 +155,28 @@ peer = "first"
 of = ["ada", "bo"]
 connects_within = 8
 max_gap_ms = 12000
-"#;
+"#
+    );
     attempts(test, || {
-        play("stalled", text, &[]).map(|report| format!("silent for {:?} ms", report.figures("/sound/silence_ms")))
+        play("stalled", &text, &[]).map(|report| format!("silent for {:?} ms", report.figures("/sound/silence_ms")))
     });
 }
 
-/// Part of a scenario: two who can speak through the helper only.
-const THROUGH_THE_HELPER: &str = r#"[network.north]
-edge = "symmetric"
-uplink = "fibre"
-[network.south]
-edge = "symmetric"
-uplink = "fibre"
-[host.ada]
-network = "north"
-[host.bo]
-network = "south"
-[peer.ada]
+/// Part of a scenario: two who can speak through these helpers only.
+fn through(helpers: &str) -> String {
+    let networks = two_networks("symmetric");
+    format!(
+        r#"{networks}[peer.ada]
 does = "create"
 args = ["--no-mdns"]
-helpers = ["helper"]
+helpers = [{helpers}]
 [peer.bo]
 at = 1
 args = ["--no-mdns"]
-helpers = ["helper"]
-"#;
+helpers = [{helpers}]
+"#
+    )
+}
 
 /// A helper is asked for relayed addresses by a stranger, over and over, from thousands of ports. Two who need it speak through it, and it stays small.
 #[test]
@@ -232,10 +203,11 @@ while time.time() < end:
     time.sleep(0.002)
 print(sent, 'requests were sent')
 "#;
+    let through = through("\"helper\"");
     let text = format!(
         r#"
 seconds = 22
-{HELPER}{THROUGH_THE_HELPER}[host.stranger]
+{HELPER}{through}[host.stranger]
 [peer.stranger]
 does = "run"
 at = 6
@@ -276,11 +248,12 @@ print(given, 'relayed addresses of', figures['turn_users'], 'users,', refused, '
 # One network gets 128; three people who speak through the helper need a few.
 print('a share' if 128 < given < 128 + 60 and refused > 500 else 'too much, or nobody asked')
 "#;
+    let through = through("\"helper\"");
     let text = format!(
         r#"
 seconds = 40
 ends_with = ["count"]
-{HELPER}{THROUGH_THE_HELPER}[network.west]
+{HELPER}{through}[network.west]
 edge = "symmetric"
 uplink = "fibre"
 [host.cy]

@@ -10,6 +10,7 @@ mod control;
 mod devices;
 mod discreet;
 mod economy;
+mod engines;
 mod helper;
 mod hostile;
 mod identities;

@@ -118,6 +118,57 @@ fn rooms_of_this_network_come_and_go_on_the_start_screen() {
     });
 }
 
+/// Who does not want a room told any more has that at once, on the page and in the file, and so has who wants it again.
+#[test]
+fn a_room_is_told_of_for_as_long_as_its_person_wants_that() {
+    let test = "nearby::a_room_is_told_of_for_as_long_as_its_person_wants_that";
+    let _alone = alone();
+    if !has_tool("tmux") {
+        return skip(test, "tmux is missing");
+    }
+    with_namespaces(test, || {
+        let network = Network::of(2);
+        let [here, ada_at] = &network.hosts[..] else { panic!("two machines") };
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let terminals = Terminals::of(80, 40);
+        let (cy, ada) = (terminals.open("cy"), terminals.open("ada"));
+        cy.runs(&start_screen("Cy", here, data.path()));
+        cy.shows("no room is open here now", PATIENCE);
+        let program = start_screen("Ada", ada_at, data.path());
+        ada.runs(&program.replace("--name", "lan --room den --unlisted --name"));
+        ada.shows("Open to everyone on this network", PATIENCE);
+        let says = |value: &str| {
+            let line = |screen: &str| {
+                let line = screen.lines().find(|line| line.contains("tell LAN rooms"))?.to_owned();
+                line.contains(value).then_some(())
+            };
+            ada.wait_for(value, PATIENCE, line);
+        };
+        ada.types(",");
+        says(" off ");
+        // The last line but one.
+        for key in ["Up", "Up", "Right"] {
+            ada.presses(key);
+        }
+        says(" on ");
+        cy.shows("1 person is there", PATIENCE);
+        ada.presses("Right");
+        says(" off ");
+        cy.shows("no room is open here now", PATIENCE);
+
+        let file = data.path().join("Ada/config.toml");
+        std::fs::write(&file, "[privacy]\ntell_rooms = true\n").expect("writable");
+        says(" on ");
+        cy.shows("1 person is there", PATIENCE);
+        std::fs::write(&file, "[privacy]\ntell_rooms = false\n").expect("writable");
+        cy.shows("no room is open here now", PATIENCE);
+        for terminal in [ada, cy] {
+            terminal.presses("C-c");
+            terminal.is_restored();
+        }
+    });
+}
+
 #[test]
 fn whatever_strangers_call_their_rooms_the_start_screen_stays_whole() {
     let test = "nearby::whatever_strangers_call_their_rooms_the_start_screen_stays_whole";

@@ -1,6 +1,6 @@
 //! Meeting by the link alone: it has no address in it, nobody is on the same network, and only the distributed hash table tells who is there.
 
-use crate::support::simulation::{Report, can_run, median, play};
+use crate::support::simulation::{Report, can_run, median, play, two_networks};
 use crate::support::{alone, attempts, javascript, say, skip};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -149,6 +149,7 @@ fn twenty_nodes() -> String {
 /// Two homes and js-libp2p in between.
 fn foreign_network(node: &[PathBuf; 3], more: &str) -> String {
     let [node, script, _] = node.each_ref().map(|path| path.display());
+    let networks = two_networks("home");
     format!(
         r#"
 seconds = 32
@@ -157,17 +158,7 @@ link = "fibre"
 [peer.js]
 does = "run"
 command = ["{node}", "{script}", "{{ip:js}}", "3"]
-[network.north]
-edge = "home"
-uplink = "fibre"
-[network.south]
-edge = "home"
-uplink = "fibre"
-[host.ada]
-network = "north"
-[host.bo]
-network = "south"
-[peer.ada]
+{networks}[peer.ada]
 does = "create"
 at = 5
 args = ["--no-mdns", "--no-hints"]

@@ -1,10 +1,10 @@
 //! The screen as a person sees it: two terminals, a link read off one and typed into the other.
 
-use crate::support::process::{BINARY, run};
+use crate::support::process::{BINARY, Launch, Resonance, run};
 use crate::support::terminal::{Terminal, Terminals};
-use crate::support::{alone, has_tool, skip, sound};
+use crate::support::{alone, has_tool, say, skip, sound};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -243,4 +243,81 @@ fn a_terminal_is_given_back_when_the_program_is_told_to_end() {
     let pid = std::fs::read_to_string(pid).expect("the shell wrote its process id");
     assert!(Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill runs").success());
     ada.is_restored();
+}
+
+/// Keeps one processor busy until it is dropped.
+struct Busy(Child);
+
+impl Busy {
+    fn on(processor: &str) -> Self {
+        Self(
+            Command::new("taskset")
+                .args(["-c", processor, "sh", "-c", "while :; do :; done"])
+                .spawn()
+                .expect("taskset"),
+        )
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// From the key to what is drawn for it, while seven others speak, their programs on this machine too, and one processor is busy with something else.
+#[test]
+#[ignore = "a measurement: a minute of the whole machine"]
+fn measure_how_soon_a_key_press_is_seen() {
+    /// From here on it feels slow to who types.
+    const MEDIAN: Duration = Duration::from_millis(30);
+    const NAMES: [&str; 7] = ["Bo", "Cy", "Di", "Eve", "Flo", "Gus", "Hal"];
+    let test = "screen::measure_how_soon_a_key_press_is_seen";
+    let _alone = alone();
+    if !has_tool("tmux") || !has_tool("taskset") {
+        return skip(test, "tmux or taskset is missing");
+    }
+    let Some(prompts) = sound::prompts() else {
+        return skip(test, "the recorded prompts (package alsa-utils) are missing");
+    };
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let terminals = Terminals::of(80, 24);
+    let ada = terminals.open("ada");
+    ada.runs(&program("create", "Ada", data.path()));
+    let link = ada.wait_for("the whole link", PATIENCE, link_on);
+    let speaks = |(n, name): (usize, &&str)| {
+        let file = data.path().join(format!("{name}.wav"));
+        sound::write(&file, &sound::speech(&prompts, n, 20));
+        Launch::join(name, &link).by_link_only().repeats(&file).start()
+    };
+    let others: Vec<Resonance> = NAMES.iter().enumerate().map(speaks).collect();
+    for other in &others {
+        other.hears("Ada", 4 * PATIENCE);
+    }
+    ada.shows("8 people", PATIENCE);
+    ada.presses("Enter");
+    let _busy = Busy::on("0");
+    let mut watched = ada.watched();
+    std::thread::sleep(Duration::from_secs(5));
+    // Letters that are nowhere else on the screen, at moments that have nothing to do with those of its pictures.
+    let mut times: Vec<Duration> = ('А'..='ѳ')
+        .enumerate()
+        .map(|(n, letter)| {
+            std::thread::sleep(Duration::from_millis(150 + (n as u64 * 37) % 100));
+            watched.time_until_seen(letter, PATIENCE)
+        })
+        .collect();
+    times.sort();
+    let (median, most) = (times[times.len() / 2], times[times.len() * 95 / 100]);
+    say(&format!(
+        "{test}: {} keys, each seen after {:.1} ms (median), {:.1} ms (95th percentile)",
+        times.len(),
+        median.as_secs_f64() * 1e3,
+        most.as_secs_f64() * 1e3
+    ));
+    for person in others {
+        person.quit();
+    }
+    assert!(median <= MEDIAN, "{median:?}");
 }

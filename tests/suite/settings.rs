@@ -3,6 +3,7 @@
 use crate::support::process::{BINARY, run};
 use crate::support::terminal::Terminals;
 use crate::support::{alone, has_tool, skip};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -39,6 +40,21 @@ fn a_file_to_begin_with_is_written_on_request_and_mistakes_in_it_are_named() {
     let headless = run(&[&session[..], &quiet].concat(), PATIENCE);
     let told = |line: &str| line.contains("\"code\":\"settings\"") && line.contains(slip);
     assert!(headless.code == Some(0) && headless.stdout.lines().any(told), "{}", headless.stdout);
+}
+
+/// A path that is not absolute counts as not set.
+#[test]
+fn settings_lie_where_the_specification_of_folders_wants_them() {
+    for (set, place) in [("/somewhere", "/somewhere/resonance"), ("somewhere", "/ada/.config/resonance")] {
+        let shown = Command::new(BINARY)
+            .args(["config", "show"])
+            .env("HOME", "/ada")
+            .env("XDG_CONFIG_HOME", set)
+            .output()
+            .expect("it runs");
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains(&format!("Kept in {place}/config.toml")), "{shown}");
+    }
 }
 
 /// Name, microphone, speaker, hearing oneself, in: then a session in one key. The next time there is nothing to answer.

@@ -199,7 +199,11 @@ const ROOMS: [Room; 10] = [
         crate_paths: &["network", "token_bucket"],
         protocol_paths: &["peer", "media::packet", "media::SealedPacket", "media::InboundPacket"],
     },
-    Room { files: &["src/helper"], crate_paths: &["helper", "network", "token_bucket"], protocol_paths: &[] },
+    Room {
+        files: &["src/helper"],
+        crate_paths: &["helper", "network", "token_bucket", "folders"],
+        protocol_paths: &[],
+    },
     Room { files: &["src/audio"], crate_paths: &["audio"], protocol_paths: &["peer", "position", "media"] },
     Room {
         files: &["src/ui"],
@@ -218,10 +222,10 @@ const ROOMS: [Room; 10] = [
     },
     Room {
         files: &["src/identities"],
-        crate_paths: &["identities"],
+        crate_paths: &["identities", "folders"],
         protocol_paths: &["contacts", "identity", "identity_file"],
     },
-    Room { files: &["src/settings"], crate_paths: &["settings"], protocol_paths: &[] },
+    Room { files: &["src/settings"], crate_paths: &["settings", "folders"], protocol_paths: &[] },
     Room { files: &["src/command"], crate_paths: &["command"], protocol_paths: &["position"] },
 ];
 

@@ -1,22 +1,15 @@
 //! Where control sockets lie: a folder for their owner alone, one socket for each running program.
 
+use crate::folders;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The folder: `run` in `data_dir`, else `resonance` in `$XDG_RUNTIME_DIR`, else `run` in the user's data folder.
+/// The folder: `run` in `data_dir`, else the user's folder for what runs.
 pub fn folder(data_dir: Option<&Path>) -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = || {
-        let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-        data.map(|data| data.join("resonance/run"))
-    };
-    match data_dir {
-        Some(data_dir) => Some(data_dir.join("run")),
-        None => absolute("XDG_RUNTIME_DIR").map(|run| run.join("resonance")).or_else(data),
-    }
+    data_dir.map(|data_dir| data_dir.join("run")).or_else(folders::runtime)
 }
 
 /// Makes the folder, and makes sure that nobody else can look into it.

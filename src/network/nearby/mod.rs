@@ -24,7 +24,7 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const PORT: u16 = 5353;
 
 /// The longest name of a room, in bytes of UTF-8.
-pub const MAX_ROOM_BYTES: usize = 64;
+const MAX_ROOM_BYTES: usize = 64;
 /// The most people that a room is said to have: what others say is not known to be true.
 const MAX_PEOPLE: u8 = 8;
 /// The longest datagram that is read: one of ours has less than 250 bytes.

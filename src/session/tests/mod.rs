@@ -13,7 +13,7 @@ mod thief;
 mod world;
 
 use super::effect::Ending;
-use super::event::Event;
+use super::event::{AudioReport, Event};
 use super::notice::Notice;
 use super::view::{Connection, Trust};
 use crate::command::{self, Command};
@@ -211,6 +211,18 @@ fn a_device_that_is_missing_is_a_problem_until_another_is_there() {
     assert_eq!(happens(vec![devices("Headset", "null")]), both[1..]);
     assert_eq!(happens(vec![Event::Command(Command::Output("default".into()))]), both[1..], "nothing came of it yet");
     assert_eq!(happens(vec![Event::Command(Command::Output("null".into()))]), [""; 0], "that is what is wanted");
+}
+
+/// What is missing is one thing, what is left out meanwhile another: that changes, and is no problem that comes and goes.
+#[test]
+fn what_the_machine_leaves_out_is_no_problem_of_its_own() {
+    let mut world = World::new();
+    let (ada, _) = world.create("Ada");
+    let report = AudioReport { reduced: &["room", "concealment"], ..AudioReport::default() };
+    let now = world.now;
+    world.people[ada].session.handle_event(now, Event::Audio(report));
+    let view = world.people[ada].session.view(world.now);
+    assert_eq!((view.reduced, &view.problems[..]), (&["room", "concealment"][..], &[][..]));
 }
 
 #[test]

@@ -40,9 +40,11 @@ fn a_warning_that_has_passed_can_be_read_there() {
     assert!(!picture(&mut model, 80, 24).contains("lost. Silence"));
     type_in(&mut model, "e");
     assert!(picture(&mut model, 80, 24).contains("12:41  ⚠ The microphone was lost. Silence is sent."));
-    // The next session begins with an empty page.
+    assert!(!model.own_minute.level_db.is_empty());
+    // The next session begins with an empty page, and with an empty curve of one's own voice.
     update(&mut model, Msg::Failed(Failure { what: "It is over.".into(), why: String::new(), hint: String::new() }));
     assert_eq!(model.diary.entries().count(), 0);
+    assert!(model.own_minute.level_db.is_empty());
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(crate) fn alone() -> View {
         talk: Vec::new(),
         reach: "Waiting for somebody to join…".into(),
         problems: Vec::new(),
+        reduced: &[],
     }
 }
 

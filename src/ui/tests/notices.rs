@@ -26,6 +26,23 @@ fn a_knock_comes_before_a_confirmation() {
     assert!(picture(&mut model, 80, 24).contains("Cy is verified"));
 }
 
+#[test]
+fn what_a_busy_machine_leaves_out_stands_wherever_problems_do_and_goes_when_it_is_over() {
+    let busy = "The machine is busy. Reduced: room, encoding.";
+    for (keys, view) in [("", call()), ("s", call()), ("", alone())] {
+        let mut model = in_session(UNICODE, view.clone());
+        type_in(&mut model, keys);
+        show(&mut model, View { reduced: &["room", "encoding"], ..view.clone() });
+        assert!(picture(&mut model, 80, 40).contains(busy), "{keys}");
+        show(&mut model, view);
+        assert!(!picture(&mut model, 80, 40).contains("busy"), "{keys}");
+    }
+    // What is missing comes first.
+    let both = View { problems: vec!["No microphone.".into()], reduced: &["room"], ..call() };
+    let mut model = in_session(UNICODE, both);
+    assert!(picture(&mut model, 80, 24).contains("⚠ No microphone. and 1 more"));
+}
+
 /// Names give way to a count, and the session's number to both: no word is cut off.
 #[test]
 fn the_header_says_what_fits() {

@@ -12,6 +12,7 @@ mod typing;
 mod verify;
 
 use super::diary::Diary;
+use super::history::History;
 use super::message::{Action, Msg};
 use super::model::{Mode, Model, NOTICE_TIME, Tone, WAVE};
 use crate::session::view::View;
@@ -61,6 +62,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Action> {
             model.drag = None;
             model.notice = None;
             model.holding = false;
+            model.own_minute = History::default();
         }
         Msg::InputEnded => return vec![Action::Quit],
         Msg::Settings { values, kept_in, mistakes } => {

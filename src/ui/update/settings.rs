@@ -22,8 +22,7 @@ pub(in crate::ui) enum Row {
 pub(in crate::ui) fn rows(model: &Model, page: &SettingsPage) -> Vec<Row> {
     let mut rows: Vec<Row> = match page.first_run {
         true => [Setting::NAME, Setting::INPUT, Setting::OUTPUT].map(Row::Setting).to_vec(),
-        // What gives something away about its person is no switch to play with: its place is the file, which says so.
-        false => SETTINGS.iter().filter(|setting| **setting != *Setting::DTX).map(Row::Setting).collect(),
+        false => SETTINGS.iter().map(Row::Setting).collect(),
     };
     if model.view.is_none() {
         rows.push(Row::Hear);

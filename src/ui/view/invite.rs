@@ -94,7 +94,7 @@ fn alone(model: &Model, view: &View, cells: usize) -> Vec<Line<'static>> {
     }
     lines.push(Line::from(status::own(model, view)));
     lines.push(Line::styled(devices(cells), theme.faint()));
-    for problem in view.problems.iter().take(3) {
+    for problem in view.troubles().take(3) {
         let wrapped = text::wrap(&format!("⚠ {problem}"), cells.saturating_sub(4));
         lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
     }

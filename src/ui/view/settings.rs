@@ -102,6 +102,7 @@ fn title(setting: &Setting) -> &'static str {
         "voice" => "cleaning the voice",
         "voice_engine" => "cleaned by",
         "packet_ms" => "milliseconds a packet",
+        "dtx" => "send less in silence",
         "talk" => "talking",
         "ears" => "listening with",
         "acoustics" => "room around voices",

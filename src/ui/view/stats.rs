@@ -35,10 +35,10 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     lines.push(own("until sent", until_sent(&view.me.delays)));
     lines.push(own("until heard", until_heard(&view.me.delays)));
     lines.push(own("waiting", waiting(&view.me.queues)));
-    if !view.problems.is_empty() {
+    if view.troubles().next().is_some() {
         lines.push(Line::default());
     }
-    for problem in &view.problems {
+    for problem in view.troubles() {
         let wrapped = text::wrap(&format!("⚠ {problem}"), usize::from(inside.width).saturating_sub(4));
         lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("  {line}"), theme.warning())));
     }

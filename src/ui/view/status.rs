@@ -221,11 +221,11 @@ fn message(model: &Model) -> Option<(String, Style)> {
         // These pages list all of them.
         return None;
     }
-    let problems = &model.view.as_ref()?.problems;
-    let first = problems.first()?;
-    let more = match problems.len() {
-        1 => String::new(),
-        several => model.with_key(&format!(" and {} more", several - 1), Deed::Stats),
+    let mut troubles = model.view.as_ref()?.troubles();
+    let first = troubles.next()?;
+    let more = match troubles.count() {
+        0 => String::new(),
+        more => model.with_key(&format!(" and {more} more"), Deed::Stats),
     };
     Some((format!("⚠ {first}{more}"), theme.warning()))
 }

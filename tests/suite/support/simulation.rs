@@ -14,6 +14,14 @@ does = "helper"
 args = ["--listen", "/ip4/{ip:helper}/tcp/4001", "--listen", "/ip4/{ip:helper}/udp/4001/quic-v1", "--metrics", "127.0.0.1:9464"]
 "#;
 
+/// Part of a scenario: Ada in the north and Bo in the south, each behind a router of that kind.
+pub fn two_networks(edge: &str) -> String {
+    let side = |network: &str, host: &str| {
+        format!("[network.{network}]\nedge = \"{edge}\"\nuplink = \"fibre\"\n[host.{host}]\nnetwork = \"{network}\"\n")
+    };
+    side("north", "ada") + &side("south", "bo")
+}
+
 /// The program that simulates; `cargo test --workspace` builds it beside ours.
 ///
 /// # Panics

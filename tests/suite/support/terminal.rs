@@ -1,8 +1,10 @@
 //! A terminal that a test can read: tmux on a socket of its own, gone when dropped.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -105,6 +107,31 @@ impl Terminal<'_> {
         self.server.tmux(&["pipe-pane", "-t", &self.name, "-o", &format!("exec cat > '{}'", file.display())]);
     }
 
+    /// Connects to it for good, to see at once what comes of a key.
+    pub fn watched(&self) -> Watched {
+        let mut child = Command::new("tmux")
+            .args(["-u", "-L", &self.server.socket, "-C", "attach-session", "-t", &self.name])
+            .env_remove("TMUX")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tmux runs");
+        let output = child.stdout.take().expect("piped");
+        let (sender, drawn) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                // `%output %PANE TEXT`: what is written to the terminal, control characters in octal.
+                let Some(text) = line.strip_prefix(b"%output ") else { continue };
+                let text = text.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default().to_vec();
+                if sender.send((Instant::now(), text)).is_err() {
+                    return;
+                }
+            }
+        });
+        let keys = child.stdin.take().expect("piped");
+        Watched { name: self.name.clone(), child, keys, drawn }
+    }
+
     /// What programs have called the window.
     pub fn title(&self) -> String {
         self.server.tmux(&["display-message", "-p", "-t", &self.name, "#{pane_title} #{window_name}"])
@@ -156,5 +183,45 @@ impl Terminal<'_> {
             ["echo", "icanon", "isig"].iter().all(|mode| words.contains(mode)),
             "line editing and echo are back: {modes}"
         );
+    }
+}
+
+/// A terminal whose every output is seen when it comes (tmux's control mode).
+pub struct Watched {
+    name: String,
+    child: Child,
+    keys: ChildStdin,
+    drawn: Receiver<(Instant, Vec<u8>)>,
+}
+
+impl Watched {
+    /// Types a letter that is nowhere on the screen; gives the time until it is.
+    ///
+    /// # Panics
+    /// When it is there before, or does not come in time.
+    pub fn time_until_seen(&mut self, letter: char, patience: Duration) -> Duration {
+        let mut bytes = [0; 4];
+        let letter = letter.encode_utf8(&mut bytes);
+        let mut seen: Vec<u8> = self.drawn.try_iter().flat_map(|(_, text)| text).collect();
+        let is_there = |seen: &[u8]| seen.windows(letter.len()).any(|window| window == letter.as_bytes());
+        assert!(!is_there(&seen), "{letter} is new");
+        let pressed = Instant::now();
+        let line = format!("send-keys -t {} -l {letter}\n", self.name);
+        self.keys.write_all(line.as_bytes()).and_then(|()| self.keys.flush()).expect("tmux listens");
+        loop {
+            let left = (pressed + patience).saturating_duration_since(Instant::now());
+            let (at, text) = self.drawn.recv_timeout(left).unwrap_or_else(|_| panic!("{letter} is not seen"));
+            seen.extend(text);
+            if is_there(&seen) {
+                return at - pressed;
+            }
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
