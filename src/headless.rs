@@ -83,6 +83,7 @@ pub fn fields(notice: &Notice) -> (&'static str, Value) {
         Notice::Knock { peer, name } => ("knock", json!({ "peer": peer, "name": name })),
         Notice::Admitted { peer, name } => ("admitted", json!({ "peer": peer, "name": name })),
         Notice::Refused { peer, name } => ("refused", json!({ "peer": peer, "name": name })),
+        Notice::Devices { input, output } => ("devices", json!({ "input": input, "output": output })),
         Notice::Kicked { peer, name } => ("kicked", json!({ "peer": peer, "name": name })),
         Notice::Locked { peer, name, on } => ("locked", json!({ "peer": peer, "name": name, "on": on })),
         Notice::Recording { peer, name, on, dir } => {

@@ -25,6 +25,8 @@ pub struct Plain {
 struct Remembered {
     muted: bool,
     deafened: bool,
+    /// The microphone and the speaker.
+    devices: (String, String),
     problems: Vec<String>,
     reduced: &'static [&'static str],
     alarms: Vec<String>,
@@ -157,6 +159,7 @@ impl Plain {
             Notice::Error { message, hint, .. } => one(format!("Not done: {message} {hint}")),
             Notice::PeerFound { .. }
             | Notice::SessionSafetyNumber { .. }
+            | Notice::Devices { .. }
             | Notice::Rekeyed { .. }
             | Notice::Speaking { .. }
             | Notice::Stats(_)
@@ -200,6 +203,7 @@ impl Plain {
         let now = Remembered {
             muted: view.me.muted,
             deafened: view.me.deafened,
+            devices: (view.me.input.clone(), view.me.output.clone()),
             problems: view.problems.clone(),
             reduced: view.reduced,
             alarms: view.alarms.iter().map(|alarm| format!("{} {} {}", alarm.what, alarm.why, alarm.hint)).collect(),
@@ -211,6 +215,7 @@ impl Plain {
         let before = self.before.get_or_insert_with(|| Remembered {
             muted: false,
             deafened: false,
+            devices: now.devices.clone(),
             problems: Vec::new(),
             reduced: &[],
             alarms: Vec::new(),
@@ -225,6 +230,12 @@ impl Plain {
         }
         if before.deafened != now.deafened {
             lines.push(if now.deafened { "You hear nobody." } else { "You hear everybody again." }.to_owned());
+        }
+        if before.devices.0 != now.devices.0 {
+            lines.push(format!("Your microphone is now: {}.", now.devices.0));
+        }
+        if before.devices.1 != now.devices.1 {
+            lines.push(format!("Your speaker is now: {}.", now.devices.1));
         }
         lines.extend(
             now.problems.iter().filter(|one| !before.problems.contains(one)).map(|one| format!("Problem: {one}")),

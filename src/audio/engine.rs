@@ -24,6 +24,9 @@ use std::time::Instant;
 /// Events that nobody fetched; beyond it the oldest go.
 const MAX_EVENTS: usize = 64;
 
+/// What is told where there is no device.
+const NOTHING: &str = "none";
+
 /// Sound, from start to stop. Dropping it stops it as [`stop`](Self::stop) does.
 pub struct Engine {
     // Dropped in this order: the cards stop first and finish their files, then the workers, then what they handed back, then a recording,
@@ -337,6 +340,14 @@ impl Engine {
             self.place();
         }
         if changed {
+            if now.0 == NOTHING && self.told.0 != NOTHING {
+                let message = format!("You cannot be heard: there is no microphone since {} is gone.", self.told.0);
+                self.warn(
+                    "no-input",
+                    message,
+                    "Plug one in and it is used, or choose another input with the command input.",
+                );
+            }
             self.tell_devices();
         }
     }
@@ -374,7 +385,10 @@ impl Engine {
 
     /// What is in use, and what the output is listened with.
     fn devices(&self) -> (String, String, Option<Ears>) {
-        let name = |card: &Option<Box<dyn Card>>| card.as_ref().map_or_else(|| "none".into(), |card| card.name());
+        let name = |card: &Option<Box<dyn Card>>| match card {
+            Some(card) if !card.is_absent() => card.name(),
+            _ => NOTHING.into(),
+        };
         (name(&self.input), name(&self.output), self.output.as_ref().and_then(|card| card.ears()))
     }
 

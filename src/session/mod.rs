@@ -259,6 +259,9 @@ impl<R: CryptoRng> Session<R> {
                 let devices = (text::line(&input, 120), text::line(&output, 120));
                 self.found(NO_INPUT, devices.0 != self.devices.0);
                 self.found(NO_OUTPUT, devices.1 != self.devices.1);
+                if devices != self.devices {
+                    self.notice(Notice::Devices { input: devices.0.clone(), output: devices.1.clone() });
+                }
                 self.devices = devices;
             }
             Event::AudioProblem { code, message, hint } => {

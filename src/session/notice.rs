@@ -148,6 +148,13 @@ pub enum Notice {
         /// Locked now.
         on: bool,
     },
+    /// Sound comes from and goes to these devices from now on.
+    Devices {
+        /// The microphone; `none` where there is none.
+        input: String,
+        /// The speaker.
+        output: String,
+    },
     /// Somebody begins or ends to record everybody.
     Recording {
         /// Who; `me`: we do.

@@ -2,7 +2,7 @@
 
 use crate::support::process::{Launch, Resonance};
 use crate::support::sound_server::{self, SoundServer};
-use crate::support::{alone, attempts, has_tool, skip};
+use crate::support::{alone, attempts, has_tool, say, skip};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,21 @@ fn pactl(server: &SoundServer, arguments: &[&str]) -> String {
 fn card(server: &SoundServer, name: &str, description: &str) -> String {
     let names = [format!("sink_name={name}"), format!("sink_properties=device.description={description}")];
     pactl(server, &["load-module", "module-null-sink", &names[0], &names[1], "rate=48000", "channels=2"])
+}
+
+/// A microphone before which somebody whistles; returns what pulls it out.
+fn microphone(server: &SoundServer, name: &str, description: &str) -> String {
+    let air = format!("{name}_air");
+    card(server, &air, "Air");
+    pactl(server, &["load-module", "module-sine", &format!("sink={air}"), "frequency=440"]);
+    plug_in(server, name, description)
+}
+
+/// The same where the whistling goes on.
+fn plug_in(server: &SoundServer, name: &str, description: &str) -> String {
+    let [name, master] = [format!("source_name={name}"), format!("master={name}_air.monitor")];
+    let described = format!("source_properties=device.description={description}");
+    pactl(server, &["load-module", "module-remap-source", &name, &master, &described])
 }
 
 fn at_the_server(launch: Launch, server: &SoundServer) -> Launch {
@@ -184,4 +199,87 @@ fn placement_follows_the_device_that_the_system_plays_on() {
     pactl(&server, &["set-default-sink", "loud"]);
     placed(mark, "pan");
     ada.quit();
+}
+
+/// Bo hears what Ada's microphone hears; beside it something else is played, which is nobody's voice.
+fn heard_through(server: &SoundServer, input: &str) -> (Resonance, Resonance, Listener) {
+    card(server, "ears", "Ears");
+    pactl(server, &["set-default-sink", "card"]);
+    pactl(server, &["load-module", "module-sine", "sink=card", "frequency=1000"]);
+    pactl(server, &["set-default-source", "first"]);
+    let listener = Listener::at(server, "ears");
+    let ada = Launch::create("Ada").by_link_only().input(input).argument("--voice").argument("off");
+    let ada = at_the_server(ada, server).start();
+    let bo = at_the_server(Launch::join("Bo", &ada.link()).by_link_only().output("ears"), server).start();
+    bo.hears("Ada", PATIENCE);
+    std::thread::sleep(SETTLES);
+    (ada, bo, listener)
+}
+
+/// The microphone is pulled out, whether it was chosen by its name or as the system's: another is used, and that is told; it is used again
+/// when it is back; without any, nothing is sent, not even what a speaker plays, and that is told, too.
+#[test]
+fn a_microphone_that_is_taken_away_is_replaced_and_used_again_when_it_is_back() {
+    let test = "devices::a_microphone_that_is_taken_away_is_replaced_and_used_again_when_it_is_back";
+    let _alone = alone();
+    if let Some(lacks) = lacks() {
+        return skip(test, lacks);
+    }
+    for input in ["default", "first"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let server = SoundServer::start(folder.path());
+        let first = microphone(&server, "first", "First");
+        let second = microphone(&server, "second", "Second");
+        let (ada, bo, listener) = heard_through(&server, input);
+        let uses = |mark: usize, name: &str| {
+            ada.wait_since(mark, name, PATIENCE, |event| event.kind() == "devices" && event.text("input") == name);
+        };
+        let hears_again = || {
+            let began = Instant::now();
+            while listener.loud().last().is_none_or(|last| *last < began) {
+                assert!(began.elapsed() < PATIENCE, "Bo hears what is whistled");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        uses(0, "First");
+        hears_again();
+
+        let mark = ada.mark();
+        let away = Instant::now();
+        pactl(&server, &["unload-module", &first]);
+        uses(mark, "Second");
+        hears_again();
+        std::thread::sleep(Duration::from_secs(2));
+        let taken = longest_break(std::slice::from_ref(&listener), away);
+
+        let (mark, back) = (ada.mark(), Instant::now());
+        let first = plug_in(&server, "first", "First");
+        uses(mark, "First");
+        hears_again();
+        std::thread::sleep(Duration::from_secs(2));
+        let returned = longest_break(std::slice::from_ref(&listener), back);
+        say(&format!("{test}, {input}: taken away: silent for {taken:?}; back: {returned:?}"));
+        assert!(ada.events("warning").is_empty(), "there was always one: {}", ada.story());
+
+        let mark = ada.mark();
+        pactl(&server, &["unload-module", &second]);
+        pactl(&server, &["unload-module", &first]);
+        ada.wait_since(mark, "that nobody hears Ada", PATIENCE, |event| {
+            event.kind() == "warning" && event.text("code") == "no-input"
+        });
+        uses(mark, "none");
+        // What was on its way, and what is made up after it.
+        std::thread::sleep(Duration::from_secs(1));
+        let from = Instant::now();
+        std::thread::sleep(Duration::from_secs(1));
+        let since: Vec<_> = listener.loud().into_iter().filter(|at| *at > from).collect();
+        assert!(since.is_empty(), "Bo hears what Ada's speaker plays, {} ms of a second", since.len());
+
+        let mark = ada.mark();
+        plug_in(&server, "first", "First");
+        uses(mark, "First");
+        hears_again();
+        bo.quit();
+        ada.quit();
+    }
 }

@@ -81,6 +81,24 @@ const NOT_DEVICES: [&str; 12] = [
     "dsnoop",
 ];
 
+/// What is behind an open card.
+#[derive(Clone, Debug, PartialEq)]
+struct Behind {
+    /// What people call it.
+    name: String,
+    /// What one listens with there.
+    ears: Option<Ears>,
+    /// It is no device that anybody wanted: its sound is nobody's voice.
+    is_stopgap: bool,
+}
+
+#[cfg(target_os = "linux")]
+use pulse::Place;
+/// Where a stream is: always where it was.
+#[cfg(not(target_os = "linux"))]
+#[derive(Default)]
+struct Place;
+
 /// A device that was found.
 #[derive(Clone)]
 enum Device {
@@ -100,13 +118,12 @@ impl Device {
         }
     }
 
-    /// The name of what is behind it at present, and what one listens with there, if that can be another than when it was opened: for the
-    /// sound server's stream of this number.
-    fn now(&self, direction: Direction, stream: u32) -> Option<(String, Option<Ears>)> {
+    /// What is behind it at present, if that can be another than when it was opened: for the sound server's stream of this number.
+    fn look(&self, place: &mut Place, direction: Direction, stream: u32) -> Option<Behind> {
         match self {
             Self::Cpal(_) => None,
             #[cfg(target_os = "linux")]
-            Self::Pulse(_) => pulse::behind(direction, stream),
+            Self::Pulse(device) => place.look(device, direction, stream),
         }
     }
 

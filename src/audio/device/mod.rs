@@ -32,6 +32,11 @@ pub trait Card: Send {
         None
     }
 
+    /// Nothing that was wanted is behind it for the moment: what it brings is silence.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
     /// Interruptions that the device itself reported since it was opened.
     fn xruns(&self) -> u64 {
         0

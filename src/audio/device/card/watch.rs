@@ -1,8 +1,8 @@
 //! Watches an open card and opens it again when it breaks.
 
-use super::Device;
 use super::quiet::quietly;
 use super::stream::{self, End, Flow};
+use super::{Device, Place};
 use crate::audio::device::Card;
 use crate::audio::format::Channels;
 use crate::audio::spatial::choice::Ears;
@@ -43,6 +43,7 @@ pub(super) struct Health {
     gone: AtomicBool,
     /// What is behind the card is perhaps another device, or the same one in another way.
     changed: AtomicBool,
+    stopgap: AtomicBool,
     /// What the sound server calls the stream.
     stream: AtomicU32,
     /// How long sound is under way through the device, in µs; 0: it does not say.
@@ -67,6 +68,23 @@ impl Health {
         self.delay_us.store(u32::try_from(delay.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
+    /// The stream is at another device. Does not block.
+    pub fn moved(&self) {
+        self.changed();
+        self.wake();
+    }
+
+    /// What is behind the card is no device that anybody wanted: silence is to be brought instead.
+    pub fn is_stopgap(&self) -> bool {
+        self.stopgap.load(Ordering::Relaxed)
+    }
+
+    fn wake(&self) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.unpark();
+        }
+    }
+
     /// Something about the device is not as it was. Does not block.
     pub fn changed(&self) {
         self.changed.store(true, Ordering::Relaxed);
@@ -78,9 +96,7 @@ impl Health {
             ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => return,
             ErrorKind::DeviceNotAvailable | ErrorKind::StreamInvalidated | ErrorKind::HostUnavailable => {
                 self.gone.store(true, Ordering::Relaxed);
-                if let Some(watcher) = self.watcher.get() {
-                    watcher.unpark();
-                }
+                self.wake();
             }
             ErrorKind::Xrun => {
                 self.xruns.fetch_add(1, Ordering::Relaxed);
@@ -237,6 +253,10 @@ impl Card for Watched {
         (delay_us > 0).then(|| Duration::from_micros(delay_us.into()))
     }
 
+    fn is_absent(&self) -> bool {
+        self.shared.health.is_stopgap()
+    }
+
     fn xruns(&self) -> u64 {
         self.shared.health.xruns.load(Ordering::Relaxed)
     }
@@ -275,8 +295,8 @@ impl<E: End> Watcher<E> {
             }
         };
         let _ = report.send(Ok(()));
-        let mut back_off = BACK_OFF.0;
-        while self.watch(&mut back_off) {
+        let (mut back_off, mut place) = (BACK_OFF.0, Place::default());
+        while self.watch(&mut back_off, &mut place) {
             drop(stream.take());
             stream = self.start_again(&mut back_off);
             if stream.is_none() {
@@ -286,7 +306,7 @@ impl<E: End> Watcher<E> {
     }
 
     /// Returns true when the card broke, false when it is to be closed.
-    fn watch(&self, back_off: &mut Duration) -> bool {
+    fn watch(&self, back_off: &mut Duration, place: &mut Place) -> bool {
         let health = &self.shared.health;
         let (began, mut calls, mut called) = (Instant::now(), 0, Instant::now());
         loop {
@@ -308,16 +328,18 @@ impl<E: End> Watcher<E> {
                 return true;
             }
             if health.changed.swap(false, Ordering::Relaxed) {
-                self.look_at_device();
+                self.look_at_device(place);
             }
         }
     }
 
     /// Finds out what the sound goes to, or comes from, by now.
-    fn look_at_device(&self) {
-        let stream = self.shared.health.stream.load(Ordering::Relaxed);
-        if let Some((name, ears)) = self.device.now(E::DIRECTION, stream) {
-            *self.shared.about.lock().unwrap_or_else(PoisonError::into_inner) = About { name, ears };
+    fn look_at_device(&self, place: &mut Place) {
+        let health = &self.shared.health;
+        if let Some(behind) = self.device.look(place, E::DIRECTION, health.stream.load(Ordering::Relaxed)) {
+            health.stopgap.store(behind.is_stopgap, Ordering::Relaxed);
+            let about = About { name: behind.name, ears: behind.ears };
+            *self.shared.about.lock().unwrap_or_else(PoisonError::into_inner) = about;
         }
     }
 

@@ -69,6 +69,18 @@ impl Connection {
         Ok(reply)
     }
 
+    /// The same for a command whose answer is that it was done.
+    ///
+    /// # Errors
+    /// The server refuses, or is gone.
+    pub fn order(&mut self, command: &Command) -> Result<(), Error> {
+        self.sequence += 1;
+        let sent = protocol::write_command_message(self.socket.get_mut(), self.sequence, command, self.version);
+        sent.map_err(translate)?;
+        protocol::read_ack_message(&mut self.socket).map_err(translate)?;
+        Ok(())
+    }
+
     /// From here on messages come by themselves.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Message, Messages};
 use super::latency::Latency;
-use super::{Device, Direction, is_change, translate};
+use super::{Device, Direction, is_change, is_move, translate};
 use crate::audio::capture::MicWriter;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::PIECE;
@@ -85,6 +85,7 @@ impl Reader {
                     Some(tag) if tag == CommandTag::RecordStreamKilled as u32 => {
                         return Err(io::ErrorKind::NotFound.into());
                     }
+                    Some(tag) if is_move(tag) => health.moved(),
                     Some(tag) if is_change(tag) => health.changed(),
                     _ => {}
                 }
@@ -95,6 +96,9 @@ impl Reader {
                     let (whole, _) = bytes.as_chunks::<SAMPLE_BYTES>();
                     for (sample, bytes) in samples.iter_mut().zip(whole) {
                         *sample = f32::from_le_bytes(*bytes);
+                    }
+                    if health.is_stopgap() {
+                        samples.fill(0.0);
                     }
                     match self.channels {
                         Channels::One => self.end.push(&samples[..whole.len()]),

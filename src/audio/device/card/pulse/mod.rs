@@ -7,9 +7,11 @@
 mod connection;
 mod latency;
 mod microphone;
+mod place;
 mod speaker;
 
 pub(super) use microphone::start_microphone;
+pub(super) use place::Place;
 pub(super) use speaker::start_speaker;
 
 use super::{DeviceInfo, Direction};
@@ -19,7 +21,7 @@ use cpal::{Error, ErrorKind};
 use pulseaudio::protocol::port_info::{PortInfo, PortType};
 use pulseaudio::protocol::{
     Command, CommandTag, DEFAULT_SINK, DEFAULT_SOURCE, ProtocolError, PulseError, SampleSpec, ServerInfo, SinkInfoList,
-    SinkInputInfo, SourceInfoList, SourceOutputInfo,
+    SourceInfoList,
 };
 use std::env;
 use std::ffi::{CStr, CString};
@@ -56,6 +58,15 @@ impl Device {
         Some(Self { id: default.to_owned(), name: found.info.name.clone(), ears: found.ears })
     }
 
+    /// Whether it is what the server prefers, whatever that is.
+    fn is_default(&self, direction: Direction) -> bool {
+        *self.id
+            == *match direction {
+                Direction::Input => DEFAULT_SOURCE,
+                Direction::Output => DEFAULT_SINK,
+            }
+    }
+
     /// The device of this id or name; none without a server.
     pub fn named(name: &str, direction: Direction) -> Option<Self> {
         let listed = list(&mut Connection::open().ok()?).ok()?;
@@ -65,30 +76,15 @@ impl Device {
     }
 }
 
-/// The name of the device that this stream plays on or records from, and what one listens with there: the server moves streams when a
-/// device comes or goes, and when somebody asks it to.
-pub(super) fn behind(direction: Direction, stream: u32) -> Option<(String, Option<Ears>)> {
-    let mut connection = Connection::open().ok()?;
-    let index = match direction {
-        Direction::Input => {
-            let info: SourceOutputInfo = connection.ask(&Command::GetSourceOutputInfo(stream)).ok()?;
-            info.source_index
-        }
-        Direction::Output => {
-            let info: SinkInputInfo = connection.ask(&Command::GetSinkInputInfo(stream)).ok()?;
-            info.sink_index
-        }
-    };
-    let device =
-        list(&mut connection).ok()?.into_iter().find(|listed| listed.is(direction) && listed.index == index)?;
-    Some((device.info.name, device.ears))
+/// Whether the stream is at another device from now on.
+fn is_move(tag: u32) -> bool {
+    [CommandTag::PlaybackStreamMoved, CommandTag::RecordStreamMoved].iter().any(|known| *known as u32 == tag)
 }
 
-/// Whether something was said about a device that its stream may be concerned by: that it moved, that another one is preferred, or that
-/// something was plugged in.
+/// Whether something was said about devices that a stream may be concerned by: that another one is preferred, or that something was plugged
+/// in, or out.
 fn is_change(tag: u32) -> bool {
-    let tags = [CommandTag::SubscribeEvent, CommandTag::PlaybackStreamMoved, CommandTag::RecordStreamMoved];
-    tags.iter().any(|known| *known as u32 == tag)
+    tag == CommandTag::SubscribeEvent as u32
 }
 
 /// Every device of the server; none without a server.

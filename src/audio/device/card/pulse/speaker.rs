@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Message, Messages};
 use super::latency::Latency;
-use super::{Device, Direction, is_change, translate};
+use super::{Device, Direction, is_change, is_move, translate};
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::watch::{Health, Loan};
 use crate::audio::format::{QUANTUM, SAMPLE_RATE};
@@ -89,7 +89,9 @@ enum Said {
     Underrun,
     /// The device is gone.
     Gone,
-    /// The device is another one, or is used in another way.
+    /// The device is another one.
+    Moved,
+    /// Something about devices is another way.
     Changed,
     /// Sound is under way for so long.
     Delay(Duration),
@@ -136,6 +138,7 @@ impl Writer {
                     }
                 }
                 Said::Gone => return Err(io::ErrorKind::NotFound.into()),
+                Said::Moved => health.moved(),
                 Said::Changed => health.changed(),
                 Said::Delay(delay) => health.set_delay(delay),
                 Said::Other => {}
@@ -216,6 +219,8 @@ fn read(mut body: &[u8]) -> Said {
         Said::Underrun
     } else if tag == CommandTag::PlaybackStreamKilled as u32 {
         Said::Gone
+    } else if is_move(tag) {
+        Said::Moved
     } else if is_change(tag) {
         Said::Changed
     } else {
