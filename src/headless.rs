@@ -3,7 +3,7 @@
 //! This is public interface: fields may be added, never renamed or removed.
 
 use crate::session::latency::{Delays, Queues};
-use crate::session::notice::{Notice, Stats};
+use crate::session::notice::{AudioReport, Notice, Stats};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Instant;
@@ -90,31 +90,22 @@ pub fn fields(notice: &Notice) -> (&'static str, Value) {
             ("recording", json!({ "peer": peer, "name": name, "on": on, "dir": dir }))
         }
         Notice::Stats(stats) => ("stats", stats_fields(stats)),
-        Notice::Audio {
-            input_level_db,
-            output_level_db,
-            xruns,
-            cpu_percent,
-            voice_engine,
-            spatial_engine,
-            reduced,
-            delays,
-            queues,
-        } => (
-            "audio",
-            json!({
-                "input_level_db": tenths(*input_level_db), "output_level_db": tenths(*output_level_db),
-                "xruns": xruns, "cpu_percent": tenths(*cpu_percent),
-                "voice_engine": voice_engine, "spatial_engine": spatial_engine.as_ref(),
-                "reduced": reduced, "delay": delay_fields(delays), "queues": queue_fields(queues),
-            }),
-        ),
+        Notice::Audio(report) => ("audio", audio_fields(report)),
         Notice::PeerLeft { peer, reason } => ("peer_left", json!({ "peer": peer, "reason": reason })),
         Notice::Warning { code, message, hint } => {
             ("warning", json!({ "code": code, "message": message, "hint": hint }))
         }
         Notice::Error { code, message, hint } => ("error", json!({ "code": code, "message": message, "hint": hint })),
     }
+}
+
+fn audio_fields(report: &AudioReport) -> Value {
+    json!({
+        "input_level_db": tenths(report.input_level_db), "output_level_db": tenths(report.output_level_db),
+        "xruns": report.xruns, "cpu_percent": tenths(report.cpu_percent),
+        "voice_engine": report.voice_engine, "spatial_engine": report.spatial_engine.as_ref(),
+        "reduced": report.reduced, "delay": delay_fields(&report.delays), "queues": queue_fields(&report.queues),
+    })
 }
 
 fn stats_fields(stats: &Stats) -> Value {

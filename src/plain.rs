@@ -2,7 +2,7 @@
 //! terminals that cannot move their cursor: nothing is drawn, nothing is taken back.
 
 use crate::command::VERBS;
-use crate::session::notice::{Notice, Stats};
+use crate::session::notice::{AudioReport, Notice, Stats};
 use crate::session::view::{Connection, PeerView, Trust, View};
 use crate::ui::text;
 use std::collections::BTreeMap;
@@ -163,7 +163,7 @@ impl Plain {
             | Notice::Rekeyed { .. }
             | Notice::Speaking { .. }
             | Notice::Stats(_)
-            | Notice::Audio { .. } => Vec::new(),
+            | Notice::Audio(_) => Vec::new(),
         }
     }
 
@@ -171,7 +171,8 @@ impl Plain {
     pub fn measurements(&self, notice: &Notice) -> Vec<String> {
         let lines = match notice {
             Notice::Stats(stats) => vec![self.stats(stats)],
-            Notice::Audio { input_level_db, output_level_db, xruns, cpu_percent, reduced, .. } => {
+            Notice::Audio(report) => {
+                let AudioReport { input_level_db, output_level_db, xruns, cpu_percent, reduced, .. } = &**report;
                 let heard = format!(
                     "Your microphone is at {input_level_db:.0} decibels, what you hear at {output_level_db:.0}. Sound takes {cpu_percent:.0} percent of a processor, {xruns} interruptions so far."
                 );

@@ -70,7 +70,7 @@ impl<R: CryptoRng> Session<R> {
                     .filter_map(|(id, member)| super::upkeep::current(id, member, &self.audio.delays))
                     .collect();
                 for stats in stats {
-                    self.notice(Notice::Stats(stats));
+                    self.notice(Notice::Stats(Box::new(stats)));
                 }
                 self.notice_audio();
             }

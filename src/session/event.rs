@@ -177,7 +177,7 @@ pub enum Description {
 }
 
 /// What the ears and the microphone noticed. Counters are totals.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AudioReport {
     /// Microphone in dBFS.
     pub input_level_db: f32,
@@ -208,7 +208,7 @@ pub struct AudioReport {
 }
 
 /// What one lane noticed. Counters are totals since the lane began.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaneReport {
     /// Whose.
     pub peer: TransportId,

@@ -1,7 +1,7 @@
 //! What a person or a script is told, when it happens. The headless face prints these as they are.
 
-use super::latency::{Delays, MouthToEar, Queues};
-use std::sync::Arc;
+pub use super::event::AudioReport;
+use super::latency::MouthToEar;
 
 /// Something worth telling. Peers are named by their short ids; texts are sanitised.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,28 +167,9 @@ pub enum Notice {
         dir: Option<String>,
     },
     /// Measurements of one peer, every second.
-    Stats(Stats),
+    Stats(Box<Stats>),
     /// Measurements of the sound here, every second.
-    Audio {
-        /// dBFS.
-        input_level_db: f32,
-        /// dBFS.
-        output_level_db: f32,
-        /// Times a device ran dry or over.
-        xruns: u64,
-        /// Of one core.
-        cpu_percent: f32,
-        /// Name.
-        voice_engine: &'static str,
-        /// Name.
-        spatial_engine: Arc<str>,
-        /// What is left out while the machine is too slow: words.
-        reduced: &'static [&'static str],
-        /// Where time goes on this side.
-        delays: Delays,
-        /// What waited lately.
-        queues: Queues,
-    },
+    Audio(Box<AudioReport>),
     /// Somebody is not there any more.
     PeerLeft {
         /// Who.

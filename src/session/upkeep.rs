@@ -79,7 +79,7 @@ impl<R: CryptoRng> Session<R> {
                 queue_ms: member.lane.map_or(0.0, |lane| lane.queue_ms),
                 sending_ms: delays.sending_ms(),
             };
-            self.notice(Notice::Stats(stats));
+            self.notice(Notice::Stats(Box::new(stats)));
             // To those who are lost, too: it keeps the channels' clocks together.
             if self.peers.get(&id).is_some_and(|peer| peer.connected) {
                 self.tell(now, id, &quality);
@@ -89,17 +89,7 @@ impl<R: CryptoRng> Session<R> {
     }
 
     pub(super) fn notice_audio(&mut self) {
-        self.notice(Notice::Audio {
-            input_level_db: self.audio.input_level_db,
-            output_level_db: self.audio.output_level_db,
-            xruns: self.audio.xruns,
-            cpu_percent: self.audio.cpu_percent,
-            voice_engine: self.audio.voice_engine,
-            spatial_engine: self.audio.spatial_engine.clone(),
-            reduced: self.audio.reduced,
-            delays: self.audio.delays,
-            queues: self.audio.queues,
-        });
+        self.notice(Notice::Audio(Box::new(self.audio.clone())));
     }
 
     /// Says goodbye to everyone and ends when they know, or soon.

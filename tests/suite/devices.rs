@@ -230,6 +230,8 @@ fn a_microphone_that_is_taken_away_is_replaced_and_used_again_when_it_is_back() 
         let server = SoundServer::start(folder.path());
         let first = microphone(&server, "first", "First");
         let second = microphone(&server, "second", "Second");
+        // A card works by periods of its own; one that is none works by those of whoever listens, and by seconds where nobody does.
+        let _periods = ["first_air", "second_air"].map(|air| Listener::at(&server, air));
         let (ada, bo, listener) = heard_through(&server, input);
         let uses = |mark: usize, name: &str| {
             ada.wait_since(mark, name, PATIENCE, |event| event.kind() == "devices" && event.text("input") == name);

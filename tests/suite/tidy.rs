@@ -207,12 +207,12 @@ const ROOMS: [Room; 10] = [
     Room { files: &["src/audio"], crate_paths: &["audio"], protocol_paths: &["peer", "position", "media"] },
     Room {
         files: &["src/ui"],
-        crate_paths: &["ui", "command", "session::view", "settings"],
+        crate_paths: &["ui", "command", "session::view", "session::latency", "settings"],
         protocol_paths: &["position"],
     },
     Room {
         files: &["src/headless.rs"],
-        crate_paths: &["headless", "command", "session::view", "session::notice"],
+        crate_paths: &["headless", "command", "session::view", "session::latency", "session::notice"],
         protocol_paths: &[],
     },
     Room {
