@@ -21,6 +21,8 @@ const SPOKEN_S: usize = 34;
 const JUDGED_S: usize = 20;
 /// Speech is looked for in pieces of this length, four a second.
 const PIECE: usize = RATE / 2;
+/// So many of them are two seconds of speech.
+const CALM: usize = 8;
 /// No delay is longer.
 const LONGEST: usize = RATE / 2;
 /// A piece that is less like the original than this was not heard yet.
@@ -175,9 +177,9 @@ fn delays(recorded: &Path, speech: &[f32]) -> String {
     sorted.sort_by(f64::total_cmp);
     let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
     let median = at(0.5);
-    // Settled: from then on the delay is no more than 10 ms above its median.
-    let unsettled = found.iter().rposition(|(_, ms)| *ms > median + 10.0);
-    let settled = unsettled.map_or(0, |last| found.get(last + 1).map_or(usize::MAX, |(at, _)| at - first));
+    // Settled: from then on the delay stays within 10 ms of its median for two seconds. What disturbs it later is in the percentiles.
+    let calm = |pieces: &[(usize, f64)]| pieces.iter().all(|(_, ms)| (ms - median).abs() <= 10.0);
+    let settled = found.windows(CALM).find(|pieces| calm(pieces)).map_or(usize::MAX, |pieces| pieces[0].0 - first);
     let quality = judged(&mouth, &ear, speech);
     format!(
         "{median:.1} ms ({:.1} to {:.1}), settled after {:.2} s, {quality}",
