@@ -12,6 +12,7 @@ mod folders;
 pub mod headless;
 pub mod helper;
 pub mod identities;
+pub mod latency;
 pub mod logging;
 pub mod network;
 pub mod plain;

@@ -2,7 +2,7 @@
 
 use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Recording, Undelivered};
-use crate::session::latency::{Delays, Queues};
+use crate::session::latency::Queues;
 use crate::session::path::{Route, Way};
 use crate::session::protection::Degree;
 use crate::{audio, network, ui};
@@ -95,7 +95,7 @@ pub fn audio_event(event: audio::Event) -> Event {
             voice_engine: report.voice_engine,
             spatial_engine: report.spatial_engine,
             reduced: report.reduced,
-            delays: delays(report.delays),
+            delays: report.delays,
             queues: queues(report.depths),
             bytes_sent: report.bytes_sent,
             listened: report.listened,
@@ -122,11 +122,6 @@ pub fn audio_event(event: audio::Event) -> Event {
                 .collect(),
         }),
     }
-}
-
-fn delays(delays: audio::Delays) -> Delays {
-    let audio::Delays { capture_ms, processing_ms, packet_ms, codec_ms, render_ms, playback_ms } = delays;
-    Delays { capture_ms, processing_ms, packet_ms, codec_ms, render_ms, playback_ms }
 }
 
 fn queues(depths: audio::Depths) -> Queues {

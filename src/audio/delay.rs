@@ -1,25 +1,8 @@
-//! Where time goes between a mouth and an ear on this side of the network, and how much waits in the rings on the way.
+//! How much waits in the rings on the way of sound.
 
 use super::format::milliseconds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// What sound takes, in ms; 0 where a card does not say. After the codec come the network and the jitter buffer.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Delays {
-    /// The microphone, its driver or sound server, and what never leaves its ring.
-    pub capture_ms: f32,
-    /// Processing of the voice, and what never leaves the ring behind it.
-    pub processing_ms: f32,
-    /// A packet is filled before it is sent.
-    pub packet_ms: f32,
-    /// The encoder looks ahead (RFC 6716, section 2).
-    pub codec_ms: f32,
-    /// The ears' responses to a voice from ahead.
-    pub render_ms: f32,
-    /// What never leaves the speaker's ring, its driver or sound server, and the speaker.
-    pub playback_ms: f32,
-}
 
 /// How much waited in a ring since it was asked last: what never left it is a delay, the rest is a rhythm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

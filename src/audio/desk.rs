@@ -1,7 +1,7 @@
 //! The control side of the pipeline, on the app's thread: turns wishes into orders, makes lanes, frees what comes back, adds up
 //! reports. Everything that allocates is done here.
 
-use super::delay::{Delays, Gauges};
+use super::delay::Gauges;
 use super::device::sink::TapSender;
 use super::downlink::{Downlink, DownlinkEnds, DownlinkOrder, Hearing};
 use super::format::{MAX_LANES, PacketTime, milliseconds};
@@ -14,6 +14,7 @@ use super::spectrum::{Bands, Spectrum};
 use super::stats::{DownlinkStats, LaneStats, UplinkStats};
 use super::uplink::{Microphone, Stream, Uplink, UplinkEnds, UplinkOrder};
 use super::{Control, LaneReport, Report, StartError, rings};
+use crate::latency::Delays;
 use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{InboundPacket, SealedPacket};
 use resonance_protocol::peer::TransportId;

@@ -2,7 +2,7 @@
 
 use super::capture::MicReader;
 use super::choice::{InputChoice, OutputChoice, VoiceMode};
-use super::delay::{Delays, Depths};
+use super::delay::Depths;
 use super::desk::{Desk, PipelineEnds, Spectra};
 use super::device::sink::{Sink, TapSender};
 use super::device::source::Source;
@@ -16,6 +16,7 @@ use super::spatial::choice::{Ears, HrtfChoice, SpaceChoice};
 use super::voice::{Voice, VoiceEngine, VoiceStage};
 use super::workers::{self, Worker};
 use super::{Config, Control, Event, MediaEnds, RecordError, StartError, SwitchError, rings};
+use crate::latency::Delays;
 use rtrb::{Consumer, Producer};
 use std::collections::VecDeque;
 use std::path::Path;

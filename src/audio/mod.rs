@@ -51,7 +51,7 @@ pub mod workers;
 
 pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
-pub use delay::{Delays, Depth, Depths};
+pub use delay::{Depth, Depths};
 pub use desk::Spectra;
 pub use engine::Engine;
 pub use pauses::Pauses;
@@ -59,6 +59,7 @@ pub use redundancy::Protection;
 pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
 pub use voice::VoiceEngine;
 
+use crate::latency::Delays;
 use device::{CardError, FileError};
 use format::PacketTime;
 use resonance_protocol::media::packet::AddressedPacket;

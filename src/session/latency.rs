@@ -1,35 +1,7 @@
 //! Where time goes between a mouth and an ear.
 
 use super::peer::Member;
-
-/// What sound takes on this side, in ms; 0 where a device does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Delays {
-    /// The microphone and its driver or sound server.
-    pub capture_ms: f32,
-    /// Processing of the voice.
-    pub processing_ms: f32,
-    /// A packet is filled before it is sent.
-    pub packet_ms: f32,
-    /// The encoder looks ahead.
-    pub codec_ms: f32,
-    /// Voices are placed around the listener.
-    pub render_ms: f32,
-    /// The driver or sound server, and the speaker.
-    pub playback_ms: f32,
-}
-
-impl Delays {
-    /// From the mouth until a packet is sent.
-    pub fn sending_ms(&self) -> f32 {
-        self.capture_ms + self.processing_ms + self.packet_ms + self.codec_ms
-    }
-
-    /// From the jitter buffer to the ear.
-    pub fn hearing_ms(&self) -> f32 {
-        self.render_ms + self.playback_ms
-    }
-}
+pub use crate::latency::Delays;
 
 /// What waited in the queues of sound lately: the least and the most. What never leaves a queue is in the [`Delays`], too.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

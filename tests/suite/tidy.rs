@@ -193,7 +193,11 @@ const EVERYTHING: &[&str] = &[""];
 
 /// The arrows. What is not listed here (`app`, `main`, `cli`, …) is the switchboard, which knows all the rooms.
 const ROOMS: [Room; 10] = [
-    Room { files: &["src/session"], crate_paths: &["session", "command", "token_bucket"], protocol_paths: EVERYTHING },
+    Room {
+        files: &["src/session"],
+        crate_paths: &["session", "command", "latency", "token_bucket"],
+        protocol_paths: EVERYTHING,
+    },
     Room {
         files: &["src/network"],
         crate_paths: &["network", "token_bucket"],
@@ -204,7 +208,7 @@ const ROOMS: [Room; 10] = [
         crate_paths: &["helper", "network", "token_bucket", "folders"],
         protocol_paths: &[],
     },
-    Room { files: &["src/audio"], crate_paths: &["audio"], protocol_paths: &["peer", "position", "media"] },
+    Room { files: &["src/audio"], crate_paths: &["audio", "latency"], protocol_paths: &["peer", "position", "media"] },
     Room {
         files: &["src/ui"],
         crate_paths: &["ui", "command", "session::view", "session::latency", "settings"],
