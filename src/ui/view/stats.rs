@@ -11,8 +11,6 @@ use ratatui::text::{Line, Span};
 
 /// Width of each column in cells, the name first.
 const COLUMNS: [usize; 7] = [12, 12, 8, 10, 11, 7, 7];
-/// Where the names of one's own numbers end.
-const NAMED: usize = 12;
 
 pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
@@ -26,7 +24,7 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
         lines.extend(view.peers.iter().map(|peer| Line::raw(row(&numbers(peer)))));
     }
     let cells = usize::from(inside.width).saturating_sub(16);
-    let own = |what: &str, value: String| Line::raw(format!("  {what:<NAMED$}{}", text::cut(&value, cells)));
+    let own = |what: &str, value: String| Line::raw(format!("  {what:<12}{}", text::cut(&value, cells)));
     lines.push(Line::default());
     lines.push(own("microphone", format!("{} ({})", view.me.input, words::level(view.me.level_db))));
     lines.push(own("speaker", view.me.output.clone()));
