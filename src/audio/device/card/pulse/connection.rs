@@ -59,13 +59,9 @@ impl Connection {
     /// # Errors
     /// The server refuses, or is gone.
     pub fn ask<R: CommandReply>(&mut self, command: &Command) -> Result<R, Error> {
-        self.sequence += 1;
-        let sent = protocol::write_command_message(self.socket.get_mut(), self.sequence, command, self.version);
-        sent.map_err(translate)?;
+        self.put(command)?;
         let (sequence, reply) = protocol::read_reply_message(&mut self.socket, self.version).map_err(translate)?;
-        if sequence != self.sequence {
-            return Err(translate(ProtocolError::Invalid("an answer to something else".into())));
-        }
+        self.is_answered_by(sequence)?;
         Ok(reply)
     }
 
@@ -74,11 +70,21 @@ impl Connection {
     /// # Errors
     /// The server refuses, or is gone.
     pub fn order(&mut self, command: &Command) -> Result<(), Error> {
+        self.put(command)?;
+        let sequence = protocol::read_ack_message(&mut self.socket).map_err(translate)?;
+        self.is_answered_by(sequence)
+    }
+
+    fn put(&mut self, command: &Command) -> Result<(), Error> {
         self.sequence += 1;
-        let sent = protocol::write_command_message(self.socket.get_mut(), self.sequence, command, self.version);
-        sent.map_err(translate)?;
-        protocol::read_ack_message(&mut self.socket).map_err(translate)?;
-        Ok(())
+        protocol::write_command_message(self.socket.get_mut(), self.sequence, command, self.version).map_err(translate)
+    }
+
+    fn is_answered_by(&self, sequence: u32) -> Result<(), Error> {
+        if sequence == self.sequence {
+            return Ok(());
+        }
+        Err(translate(ProtocolError::Invalid("an answer to something else".into())))
     }
 
     /// From here on messages come by themselves.
