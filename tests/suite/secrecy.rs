@@ -159,7 +159,9 @@ fn media_payloads(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
         .iter()
         .filter_map(|frame| {
             let rtp = udp_payload(frame)?;
-            let is_rtp = rtp.len() > 40 && rtp[0] >> 6 == 2 && !(192..=223).contains(&rtp[1]);
+            // Not RTCP, and not QUIC's handshake either, which sometimes clears the bit that would tell it from RTP (RFC 9287):
+            // its second byte, the version's first, is 0, and the payload types of sound are dynamic ones (RFC 3551, section 6).
+            let is_rtp = rtp.len() > 40 && rtp[0] >> 6 == 2 && (96..=127).contains(&(rtp[1] & 0x7f));
             let sequence = is_rtp.then(|| (rtp[8..12].to_vec(), rtp[2..4].to_vec()))?;
             let mut header = 12 + 4 * usize::from(rtp[0] & 0x0f);
             if rtp[0] & 0x10 != 0 {
