@@ -22,8 +22,14 @@ const RISE_DB: f32 = 0.03;
 const QUIET_FRAMES: u32 = 100;
 /// A frame that is no louder than the background by more than this is a pause, in dB.
 const PAUSE_DB: f32 = 6.0;
-/// For so many frames a pause is waited for once there is noise: half a second.
+/// So many frames of pause in a row, in which the background falls no further, are noise and not the end of a word: 200 ms.
+const STEADY_FRAMES: u32 = 20;
+/// A background that fell by more than this meanwhile, in dB, was a louder sound's end: steady noise varies by less.
+const FALL_DB: f32 = 3.0;
+/// For so many frames such a pause is waited for once there is noise: half a second.
 const PATIENCE_FRAMES: u32 = 50;
+/// And for so many while nothing is known of the background yet: two seconds.
+const FIRST_PATIENCE_FRAMES: u32 = 200;
 /// It is looked for within these, in dBFS: below there is nothing to hear, above it is no background.
 const RANGE_DB: [f32; 2] = [-90.0, -40.0];
 
@@ -45,6 +51,10 @@ pub(crate) struct Suppressor {
     share: f32,
     /// Frames for which it should have been waited for the network, and was not, or the other way round.
     otherwise: u32,
+    patience: u32,
+    /// Frames of pause in a row at one background, and what that was when they began.
+    steady: u32,
+    steady_from_db: f32,
     /// Whether what comes out is what the network hands out, a frame later.
     waits: bool,
     suppression: Suppression,
@@ -52,13 +62,17 @@ pub(crate) struct Suppressor {
 
 impl Default for Suppressor {
     fn default() -> Self {
-        // Taken for noisy until a pause has shown something else; but nobody waits before noise was heard for half a second.
+        // Taken for noisy until something quieter was heard; but nobody waits before a pause has shown that there is noise: who speaks from
+        // the beginning in a quiet place would wait for nothing.
         Self {
             network: DenoiseState::new(),
             late: [0.0; FRAME],
-            background_db: NOISY_DB,
+            background_db: RANGE_DB[1],
             share: 1.0,
             otherwise: 0,
+            patience: FIRST_PATIENCE_FRAMES,
+            steady: 0,
+            steady_from_db: RANGE_DB[1],
             waits: false,
             suppression: Suppression::On,
         }
@@ -106,11 +120,20 @@ impl Suppressor {
 
     /// Whether the network is waited for from the next frame on: a change is made in a pause.
     fn decide(&mut self, now_db: f32, noise: bool) {
-        self.otherwise = if noise == self.waits { 0 } else { self.otherwise.saturating_add(1) };
+        if noise == self.waits {
+            (self.otherwise, self.patience) = (0, PATIENCE_FRAMES);
+        } else {
+            self.otherwise = self.otherwise.saturating_add(1);
+        }
         let pause = now_db < self.background_db + PAUSE_DB;
+        if pause && self.background_db > self.steady_from_db - FALL_DB {
+            self.steady = self.steady.saturating_add(1);
+        } else {
+            (self.steady, self.steady_from_db) = (0, self.background_db);
+        }
         let change = match self.waits {
             true => self.otherwise > QUIET_FRAMES && pause,
-            false => self.otherwise > 0 && pause || self.otherwise > PATIENCE_FRAMES,
+            false => self.otherwise > 0 && (self.steady >= STEADY_FRAMES || self.otherwise > self.patience),
         };
         if change {
             self.waits = !self.waits;
@@ -123,21 +146,53 @@ impl Suppressor {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_network_that_rests_lets_the_sound_through_as_it_is_and_goes_on_where_it_was() {
-        let mut suppressor = Suppressor::default();
+    /// Frames of hiss whose samples lie within this of zero.
+    fn hiss() -> impl FnMut(f32) -> Block {
         let mut seed = 1_u32;
-        let mut noise = || -> Block {
+        move |loudest| {
             std::array::from_fn(|_| {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                0.02 * (seed as f32 / u32::MAX as f32 - 0.5)
+                2.0 * loudest * (seed as f32 / u32::MAX as f32 - 0.5)
             })
+        }
+    }
+
+    /// After how many of such frames the network is waited for.
+    fn waited_after(frames: usize, mut loudest: impl FnMut(usize) -> f32) -> Option<usize> {
+        let (mut suppressor, mut noise) = (Suppressor::default(), hiss());
+        (0..frames).find(|&frame| {
+            suppressor.clean(&mut noise(loudest(frame)));
+            suppressor.delay() > 0
+        })
+    }
+
+    #[test]
+    fn who_begins_in_the_midst_of_a_word_waits_for_nothing() {
+        // Syllables of 150 ms that die away like in a room, 1.5 dB a frame, into near silence, 6 in a row without a pause between.
+        let decay = |frame: usize| 10_f32.powf(-0.075 * frame as f32);
+        let spoken = |frame: usize| match frame % 150 {
+            within @ 0..90 => 0.2 * decay(within % 15),
+            after => 0.2 * decay(after - 75).max(0.0003),
         };
+        assert_eq!(waited_after(1_000, spoken), None);
+    }
+
+    #[test]
+    fn noise_is_waited_for_within_half_a_second_and_under_a_voice_within_two() {
+        // -54 dBFS; a voice without a pause over it.
+        let noise = 0.0035;
+        assert!(waited_after(50, |_| noise).is_some(), "noise alone");
+        assert!(waited_after(210, |frame| if frame % 10 < 7 { 0.2 } else { noise }).is_some(), "under a voice");
+    }
+
+    #[test]
+    fn a_network_that_rests_lets_the_sound_through_as_it_is_and_goes_on_where_it_was() {
+        let (mut suppressor, mut noise) = (Suppressor::default(), hiss());
         let (mut last, mut out) = ([0.0; FRAME], Vec::new());
         for frame in 0..600 {
             let resting = (200..400).contains(&frame);
             suppressor.suppress(if resting { Suppression::Off } else { Suppression::On });
-            let came = noise();
+            let came = noise(0.01);
             let mut mic = came;
             suppressor.clean(&mut mic);
             assert!(!resting || frame == 200 || mic == last, "frame {frame} comes out a frame later, untouched");
