@@ -14,6 +14,9 @@ use nnnoiseless::DenoiseState;
 const INTEGER_SCALE: f32 = 32_768.0;
 /// Background that nobody hears beside a voice, in dBFS: left as it is.
 const QUIET_DB: f32 = -75.0;
+/// Background from which on something is done against it, in dBFS: until it is below [`QUIET_DB`] again, so that one between does not make
+/// the delay change now and then.
+const NOTICED_DB: f32 = -70.0;
 /// Background from which on all is done against it, in dBFS.
 const NOISY_DB: f32 = -60.0;
 /// The estimate of the background rises by this a frame (3 dB a second) and falls at once, so the pauses of speech set it.
@@ -31,7 +34,7 @@ const PATIENCE_FRAMES: u32 = 50;
 /// And for so many while nothing is known of the background yet: two seconds.
 const FIRST_PATIENCE_FRAMES: u32 = 200;
 /// It is looked for within these, in dBFS: below there is nothing to hear, above it is no background.
-const RANGE_DB: [f32; 2] = [-90.0, -40.0];
+const RANGE_DB: [f32; 2] = [-80.0, -40.0];
 
 /// Whether noise is suppressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +98,9 @@ impl Suppressor {
         let [lowest, highest] = RANGE_DB;
         let now_db = db(power(mic));
         self.background_db = (self.background_db + RISE_DB).min(now_db).clamp(lowest, highest);
-        let noise = ((self.background_db - QUIET_DB) / (NOISY_DB - QUIET_DB)).clamp(0.0, 1.0);
+        let noticed = self.background_db > if self.waits { QUIET_DB } else { NOTICED_DB };
+        let level = ((self.background_db - QUIET_DB) / (NOISY_DB - QUIET_DB)).clamp(0.0, 1.0);
+        let noise = if noticed { level } else { 0.0 };
         let (from, to) = (self.share, if self.suppression == Suppression::On { noise } else { 0.0 });
         self.share = to;
 

@@ -91,18 +91,19 @@ impl Bench {
         Voice::with(self.engine).expect("it is built in")
     }
 
-    /// What comes out of a voice processor that begins with this, as late as it was said.
+    /// What comes out of a voice processor that begins with this, each frame where it was said: the delay changes when noise begins.
     fn processed(&self, mic: &[f32], far: Option<&[f32]>) -> Vec<f32> {
         let mut voice = self.voice();
-        let mut out = Vec::with_capacity(mic.len() + 2 * FRAME);
+        let mut out = vec![0.0; mic.len() + 2 * FRAME];
         let frames = mic.chunks_exact(FRAME).chain([[0.0; FRAME].as_slice(); 2]);
         for (index, frame) in frames.enumerate() {
             let played = far.and_then(|far| far.get(index * FRAME..)?.first_chunk::<FRAME>());
             let mut block: Block = frame.try_into().expect("a frame");
             voice.process(&mut block, played.unwrap_or(&[0.0; FRAME]));
-            out.extend(block);
+            if let Some(at) = (index * FRAME).checked_sub(voice.delay()) {
+                out[at..at + FRAME].copy_from_slice(&block);
+            }
         }
-        out.drain(..voice.delay());
         out.truncate(mic.len());
         out
     }
