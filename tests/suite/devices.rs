@@ -1,6 +1,6 @@
 //! Devices that come and go while somebody is heard: sound follows, and so does the way in which voices are placed.
 
-use crate::support::process::{Launch, Resonance};
+use crate::support::process::{Event, Launch, Resonance};
 use crate::support::sound_server::{self, SoundServer};
 use crate::support::{alone, attempts, has_tool, say, skip};
 use std::io::Read;
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Until the delay of a call that has begun is that of the path.
 const SETTLES: Duration = Duration::from_secs(4);
+/// How long is waited for a time of peace.
+const PEACE: Duration = Duration::from_secs(90);
 /// The longest break that nobody minds.
 const BREAK: Duration = Duration::from_millis(50);
 /// Samples a millisecond.
@@ -166,6 +168,69 @@ fn a_speaker_that_is_taken_away_makes_no_break_that_anybody_minds() {
             if taken <= BREAK && other <= BREAK && restarted == 0 { Ok(figures) } else { Err(figures) }
         });
     }
+}
+
+/// Whoever runs dry again and again holds more, and gives it back after a time of peace: at the sound server, and at ALSA, where only silence
+/// is a moment for that.
+#[test]
+fn a_speaker_that_runs_dry_again_and_again_holds_more_until_there_is_peace() {
+    let test = "devices::a_speaker_that_runs_dry_again_and_again_holds_more_until_there_is_peace";
+    let _alone = alone();
+    if let Some(lacks) = lacks() {
+        return skip(test, lacks);
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = SoundServer::start(folder.path());
+    attempts(test, || {
+        let mut calls = [server.environment(), server.alsa_environment()].map(|variables| {
+            let ada = Launch::create("Ada").by_link_only().output("default");
+            let ada = variables.into_iter().fold(ada, |ada, (name, value)| ada.environment(name, value)).start();
+            let bo = Launch::join("Bo", &ada.link()).by_link_only().input("tone:440").start();
+            ada.hears("Bo", PATIENCE);
+            (ada, bo)
+        });
+        let held_after = |calls: &[(Resonance, Resonance); 2], wait| {
+            std::thread::sleep(wait);
+            calls.each_ref().map(|(ada, _)| held(ada))
+        };
+        let least = held_after(&calls, SETTLES);
+        for _ in 0..5 {
+            calls.iter().for_each(|(ada, _)| signal(ada, "-STOP"));
+            std::thread::sleep(Duration::from_millis(150));
+            calls.iter().for_each(|(ada, _)| signal(ada, "-CONT"));
+            std::thread::sleep(Duration::from_millis(1_200));
+        }
+        let most = held_after(&calls, Duration::from_secs(3));
+        for (_, bo) in &mut calls {
+            bo.command("mute");
+        }
+        // Twenty seconds of peace, which a busy machine does not always grant at once.
+        let (muted, mut after) = (Instant::now(), most);
+        while muted.elapsed() < PEACE && !(0..2).all(|n| after[n] < most[n] - 2.0) {
+            after = held_after(&calls, Duration::from_secs(2));
+        }
+        for (ada, bo) in calls {
+            bo.quit();
+            ada.quit();
+        }
+        let figures = format!(
+            "the sound server and ALSA: {least:.1?} ms at first, {most:.1?} after breaks, {after:.1?} after a time of peace"
+        );
+        let adapted = |n: usize| most[n] > least[n] + 4.0 && after[n] < most[n] - 2.0;
+        if adapted(0) && adapted(1) { Ok(figures) } else { Err(figures) }
+    });
+}
+
+/// How much the device holds that somebody plays on, in ms: the least of what was told last.
+fn held(person: &Resonance) -> f64 {
+    let told = person.events("audio");
+    let held = |event: &Event| event.json["delay"]["playback"].as_f64();
+    told.iter().rev().take(3).filter_map(held).fold(f64::INFINITY, f64::min)
+}
+
+fn signal(person: &Resonance, signal: &str) {
+    let sent = Command::new("kill").args([signal, &person.pid().to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "the process was there to be told");
 }
 
 /// The system plays on another device, which is listened to in another way: voices are placed for that one.

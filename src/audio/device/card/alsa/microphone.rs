@@ -39,7 +39,8 @@ where
     opened.pcm.start().map_err(translate)?;
     let channels = usize::from(format.channels);
     let data = vec![T::default(); PIECE * channels];
-    run("audio mic", opened.pcm, Reader { channels, rate: opened.rate, resampler, end, data, calls: 0 }, health)
+    let reader = Reader { channels, rate: opened.rate, resampler, end, data, calls: 0 };
+    run("audio mic", opened.pcm, format, reader, health)
 }
 
 struct Reader<T> {
@@ -57,6 +58,7 @@ where
     f32: FromSample<T>,
 {
     type Sample = T;
+    const TIMING: Timing = TIMING;
 
     fn step(&mut self, pcm: &PCM, io: &IO<'_, T>, health: &Health) -> alsa::Result<()> {
         let frames = match io.readi(&mut self.data) {

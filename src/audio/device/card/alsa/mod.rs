@@ -19,50 +19,75 @@ use alsa::{Direction, ValueOr};
 use cpal::{Error, ErrorKind};
 use std::ffi::c_int;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long is waited for a device before looking whether to stop, in milliseconds.
 const WAIT_MS: u32 = 50;
 
 /// Lets `worker` step again and again on a thread of this name, and recover when it fails, if that can help.
-fn run<W: Worker>(name: &str, pcm: PCM, mut worker: W, health: Arc<Health>) -> Result<Running, Error> {
+fn run<W: Worker>(name: &str, pcm: PCM, format: Format, mut worker: W, health: Arc<Health>) -> Result<Running, Error> {
     Running::start(name, move |stop| {
-        // Once: it asks for the device's parameters, and allocates for the answer.
-        let io = match pcm.io_checked() {
-            Ok(io) => io,
-            Err(error) => return health.error(translate(error).kind()),
-        };
-        while !stop.load(Ordering::Acquire) {
-            let Err(error) = worker.step(&pcm, &io, &health) else { continue };
+        while let Some(periods) = work(&pcm, &mut worker, &health, stop) {
+            let arranged = pcm.drop().and_then(|()| arrange::<W::Sample>(&pcm, format, &W::TIMING, periods));
+            if arranged.is_err() {
+                return health.error(ErrorKind::DeviceNotAvailable);
+            }
+        }
+    })
+}
+
+/// Until told to stop, or until the device is gone, or should hold so many periods from now on.
+fn work<W: Worker>(pcm: &PCM, worker: &mut W, health: &Health, stop: &AtomicBool) -> Option<Frames> {
+    // Once, while nothing plays: it asks for the device's parameters, and allocates for the answer.
+    let io = match pcm.io_checked() {
+        Ok(io) => io,
+        Err(error) => {
+            health.error(translate(error).kind());
+            return None;
+        }
+    };
+    while !stop.load(Ordering::Acquire) {
+        if let Err(error) = worker.step(pcm, &io, health) {
             let error = translate(error);
             health.error(error.kind());
             if error.kind() == ErrorKind::DeviceNotAvailable {
-                return;
+                return None;
             }
             // If it cannot be started anew, the next step fails, too.
-            let _ = worker.recover(&pcm);
+            let _ = worker.recover(pcm);
         }
-    })
+        if let Some(periods) = worker.holds_from_now_on() {
+            return Some(periods);
+        }
+    }
+    None
 }
 
 /// What a device's thread does.
 trait Worker: Send + 'static {
     /// How the device writes a sample.
     type Sample: IoFormat;
+    /// How it is asked to work.
+    const TIMING: Timing;
 
     /// Moves what can be moved, or waits a little.
     fn step(&mut self, pcm: &PCM, io: &IO<'_, Self::Sample>, health: &Health) -> alsa::Result<()>;
 
     /// After an xrun, and after a suspended machine, a device has to be started anew.
     fn recover(&mut self, pcm: &PCM) -> alsa::Result<()>;
+
+    /// How many periods the device's buffer should hold, if others than until now: it is stopped for that. Asked after each step.
+    fn holds_from_now_on(&mut self) -> Option<Frames> {
+        None
+    }
 }
 
 /// How a device is asked to work.
 struct Timing {
     /// Periods in a frame of 10 ms.
     periods_per_frame: u32,
-    /// Periods that the device's buffer holds.
+    /// Periods that the device's buffer holds at first.
     periods: Frames,
     /// Frames that must be there, or fit, before a wait ends; of a period. None: one frame is enough.
     wake_at_period: bool,
@@ -81,13 +106,19 @@ struct Opened {
 
 fn open<T: IoFormat>(id: &str, direction: Direction, format: Format, timing: &Timing) -> alsa::Result<Opened> {
     let pcm = PCM::new(id, direction, true)?;
-    let params = HwParams::any(&pcm)?;
+    let (rate, period) = arrange::<T>(&pcm, format, timing, timing.periods)?;
+    Ok(Opened { pcm, rate, period: usize::try_from(period).unwrap_or(FRAME) })
+}
+
+/// Asks a device that does not run for a buffer of so many periods. Returns its rate, and the frames of its periods.
+fn arrange<T: IoFormat>(pcm: &PCM, format: Format, timing: &Timing, periods: Frames) -> alsa::Result<(u32, Frames)> {
+    let params = HwParams::any(pcm)?;
     params.set_access(Access::RWInterleaved)?;
     params.set_format(T::FORMAT)?;
     params.set_channels(u32::from(format.channels))?;
     let rate = params.set_rate_near(format.rate, ValueOr::Nearest)?;
     let period = Frames::from(rate / (SAMPLE_RATE / FRAME as u32) / timing.periods_per_frame);
-    params.set_buffer_size_near(period * timing.periods)?;
+    params.set_buffer_size_near(period * periods)?;
     params.set_period_size_near(period, ValueOr::Nearest)?;
     pcm.hw_params(&params)?;
     let (period, buffer) = (params.get_period_size()?, params.get_buffer_size()?);
@@ -98,7 +129,7 @@ fn open<T: IoFormat>(id: &str, direction: Direction, format: Format, timing: &Ti
     pcm.sw_params(&software)?;
     drop(software);
     pcm.prepare()?;
-    Ok(Opened { pcm, rate, period: usize::try_from(period).unwrap_or(FRAME) })
+    Ok((rate, period))
 }
 
 /// How often a device is asked how much it holds: every so many times that it calls, about once a second.

@@ -1,4 +1,5 @@
-//! A speaker: a period is written as soon as it fits.
+//! A speaker: a period is written as soon as it fits. One that runs dry again and again is given a longer buffer, which it gives back
+//! when it has been at peace for a while, in a moment when there is nothing to hear: a device has to stop for either.
 
 use super::{Timing, WAIT_MS, Worker, note_delay, open, run, translate};
 use crate::audio::device::card::format::Format;
@@ -6,6 +7,8 @@ use crate::audio::device::card::resample::ToDevice;
 use crate::audio::device::card::running::Running;
 use crate::audio::device::card::stream::{PIECE, converter, from_stereo};
 use crate::audio::device::card::watch::{Health, Loan};
+use crate::audio::format::SAMPLE_RATE;
+use crate::audio::interruptions::Interruptions;
 use crate::audio::playback::{MOST_DEMANDED, SpeakerReader};
 use alsa::Direction;
 use alsa::pcm::{Frames, IO, IoFormat, PCM};
@@ -14,8 +17,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Periods of 5 ms, four of them.
+/// Periods of 5 ms, four of them at the least,
 const TIMING: Timing = Timing { periods_per_frame: 2, periods: 4, wake_at_period: true, start_when_full: true };
+
+/// and so many at the most.
+const MOST: Frames = 12;
+/// After so many frames without an underrun there is one less: 20 s.
+const DECAY: u64 = 20 * SAMPLE_RATE as u64;
+/// Samples no louder than this are nothing to hear: -66 dBFS;
+const HUSHED: f32 = 0.0005;
+/// so many frames of them are a moment of silence: half a second.
+const HUSH: u64 = SAMPLE_RATE as u64 / 2;
 
 /// A plugin may call early; asking again at once would be a loop.
 const EARLY: Duration = Duration::from_millis(1);
@@ -47,8 +59,23 @@ where
     let resampler = converter(opened.rate, ToDevice::new)?;
     let (channels, rate) = (usize::from(format.channels), opened.rate);
     let data = vec![T::EQUILIBRIUM; opened.period * channels];
-    let writer = Writer { channels, rate, resampler, end, data, unwritten: 0, silent: TIMING.periods, calls: 0 };
-    run("audio speaker", opened.pcm, writer, health)
+    let periods = TIMING.periods;
+    let writer = Writer {
+        channels,
+        rate,
+        resampler,
+        end,
+        data,
+        unwritten: 0,
+        held: periods,
+        periods,
+        silent: periods,
+        clean: 0,
+        hushed: 0,
+        underruns: Interruptions::default(),
+        calls: 0,
+    };
+    run("audio speaker", opened.pcm, format, writer, health)
 }
 
 struct Writer<T> {
@@ -60,8 +87,17 @@ struct Writer<T> {
     data: Vec<T>,
     /// Samples at the end of `data` that the device has not taken yet.
     unwritten: usize,
+    /// Periods that the device's buffer holds,
+    held: Frames,
+    /// and that it should hold.
+    periods: Frames,
     /// Periods of silence that come first: a device begins with its buffer full, and no ring holds that much in advance.
     silent: Frames,
+    /// Frames since the last underrun, or since the buffer is shorter.
+    clean: u64,
+    /// Frames since there was something to hear.
+    hushed: u64,
+    underruns: Interruptions,
     calls: u64,
 }
 
@@ -70,6 +106,7 @@ where
     T: IoFormat + Sample + FromSample<f32> + Send + 'static,
 {
     type Sample = T;
+    const TIMING: Timing = TIMING;
 
     fn step(&mut self, pcm: &PCM, io: &IO<'_, T>, health: &Health) -> alsa::Result<()> {
         let period = self.data.len() / self.channels;
@@ -81,6 +118,10 @@ where
         }
         health.call();
         if self.unwritten == 0 {
+            if self.periods > TIMING.periods && self.clean > DECAY && self.hushed > HUSH {
+                self.periods -= 1;
+                return Ok(());
+            }
             self.fill();
         }
         let from = self.data.len() - self.unwritten;
@@ -92,9 +133,21 @@ where
     }
 
     fn recover(&mut self, pcm: &PCM) -> alsa::Result<()> {
+        self.clean = 0;
+        if self.underruns.another() {
+            self.periods = (self.periods + 1).min(MOST);
+        }
         // It starts by itself when its buffer is full.
-        self.silent = TIMING.periods;
+        self.silent = self.held;
         pcm.prepare()
+    }
+
+    fn holds_from_now_on(&mut self) -> Option<Frames> {
+        if self.periods == self.held {
+            return None;
+        }
+        (self.held, self.silent, self.clean) = (self.periods, self.periods, 0);
+        Some(self.periods)
     }
 }
 
@@ -105,13 +158,16 @@ where
     /// Takes the next period out of the ring.
     fn fill(&mut self) {
         self.unwritten = self.data.len();
+        let period = self.data.len() / self.channels;
+        self.clean += period as u64;
+        self.underruns.pass(period);
         if self.silent > 0 {
             self.silent -= 1;
             self.data.fill(T::EQUILIBRIUM);
             return;
         }
-        let period = self.data.len() / self.channels;
         let wanted = self.resampler.as_ref().map_or(period, |resampler| resampler.wants(period));
+        let mut loudest = 0.0_f32;
         self.end.demand_in_pieces(wanted.min(MOST_DEMANDED), |take| {
             for piece in self.data.chunks_mut(PIECE * self.channels) {
                 let mut stereo = [[0.0; 2]; PIECE];
@@ -120,10 +176,12 @@ where
                     None => take(stereo),
                     Some(resampler) => resampler.pull(stereo, &mut *take),
                 }
+                loudest = stereo.as_flattened().iter().fold(loudest, |loudest, sample| loudest.max(sample.abs()));
                 for (frame, ears) in piece.chunks_exact_mut(self.channels).zip(stereo) {
                     from_stereo(*ears, frame);
                 }
             }
         });
+        self.hushed = if loudest > HUSHED { 0 } else { self.hushed + period as u64 };
     }
 }
