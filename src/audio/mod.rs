@@ -11,7 +11,7 @@
 //! The speaker is the clock: no worker sleeps. The virtual card is a clock itself, and a speaker on a thread of ours waits a moment for what
 //! it [demands](playback::SpeakerReader::demand). [`rings`] lists every lock-free
 //! ring, [`record`] writes every voice to a file of its own, [`spectrum`] shows one while somebody looks, [`economy`] says what is left out
-//! on a machine that is too slow. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
+//! on a machine that is too slow, [`priority`] has the threads preferred. The [`Desk`](desk::Desk) turns what the app wants into orders and frees what
 //! the workers hand back; the [`Engine`] adds the worker threads and the cards to it, [`offline`] drives the very same pipeline from a loop.
 
 pub mod capture;
@@ -36,6 +36,7 @@ pub mod mixer;
 pub mod offline;
 pub mod pauses;
 pub mod playback;
+pub mod priority;
 pub mod record;
 pub mod redundancy;
 pub mod reserve;

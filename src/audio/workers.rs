@@ -5,6 +5,7 @@ use super::downlink::Downlink;
 use super::economy::{Agreement, Governor};
 use super::format::{Channels, LONGEST_PACKET, QUANTUM};
 use super::playback::SpeakerWriter;
+use super::priority::hurry;
 use super::retired::Retired;
 use super::uplink::Uplink;
 use rtrb::Consumer;
@@ -26,7 +27,7 @@ impl Worker {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
-            hurry();
+            let _hurry = hurry();
             while !stopped.load(Ordering::Acquire) {
                 step();
                 thread::park();
@@ -126,27 +127,4 @@ pub fn downlink(
         }
         agreement.agree(downlink.economy());
     })
-}
-
-/// Asks the system to prefer the calling thread over ordinary ones: the lowest step of the round-robin real-time class.
-/// Most systems refuse ordinary users, which is fine: then it is an ordinary thread.
-pub fn hurry() {
-    #[cfg(unix)]
-    {
-        use thread_priority::unix::{
-            RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_schedule_policy,
-        };
-        use thread_priority::{ThreadPriority, thread_native_id};
-        if matches!(thread_schedule_policy(), Ok(ThreadSchedulePolicy::Realtime(_))) {
-            // Whoever started the program in real time has chosen its priority.
-            return;
-        }
-        let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
-        // Above everything ordinary, below whatever else runs in real time, such as the sound server.
-        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = thread_priority::set_current_thread_priority(thread_priority::ThreadPriority::Max);
-    }
 }

@@ -7,7 +7,7 @@
 use super::super::capture::MicWriter;
 use super::super::format::{FRAME, SAMPLE_RATE};
 use super::super::playback::SpeakerReader;
-use super::super::workers::hurry;
+use super::super::priority::hurry;
 use super::Card;
 use super::sink::Sink;
 use super::source::Source;
@@ -145,7 +145,7 @@ fn start(
     let xruns = Arc::new(AtomicU64::new(0));
     let (stopped, faulty, dry) = (stop.clone(), fault.clone(), xruns.clone());
     let thread = thread::Builder::new().name("res-card".into()).spawn(move || {
-        hurry();
+        let _hurry = hurry();
         let mut schedule = Schedule::new(Instant::now());
         while !stopped.load(Ordering::Acquire) {
             let now = Instant::now();

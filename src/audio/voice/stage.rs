@@ -5,7 +5,7 @@ use crate::audio::capture::{MicReader, MicWriter};
 use crate::audio::delay::Gauge;
 use crate::audio::economy::{Agreement, Step};
 use crate::audio::format::{Block, Channels, FRAME};
-use crate::audio::workers::hurry;
+use crate::audio::priority::hurry;
 use crate::audio::{reserve, rings};
 use rtrb::{Consumer, Producer};
 use std::io;
@@ -40,11 +40,12 @@ impl VoiceStage {
         // The ring wakes the thread, so the thread is there before its ring.
         let (give, take) = mpsc::channel::<MicReader>();
         let thread = thread::Builder::new().name("audio voice".into()).spawn(move || {
+            // Before the reserve: what asking takes is given back elsewhere.
+            let _hurry = hurry();
             // Until the end of the thread, and of what it allocated: the echo canceller cannot do without.
             let mut membership = reserve::join();
             let mut work = Work { voice, out, agreement, reference: None, next_reference, old_reference, delay: told };
             if let Ok(mut mic) = take.recv() {
-                hurry();
                 while !stopped.load(Ordering::Acquire) {
                     // The stage before this one may have been in it still.
                     membership = membership.or_else(reserve::join);

@@ -1,6 +1,6 @@
 //! A device's own thread.
 
-use crate::audio::workers::hurry;
+use crate::audio::priority::hurry;
 use cpal::{Error, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ impl Running {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let body = move || {
-            hurry();
+            let _hurry = hurry();
             work(&stopped);
         };
         let thread = thread::Builder::new()
