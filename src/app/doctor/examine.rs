@@ -2,6 +2,7 @@
 
 use super::{Check, Verdict};
 use crate::audio::device::card::{self, Direction};
+use crate::audio::priority::{self, Standing};
 use crate::cli::DoctorOptions;
 use crate::network::PUBLIC_ENTRANCES;
 use crate::network::probe::{self, Mapping, Range, Router, Visit};
@@ -37,6 +38,7 @@ pub async fn all(options: &DoctorOptions, progress: &impl Fn(&str)) -> Vec<Check
     let devices = tokio::task::spawn_blocking(card::list).await.unwrap_or_default();
     checks.push(device("Microphone", devices.iter().filter(|device| device.direction == Direction::Input).count()));
     checks.push(device("Speaker", devices.iter().filter(|device| device.direction == Direction::Output).count()));
+    checks.push(audio_threads(tokio::task::spawn_blocking(priority::try_out).await.ok()));
     checks
 }
 
@@ -339,4 +341,24 @@ fn device(what: &str, count: usize) -> Check {
         (found, means),
         Some("Connect one, and see that no other program keeps it for itself."),
     )
+}
+
+fn audio_threads(standing: Option<Standing>) -> Check {
+    let (id, what) = ("priority", "Audio threads");
+    let preferred = "Sound goes on while the machine is busy with something else.";
+    let why = match standing {
+        Some(Standing::System) => {
+            return check(id, what, Verdict::Good, ("real time, by the system's own grant", preferred), None);
+        }
+        Some(Standing::RealtimeKit) => {
+            return check(id, what, Verdict::Good, ("real time, by RealtimeKit", preferred), None);
+        }
+        Some(Standing::Ordinary(why)) => why,
+        None => "it could not be tried".to_owned(),
+    };
+    let advice = cfg!(target_os = "linux").then_some(
+        "Install rtkit (Debian, Fedora and Arch call it that), which grants it to whoever sits at the machine.",
+    );
+    let means = "Sound may break while the machine is busy with something else.";
+    check(id, what, Verdict::Limited, (format!("ordinary: {why}"), means), advice)
 }
