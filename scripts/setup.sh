@@ -34,6 +34,10 @@ util-linux|namespaces for those who are not root|command -v unshare
 miniupnpc|asks a simulated home router for a port|command -v upnpc
 coturn|judges the simulated NATs (its NAT discovery and its server)|command -v turnutils_natdiscovery
 pulseaudio|a sound server, whose card the tests make up|command -v pulseaudio
+rtkit|grants real-time priority as on a desktop|test -x /usr/libexec/rtkit-daemon
+polkitd|says whom|test -x /usr/lib/polkit-1/polkitd
+dbus-daemon|the bus over which it is asked|command -v dbus-daemon
+dbus-bin|looks who is on it|command -v dbus-send
 libasound2-plugins|the way from ALSA to it|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so)"
 alsa-utils|recorded speech (its loudspeaker prompts)|test -f /usr/share/sounds/alsa/Front_Center.wav
 python3|measuring tools|command -v python3

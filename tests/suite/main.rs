@@ -27,6 +27,7 @@ mod packages;
 mod plain;
 mod ports;
 mod preload;
+mod priority;
 mod realtime;
 mod recording;
 mod refusal;

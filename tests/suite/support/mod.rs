@@ -2,6 +2,8 @@
 
 pub mod cgroup;
 pub mod curious;
+#[cfg(target_os = "linux")]
+pub mod desktop;
 pub mod javascript;
 pub mod namespaces;
 pub mod outcome;
