@@ -3,7 +3,7 @@
 //!
 //! The redundancy is chosen as in a call, from a report a second. What is scored is the second time that the speech is spoken, when
 //! loss has lasted for 24 s; each figure is the mean of three loss patterns. Needs the tools of `make setup`. Parts of it:
-//! `cargo bench --bench quality -- latency loss delay narrow`.
+//! `cargo bench --bench quality -- latency loss delay narrow rates`.
 
 #[path = "../tests/quality/judge.rs"]
 mod judge;
@@ -15,9 +15,10 @@ use resonance::audio::format::{Block, FRAME, QUANTUM};
 use resonance::audio::libopus::{Decoder, DeepRedundancy, Delay, Encoder, Setting, has_lbrr};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
-use resonance::audio::{Control, LaneReport, Protection};
-use resonance::session::protection::{Degree, Protection as Answer, Reception};
-use resonance_netsim::impairment::{Fate, Impairment, Link, Loss, Rate};
+use resonance::audio::{Control, LaneReport, Protection, Rate};
+use resonance::session::protection::{Degree, Protection as Answer, Rate as Given, Reception};
+use resonance_netsim::impairment::{self, Fate, Impairment, Link, Loss};
+use resonance_netsim::profiles;
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionKeys;
 use resonance_protocol::media::{InboundPacket, SenderKey};
@@ -62,6 +63,32 @@ fn main() {
     if wanted("narrow") {
         narrow(&speech);
     }
+    if wanted("rates") {
+        rates(&judge, &reference, &speech);
+    }
+}
+
+/// What the codec leaves of speech at constant rates, where nothing is lost.
+fn rates(judge: &Judge, reference: &Path, speech: &[f32]) {
+    for (name, delay) in [("as speech", Delay::Usual), ("as sound", Delay::Low)] {
+        for bits in [16_000, 20_000, 24_000, 28_000, 32_000, 40_000, 48_000, 64_000, 80_000] {
+            let mut encoder = Encoder::new(1, delay).expect("an encoder");
+            for setting in [Setting::Speech, Setting::Bitrate(bits), Setting::ConstantRate, Setting::Complexity(10)] {
+                encoder.set(setting).expect("a setting");
+            }
+            let mut decoder = Decoder::new(1, 5).expect("a decoder");
+            let mut heard = Vec::new();
+            for frame in speech.chunks_exact(FRAME) {
+                let (mut packet, mut out) = ([0; 1_275], [0.0; FRAME]);
+                let len = encoder.encode(frame, &mut packet).expect("encoded");
+                decoder.decode(&packet[..len], &mut out).expect("decoded");
+                heard.extend(out);
+            }
+            let file = judge.write("rate", &heard);
+            let verdict = &judge.verdicts(reference, &[file])[0];
+            say(&format!("{name} at {} kb/s, 10 ms frames: PESQ-WB {:.2}", bits / 1_000, verdict.pesq));
+        }
+    }
 }
 
 /// What loss leaves of speech.
@@ -97,29 +124,40 @@ fn delay(speech: &[f32]) {
     ));
 }
 
-/// What redundancy does where there is no room for it.
+/// What becomes of speech where there is little room for it.
 fn narrow(speech: &[f32]) {
-    let clean = Impairment { delay: Duration::from_millis(20), ..Impairment::default() };
-    let narrow = Impairment {
-        loss: Loss::Bernoulli(0.1),
-        rate: Some(Rate { bits: 150_000, queue: Duration::from_millis(250) }),
-        ..clean
-    };
-    let mut call = Call::new(narrow, 1);
-    let (mut kilobits, mut lost, mut seconds) = (0.0, 0.0, 0.0);
-    for second in 0..120 {
-        let (bytes, missed) = (call.sent, call.last);
-        call.delay_after(speech, 1);
-        if second >= 20 {
-            kilobits += (call.sent - bytes) as f64 * 8.0 / 1_000.0;
-            lost += call.reception(missed).map_or(0.0, |reception| f64::from(reception.loss));
-            seconds += 1.0;
-        }
+    say("a bottleneck with a queue of 250 ms, 10 ms frames, from the 20th second to the 140th");
+    for (bits, loss) in [(100_000, 0.0), (100_000, 0.1), (120_000, 0.0), (150_000, 0.1), (1_000_000, 0.2)] {
+        let narrow = Impairment {
+            delay: Duration::from_millis(20),
+            loss: if loss > 0.0 { Loss::Bernoulli(loss) } else { Loss::Never },
+            rate: Some(impairment::Rate { bits, queue: Duration::from_millis(250) }),
+            ..Impairment::default()
+        };
+        bottleneck(&format!("{} kb/s, {:.0} % lost by chance", bits / 1_000, 100.0 * loss), speech, narrow);
     }
+    let wifi = profiles::named("busy wifi").expect("a profile").up;
+    bottleneck("busy Wi-Fi", speech, wifi);
+}
+
+fn bottleneck(name: &str, speech: &[f32], impairment: Impairment) {
+    const FROM: u32 = 20;
+    const SECONDS: u32 = 120;
+    let mut call = Call::new(impairment, 1);
+    call.delay_after(speech, FROM);
+    let (before, mut held_ms) = (call.tally(), 0.0);
+    for _ in 0..SECONDS {
+        held_ms += f64::from(call.delay_after(speech, 1)) / f64::from(SECONDS);
+    }
+    let [bytes, packets, arrived, made_up, under_way] = std::array::from_fn(|n| call.tally()[n] - before[n]);
     say(&format!(
-        "10 % lost behind a bottleneck of 150 kb/s: {:.0} kb/s sent, {:.1} % of the packets lost in the end",
-        kilobits / seconds,
-        100.0 * lost / seconds
+        "{name:<34} {:>4.0} kb/s sent, {:>4.1} % of the packets lost, {:>4.1} % of the sound made up, {:>3.0} ms under way and {held_ms:>3.0} in the \
+         jitter buffer; rate or copies changed {} times",
+        bytes * 8.0 / 1_000.0 / f64::from(SECONDS),
+        100.0 * (packets - arrived) / packets,
+        100.0 * made_up / packets,
+        1_000.0 * under_way / arrived,
+        call.changes
     ));
 }
 
@@ -199,8 +237,13 @@ struct Call {
     phase: Duration,
     frame: u32,
     under_way: Vec<InboundPacket>,
-    /// Bytes on the wire.
+    /// Bytes and packets on the wire, and how many of them arrived after how many seconds together.
     sent: u64,
+    packets: u64,
+    arrived: u64,
+    under_way_s: f64,
+    /// How often the sender gave more or less.
+    changes: u32,
     last: Figures,
     buffer_ms: f32,
     left_ear: Vec<f32>,
@@ -211,6 +254,7 @@ struct Figures {
     received: u64,
     lost: u64,
     gaps: u64,
+    made_up: u64,
     queue_ms: f32,
 }
 
@@ -234,6 +278,10 @@ impl Call {
             frame: 0,
             under_way: Vec::new(),
             sent: 0,
+            packets: 0,
+            arrived: 0,
+            under_way_s: 0.0,
+            changes: 0,
             last: Figures::default(),
             buffer_ms: 0.0,
             left_ear: Vec::new(),
@@ -251,7 +299,10 @@ impl Call {
         while let Some(packet) = self.speaker.sealed() {
             let length = packet.as_slice().len() + HEADERS;
             self.sent += length as u64;
+            self.packets += 1;
             if let Fate::Arrives(arrived) = self.link.carry(now, length) {
+                self.arrived += 1;
+                self.under_way_s += (arrived - now).as_secs_f64();
                 self.under_way.push(InboundPacket { from: SPEAKER, arrived, packet });
             }
         }
@@ -299,15 +350,28 @@ impl Call {
         self.last = figures(&lane);
         self.buffer_ms = lane.buffer_ms;
         let Some(reception) = self.reception(before).filter(|_| mode == Mode::Answered) else { return };
-        if let Some(degree) = self.answer.report(now, SPEAKER, reception) {
-            let protection = match degree {
+        if let Some(given) = self.answer.report(now, SPEAKER, reception) {
+            self.changes += 1;
+            let rate = match given.rate {
+                Given::Least => Rate::Least,
+                Given::Less => Rate::Less,
+                Given::Reduced => Rate::Reduced,
+                Given::Full => Rate::Full,
+            };
+            let protection = match given.degree {
                 Degree::None => Protection::None,
                 Degree::Light => Protection::Light,
                 Degree::Medium => Protection::Medium,
                 Degree::Heavy => Protection::Heavy,
             };
-            self.speaker.control(Control::Protect(protection), now).expect("ordered");
+            self.speaker.control(Control::Supply(rate, protection), now).expect("ordered");
         }
+    }
+
+    /// Bytes, packets, those that arrived, frames that were made up, and seconds under way.
+    fn tally(&self) -> [f64; 5] {
+        let counted = [self.sent, self.packets, self.arrived, self.last.made_up].map(|count| count as f64);
+        [counted[0], counted[1], counted[2], counted[3], self.under_way_s]
     }
 
     /// What was received since these figures.
@@ -344,7 +408,13 @@ impl Call {
 }
 
 fn figures(lane: &LaneReport) -> Figures {
-    Figures { received: lane.received, lost: lane.lost, gaps: lane.gaps, queue_ms: lane.queue_ms }
+    Figures {
+        received: lane.received,
+        lost: lane.lost,
+        gaps: lane.gaps,
+        made_up: lane.concealed_frames,
+        queue_ms: lane.queue_ms,
+    }
 }
 
 /// What Opus has itself, at the same rate and the same wait: LBRR for a packet that is lost alone, DRED for the others, deep

@@ -124,6 +124,8 @@ fn stats_fields(stats: &Stats) -> Value {
             "jitter_buffer": tenths(delay.buffer_ms), "hearing": tenths(delay.hearing_ms),
         })),
         "bitrate_up": stats.bitrate_up,
+        "codec_up": stats.codec_up,
+        "copies_up": stats.copies_up,
         "bitrate_down": stats.bitrate_down,
         "path": stats.path,
         "refused": stats.refused,

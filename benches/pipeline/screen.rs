@@ -77,6 +77,7 @@ fn moment(at: u64, every: Duration, speaking: bool) -> View {
             facing_deg: 0.0,
             input: "Headset".into(),
             output: "Headset".into(),
+            sent: (80_000, 0),
             spatial_engine: "hrtf:mit-kemar".into(),
         },
         session_number: SessionNumber::default(),

@@ -112,10 +112,12 @@ const TRANSCONTINENTAL: Impairment = Impairment {
     ..PERFECT
 };
 
+const NARROW: Impairment = Impairment { delay: ms(20), rate: rate(100_000, ms(250)), ..PERFECT };
+
 const CONTINENTAL: Impairment = Impairment { delay: ms(25), ..PERFECT };
 
 /// All of them.
-pub const PROFILES: [Profile; 10] = [
+pub const PROFILES: [Profile; 11] = [
     Profile { name: "perfect", up: PERFECT, down: PERFECT, source: "a cable in a dream", chosen: "nothing is wrong" },
     Profile {
         name: "fibre",
@@ -184,6 +186,13 @@ pub const PROFILES: [Profile; 10] = [
         down: CONTINENTAL,
         source: "ITU-T G.114 annex A: 5 µs for each km of fibre; 5,000 km to an exchange, so that two such devices are 50 ms apart",
         chosen: "the distance; nothing else is wrong",
+    },
+    Profile {
+        name: "narrow",
+        up: NARROW,
+        down: Impairment { rate: None, ..NARROW },
+        source: "nobody's measurement: what one of seven has of a way out of 700 kb/s",
+        chosen: "everything; too little for a voice at its full rate, and nothing else is wrong",
     },
 ];
 

@@ -4,7 +4,7 @@ use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Recording, Undelivered};
 use crate::session::latency::Queues;
 use crate::session::path::{Route, Way};
-use crate::session::protection::Degree;
+use crate::session::protection::{Degree, Given, Rate};
 use crate::{audio, network, ui};
 use resonance_protocol::peer::{Address, Transport};
 use std::net::IpAddr;
@@ -98,6 +98,7 @@ pub fn audio_event(event: audio::Event) -> Event {
             delays: report.delays,
             queues: queues(report.depths),
             bytes_sent: report.bytes_sent,
+            codec_bits: report.codec_bits,
             listened: report.listened,
             lanes: report
                 .lanes
@@ -177,12 +178,7 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         AudioEffect::Place { peer, position } => Control::Place { peer, position },
         AudioEffect::Face(deg) => Control::Face { deg },
         AudioEffect::Volume { peer, db } => Control::Volume { peer, db },
-        AudioEffect::Protect(degree) => Control::Protect(match degree {
-            Degree::None => audio::Protection::None,
-            Degree::Light => audio::Protection::Light,
-            Degree::Medium => audio::Protection::Medium,
-            Degree::Heavy => audio::Protection::Heavy,
-        }),
+        AudioEffect::Give(given) => supply(given),
         AudioEffect::Mute(on) => Control::Mute(on),
         AudioEffect::Deafen(on) => Control::Deafen(on),
         other @ (AudioEffect::Input(_)
@@ -192,6 +188,22 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
         | AudioEffect::Voice(_)
         | AudioEffect::Space(_)) => return Err(other),
     })
+}
+
+fn supply(given: Given) -> audio::Control {
+    let rate = match given.rate {
+        Rate::Least => audio::Rate::Least,
+        Rate::Less => audio::Rate::Less,
+        Rate::Reduced => audio::Rate::Reduced,
+        Rate::Full => audio::Rate::Full,
+    };
+    let protection = match given.degree {
+        Degree::None => audio::Protection::None,
+        Degree::Light => audio::Protection::Light,
+        Degree::Medium => audio::Protection::Medium,
+        Degree::Heavy => audio::Protection::Heavy,
+    };
+    audio::Control::Supply(rate, protection)
 }
 
 /// What the screen wants to be heard.

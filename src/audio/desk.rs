@@ -193,7 +193,7 @@ impl Desk {
                 self.to_uplink.give(UplinkOrder::Microphone(microphone));
             }
             Control::Pauses(pauses) => self.to_uplink.give(UplinkOrder::Pauses(pauses)),
-            Control::Protect(protection) => self.to_uplink.give(UplinkOrder::Protection(protection)),
+            Control::Supply(rate, protection) => self.to_uplink.give(UplinkOrder::Supply(rate, protection)),
             Control::Name { peer, name } => {
                 if self.names.len() < MAX_TRACKS || self.names.contains_key(&peer) {
                     self.names.insert(peer, name);
@@ -374,6 +374,7 @@ impl Desk {
             cpu_percent,
             frames_sent: uplink.frames_sent,
             bytes_sent: uplink.bytes_sent,
+            codec_bits: uplink.codec_bits,
             unsent: uplink.unsent,
             unknown_sender: downlink.unknown_sender,
             reduced: downlink.economy.words(),

@@ -4,15 +4,29 @@ use super::economy::{Economy, Step};
 use super::format::{LONGEST_PACKET, PacketTime};
 use super::libopus::{self, Delay, OpusError, Setting};
 
-/// Bits a second of the frames themselves, and of what they share with their copies while packets get lost: all packets of one degree of
-/// protection have one size, since packet lengths of a variable rate tell what is said (Wright et al., "Spot me if you can",
-/// IEEE S&P 2008).
+/// How many bits frames have. It follows what receivers report of the path, never what is said: all packets of one rate and one degree of
+/// protection have one size, since packet lengths of a variable rate tell what is said (Wright et al., "Spot me if you can", IEEE S&P 2008).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rate {
+    /// The fewest with which speech is speech.
+    Least,
+    /// A few more.
+    Less,
+    /// Enough that few hear the difference.
+    Reduced,
+    /// All that are of any use.
+    #[default]
+    Full,
+}
+
+/// Bits a second of the frames themselves, and of what they share with their copies while packets get lost.
 ///
-/// PESQ-WB of recorded speech in 10 ms frames, coded as speech (6.5 ms late) and as sound (2.5 ms): 4.29 and 4.06 at 32 kb/s, 4.52 and 4.31 at
-/// 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80. So a frame and one copy take no more of the network than a frame alone.
+/// PESQ-WB of recorded speech in 10 ms frames, coded as speech (6.5 ms late) and as sound (2.5 ms): 3.95 and 3.60 at 24 kb/s, 4.30 and 4.06 at 32,
+/// 4.52 and 4.31 at 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80; 3.6 at 16, as speech. So a frame and one copy take no more of the network
+/// than a frame alone, and what is left of the rate where the path is narrow goes down to 24 kb/s and no further.
 struct Rates {
-    /// Alone.
-    alone: i32,
+    /// Alone, from the least rate to the full one.
+    alone: [i32; 4],
     /// Together with copies: at the most,
     most: i32,
     /// and at the least, with however many.
@@ -25,14 +39,33 @@ struct Rates {
 const SHARED: i32 = 128_000;
 
 /// Of music, in stereo: alone what makes it as good as the original to nearly everybody, and copies for what it takes half as much more.
-const MUSIC: Rates = Rates { alone: 128_000, most: 96_000, least: 48_000, shared: 192_000 };
+const MUSIC: Rates = Rates { alone: [48_000, 64_000, 96_000, 128_000], most: 96_000, least: 48_000, shared: 192_000 };
 
 /// Short frames have to say everything more often.
 const fn rates(time: PacketTime) -> Rates {
     match time {
-        PacketTime::Shortest => Rates { alone: 96_000, most: 96_000, least: 64_000, shared: SHARED },
-        PacketTime::Short => Rates { alone: 64_000, most: 64_000, least: 48_000, shared: SHARED },
-        PacketTime::Usual | PacketTime::Long => Rates { alone: 80_000, most: 40_000, least: 32_000, shared: SHARED },
+        PacketTime::Shortest => {
+            Rates { alone: [48_000, 57_600, 70_400, 96_000], most: 96_000, least: 64_000, shared: SHARED }
+        }
+        PacketTime::Short => {
+            Rates { alone: [32_000, 40_000, 51_200, 64_000], most: 64_000, least: 48_000, shared: SHARED }
+        }
+        PacketTime::Usual | PacketTime::Long => {
+            Rates { alone: [24_000, 32_000, 48_000, 80_000], most: 40_000, least: 32_000, shared: SHARED }
+        }
+    }
+}
+
+impl Rates {
+    /// Of each of so many copies and the frame itself. Where the rate is lowered the copies are paid for by the frames alone.
+    fn each(&self, rate: Rate, copies: usize) -> i32 {
+        let alone = self.alone[rate as usize];
+        let frames = 1 + i32::try_from(copies).unwrap_or(i32::MAX - 1);
+        match (rate, copies) {
+            (_, 0) => alone,
+            (Rate::Full, _) => (self.shared / frames).clamp(self.least, self.most),
+            _ => (alone / frames).max(self.alone[0] / 2),
+        }
     }
 }
 
@@ -44,8 +77,8 @@ const COMPLEXITY_LEAST: i32 = 2;
 /// Room for any single Opus frame (RFC 6716, section 3.2.1: at most 1,275 bytes).
 pub const MAX_PACKET: usize = 1_275;
 
-/// How frames are coded that go with copies, which leave few bits for each. Frames shorter than 10 ms are coded as sound in any case.
-const fn delay_with_copies(time: PacketTime) -> Delay {
+/// How frames are coded that have few bits: at a lower rate, or beside copies. Frames shorter than 10 ms are coded as sound in any case.
+const fn delay_with_few_bits(time: PacketTime) -> Delay {
     match time {
         PacketTime::Shortest | PacketTime::Short => Delay::Low,
         PacketTime::Usual | PacketTime::Long => Delay::Usual,
@@ -54,12 +87,13 @@ const fn delay_with_copies(time: PacketTime) -> Delay {
 
 /// One voice's encoder: 48 kHz mono, a frame a packet; or that of music: the same in stereo.
 ///
-/// Frames that go alone are coded as sound, which is 4 ms sooner; frames that share their packets with copies as speech, which needs fewer
-/// bits. Decoders follow from one to the other by themselves.
+/// Frames that go alone at the full rate are coded as sound, which is 4 ms sooner; all others as speech, which needs fewer bits. Decoders
+/// follow from one to the other by themselves.
 pub struct Encoder {
-    alone: libopus::Encoder,
-    /// None where frames with copies are coded like those without.
-    with_copies: Option<libopus::Encoder>,
+    full: libopus::Encoder,
+    /// None where frames with few bits are coded like those with many.
+    sparing: Option<libopus::Encoder>,
+    rate: Rate,
     copies: usize,
     /// Of a frame, all channels together.
     samples: usize,
@@ -83,7 +117,7 @@ impl Encoder {
         let rates = rates(time);
         // The mode "audio" told that it is speech codes as "voip" does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
         // waveform stays (correlation 0.98 instead of 0.93).
-        Self::with(Kind { channels: 1, signal: Setting::Speech }, [Delay::Low, delay_with_copies(time)], rates, time)
+        Self::with(Kind { channels: 1, signal: Setting::Speech }, [Delay::Low, delay_with_few_bits(time)], rates, time)
     }
 
     /// The same for music, which is coded as sound in any case: frames are left, right, left, right.
@@ -104,10 +138,11 @@ impl Encoder {
             }
             Ok(opus)
         };
-        let [alone, with_copies] = delays;
+        let [full, sparing] = delays;
         Ok(Self {
-            alone: encoder(alone, rates.alone)?,
-            with_copies: (alone != with_copies).then(|| encoder(with_copies, rates.most)).transpose()?,
+            full: encoder(full, rates.each(Rate::Full, 0))?,
+            sparing: (full != sparing).then(|| encoder(sparing, rates.most)).transpose()?,
+            rate: Rate::Full,
             copies: 0,
             samples: time.samples() * kind.channels,
             rates,
@@ -115,29 +150,38 @@ impl Encoder {
         })
     }
 
-    /// From the next frame on each goes with so many copies of others. Does not allocate.
-    pub fn share(&mut self, copies: usize) {
-        let each = self.rates.shared / (1 + i32::try_from(copies).unwrap_or(i32::MAX - 1));
-        let each = if copies == 0 { self.rates.alone } else { each.clamp(self.rates.least, self.rates.most) };
-        let changes = self.with_copies.is_some() && (self.copies == 0) != (copies == 0);
-        self.copies = copies;
+    /// From the next frame on they have so many bits, and each goes with so many copies of others. Does not allocate.
+    pub fn supply(&mut self, rate: Rate, copies: usize) {
+        let before = self.is_sparing();
+        (self.rate, self.copies) = (rate, copies);
+        let each = self.rates.each(rate, copies);
         // Never out of its range.
         let _ = self.present().set(Setting::Bitrate(each));
-        if changes {
+        if self.sparing.is_some() && before != self.is_sparing() {
             let (before, samples, mut nowhere) = (self.before, self.samples, [0; MAX_PACKET]);
             let _ = self.present().encode(&before[..samples], &mut nowhere);
         }
     }
 
+    /// Bits a second of the frames themselves.
+    pub fn bits(&self) -> u32 {
+        self.rates.each(self.rate, self.copies).unsigned_abs()
+    }
+
+    fn is_sparing(&self) -> bool {
+        self.copies > 0 || self.rate < Rate::Full
+    }
+
     fn present(&mut self) -> &mut libopus::Encoder {
-        self.with_copies.as_mut().filter(|_| self.copies > 0).unwrap_or(&mut self.alone)
+        let sparing = self.is_sparing();
+        self.sparing.as_mut().filter(|_| sparing).unwrap_or(&mut self.full)
     }
 
     /// Leaves so much out from now on. Does not allocate.
     pub fn economize(&mut self, economy: Economy) {
         let effort = if economy.leaves_out(Step::Encoding) { COMPLEXITY_LEAST } else { COMPLEXITY };
         // Never out of its range.
-        for opus in self.with_copies.iter_mut().chain([&mut self.alone]) {
+        for opus in self.sparing.iter_mut().chain([&mut self.full]) {
             let _ = opus.set(Setting::Complexity(effort));
         }
     }
@@ -199,7 +243,7 @@ mod tests {
                 assert_eq!(out[0] & 4, 4, "stereo, by its table of contents (RFC 6716, section 3.1)");
             }
             for copies in 0..4 {
-                encoder.share(copies);
+                encoder.supply(Rate::Full, copies);
                 let len = encoder.encode(&vec![0.1; 2 * time.samples()], &mut out).expect("encoded");
                 assert!(
                     (len - 1) * (1 + copies) * 8 * per_second <= 192_000,
@@ -217,7 +261,7 @@ mod tests {
             let mut out = [0; MAX_PACKET];
             let mut before = usize::MAX;
             for copies in 0..4 {
-                encoder.share(copies);
+                encoder.supply(Rate::Full, copies);
                 let len = encoder.encode(&frame, &mut out).expect("encoded");
                 assert!(len <= before, "{time} ms, {copies} copies: {len} after {before} bytes");
                 before = len;
@@ -227,8 +271,35 @@ mod tests {
                     assert!(bits <= 128_000, "{time} ms, {copies} copies: {bits} b/s");
                 }
             }
-            encoder.share(0);
+            encoder.supply(Rate::Full, 0);
             assert_eq!(encoder.encode(&frame, &mut out), Encoder::new(time).expect("encoder").encode(&frame, &mut out));
+        }
+    }
+
+    #[test]
+    fn at_every_rate_packets_have_one_size_whatever_is_said_and_copies_take_no_more() {
+        for time in PacketTime::ALL {
+            let mut encoder = Encoder::new(time).expect("encoder");
+            let per_second = (48_000 / time.samples()) as u32;
+            let mut above = u32::MAX;
+            for rate in [Rate::Full, Rate::Reduced, Rate::Less, Rate::Least] {
+                encoder.supply(rate, 0);
+                let bits = encoder.bits();
+                assert!(bits < above, "{time} ms, {rate:?}: {bits} after {above} b/s");
+                above = bits;
+                let mut out = [0; MAX_PACKET];
+                for n in 0..60 {
+                    let loud = [0.0, 0.01, 0.3][n / 20];
+                    let at = |i: usize| loud * ((n * time.samples() + i) as f32 * 0.05).sin();
+                    let frame: Vec<f32> = (0..time.samples()).map(at).collect();
+                    let len = encoder.encode(&frame, &mut out).expect("encoded");
+                    assert_eq!(len as u32, bits / 8 / per_second, "{time} ms, {rate:?}, frame {n}");
+                }
+            }
+            encoder.supply(Rate::Reduced, 0);
+            let alone = encoder.bits();
+            encoder.supply(Rate::Reduced, 1);
+            assert!(2 * encoder.bits() <= alone, "{time} ms: {} b/s twice of {alone}", encoder.bits());
         }
     }
 }

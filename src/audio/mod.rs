@@ -54,6 +54,7 @@ pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
 pub use delay::{Depth, Depths};
 pub use desk::Spectra;
+pub use encoder::Rate;
 pub use engine::Engine;
 pub use pauses::Pauses;
 pub use redundancy::Protection;
@@ -116,8 +117,8 @@ pub enum Control {
     Mute(bool),
     /// Whether silence is sent.
     Pauses(Pauses),
-    /// Each packet carries earlier frames once more.
-    Protect(Protection),
+    /// Frames have so many bits, and each packet carries earlier ones once more.
+    Supply(Rate, Protection),
     /// What somebody is called; said before it is there. Only the files of a recording go by it.
     Name {
         /// Who.
@@ -250,6 +251,8 @@ pub struct Report {
     pub frames_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
+    /// Bits a second of the frames themselves, without copies.
+    pub codec_bits: u32,
     /// Frames that could not be sent: the network was too slow.
     pub unsent: u64,
     /// Packets of peers without a lane.

@@ -19,6 +19,8 @@ pub struct UplinkStats {
     pub frames_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
+    /// Bits a second of the frames themselves, without copies.
+    pub codec_bits: u32,
     /// Packets that the network was too slow to take, and frames that could not be encoded or sealed.
     pub unsent: u64,
     /// Times that samples of the microphone were lost.
@@ -36,6 +38,7 @@ impl Default for UplinkStats {
             speaking: false,
             frames_sent: 0,
             bytes_sent: 0,
+            codec_bits: 0,
             unsent: 0,
             overruns: 0,
             lookahead: 0,

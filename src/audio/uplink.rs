@@ -3,7 +3,7 @@
 
 use super::delay::Gauge;
 use super::economy::Economy;
-use super::encoder::{Encoder, MAX_PACKET};
+use super::encoder::{Encoder, MAX_PACKET, Rate};
 use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime, mix};
 use super::level::Meter;
 use super::libopus::OpusError;
@@ -34,8 +34,8 @@ pub enum UplinkOrder {
     Stream(TransportId, Stream),
     /// Somebody has left.
     Forget(TransportId),
-    /// How many earlier frames go with each.
-    Protection(Protection),
+    /// How many bits a frame has, and how many earlier ones go with each.
+    Supply(Rate, Protection),
     /// Whether pauses are sent.
     Pauses(Pauses),
     /// Another recording, or none.
@@ -260,9 +260,9 @@ impl Uplink {
                         self.retire_hop(left);
                     }
                 }
-                UplinkOrder::Protection(protection) => {
-                    self.encoder.share(protection.copies());
-                    self.music.share(protection.copies());
+                UplinkOrder::Supply(rate, protection) => {
+                    self.encoder.supply(rate, protection.copies());
+                    self.music.supply(rate, protection.copies());
                     self.redundancy.protect(protection);
                 }
                 UplinkOrder::Pauses(pauses) => self.sparing.set(pauses),
@@ -330,6 +330,7 @@ impl Uplink {
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
         let encoder = if channels == Channels::One { &mut self.encoder } else { &mut self.music };
+        self.stats.codec_bits = encoder.bits();
         let encoded = encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
         self.stats.lookahead = encoder.lookahead().unwrap_or_default();
         let speaks = channels == Channels::Two || (self.meter.speaking() && self.microphone == Microphone::Open);

@@ -65,9 +65,10 @@ impl<R: CryptoRng> Session<R> {
             Command::Voice(mode) => self.audio(AudioEffect::Voice(mode)),
             Command::Space(space) => self.audio(AudioEffect::Space(space)),
             Command::Stats => {
+                let sent = self.sent();
                 let stats: Vec<_> = self
                     .members()
-                    .filter_map(|(id, member)| super::upkeep::current(id, member, &self.audio.delays))
+                    .filter_map(|(id, member)| super::upkeep::current(id, member, &self.audio.delays, sent))
                     .collect();
                 for stats in stats {
                     self.notice(Notice::Stats(Box::new(stats)));

@@ -1,7 +1,7 @@
 //! What a session wants done: everything goes out through these.
 
 use super::notice::Notice;
-use super::protection::Degree;
+use super::protection::Given;
 use crate::command::Space;
 use resonance_protocol::contacts::ContactBook;
 use resonance_protocol::media::{HopOpener, HopSealer, KeyId, OpeningKey, Sealer};
@@ -162,8 +162,8 @@ pub enum AudioEffect {
         /// Decibels.
         db: f32,
     },
-    /// Send so many earlier frames with each.
-    Protect(Degree),
+    /// Send at this rate, with so many earlier frames beside each.
+    Give(Given),
     /// Close or open the microphone.
     Mute(bool),
     /// Close or open the ears.

@@ -201,6 +201,8 @@ pub struct AudioReport {
     pub queues: Queues,
     /// Sealed bytes handed to the network.
     pub bytes_sent: u64,
+    /// Bits a second of the own voice's frames themselves, without copies.
+    pub codec_bits: u32,
     /// When the ears last looked for packets.
     pub listened: Option<Instant>,
     /// One for each peer that has a lane.

@@ -4,7 +4,7 @@ use super::effect::{AudioEffect, Effect};
 use super::notice::Notice;
 use super::path::Paths;
 use super::peer::Member;
-use super::protection::{Degree, Protection, Reception};
+use super::protection::{Given, Protection, Reception};
 use super::recording::{State, Stated};
 use super::sender_key::Due;
 use super::texts::Texts;
@@ -279,10 +279,10 @@ impl<R: CryptoRng> Session<R> {
         }
     }
 
-    /// Lets the redundancy of the own voice follow what receivers say.
-    fn protect(&mut self, change: impl FnOnce(&mut Protection) -> Option<Degree>) {
-        if let Some(degree) = change(&mut self.protection) {
-            self.audio(AudioEffect::Protect(degree));
+    /// Lets the rate and the redundancy of the own voice follow what receivers say.
+    fn protect(&mut self, change: impl FnOnce(&mut Protection) -> Option<Given>) {
+        if let Some(given) = change(&mut self.protection) {
+            self.audio(AudioEffect::Give(given));
         }
     }
 

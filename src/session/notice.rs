@@ -220,6 +220,10 @@ pub struct Stats {
     pub delay: Option<MouthToEar>,
     /// Sealed bits a second to it.
     pub bitrate_up: u64,
+    /// Bits a second of my frames themselves: lower where somebody's path is narrow.
+    pub codec_up: u32,
+    /// Copies of earlier frames that go with each.
+    pub copies_up: u32,
     /// Sealed bits a second from it.
     pub bitrate_down: u64,
     /// `direct`, `relayed`, `member`, or `none` while there is none.

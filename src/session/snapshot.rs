@@ -38,6 +38,7 @@ impl<R: CryptoRng> Session<R> {
                 output: device(&self.devices.1),
                 delays: self.audio.delays,
                 queues: self.audio.queues,
+                sent: self.sent(),
                 spatial_engine: self.audio.spatial_engine.to_string(),
             },
             session_number: self.numbers.view(),
@@ -54,6 +55,11 @@ impl<R: CryptoRng> Session<R> {
             problems: self.missing.values().map(|missing| missing.words.clone()).collect(),
             reduced: self.audio.reduced,
         }
+    }
+
+    /// Bits a second of the own voice's frames, and how many copies go with each.
+    pub(super) fn sent(&self) -> (u32, u32) {
+        (self.audio.codec_bits, self.protection.given().degree.copies())
     }
 
     /// Whether somebody speaks now: without making a snapshot.

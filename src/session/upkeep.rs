@@ -67,10 +67,10 @@ impl<R: CryptoRng> Session<R> {
         self.meet(now);
         let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
         self.audio_before = self.audio.bytes_sent;
-        let delays = self.audio.delays;
+        let (delays, sent) = (self.audio.delays, self.sent());
         for id in self.member_ids() {
             let Some(member) = self.member_mut(id) else { continue };
-            let Some(stats) = measure(id, member, bytes * 8, &delays) else { continue };
+            let Some(stats) = measure(id, member, bytes * 8, &delays, sent) else { continue };
             let quality = Signal::Quality {
                 loss: stats.loss_down,
                 jitter_ms: stats.jitter_ms,
@@ -121,7 +121,7 @@ impl<R: CryptoRng> Session<R> {
 }
 
 /// Closes one second of a peer's figures; `None` before its lane has reported.
-fn measure(id: TransportId, member: &mut Member, bitrate_up: u64, own: &Delays) -> Option<Stats> {
+fn measure(id: TransportId, member: &mut Member, bitrate_up: u64, own: &Delays, sent: (u32, u32)) -> Option<Stats> {
     let lane = member.lane?;
     let before = member.lane_before.replace(lane);
     let since = |count: fn(&LaneReport) -> u64| count(&lane).saturating_sub(before.as_ref().map_or(0, count));
@@ -129,11 +129,11 @@ fn measure(id: TransportId, member: &mut Member, bitrate_up: u64, own: &Delays) 
     member.loss_down = if received + lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 };
     member.burst_down = lost as f32 / since(|lane| lane.gaps).max(1) as f32;
     member.bitrates = (if member.paths.route().is_some() { bitrate_up } else { 0 }, since(|lane| lane.bytes) * 8);
-    current(id, member, own)
+    current(id, member, own, sent)
 }
 
 /// One peer's figures as they stand; `None` before its lane has reported.
-pub(super) fn current(id: TransportId, member: &Member, own: &Delays) -> Option<Stats> {
+pub(super) fn current(id: TransportId, member: &Member, own: &Delays, (codec_up, copies_up): (u32, u32)) -> Option<Stats> {
     let lane = member.lane?;
     Some(Stats {
         peer: id.short(),
@@ -146,6 +146,8 @@ pub(super) fn current(id: TransportId, member: &Member, own: &Delays) -> Option<
         jitter_buffer_ms: lane.buffer_ms,
         delay: MouthToEar::of(member, own),
         bitrate_up: member.bitrates.0,
+        codec_up,
+        copies_up,
         bitrate_down: member.bitrates.1,
         path: member.paths.route().map_or("none", |route| route.way.word()),
         refused: lane.refused,

@@ -140,6 +140,8 @@ pub struct Me {
     pub delays: Delays,
     /// What waited lately.
     pub queues: Queues,
+    /// Bits a second of the own voice's frames themselves, and how many copies of earlier ones go with each.
+    pub sent: (u32, u32),
     /// What places voices: `pan` through speakers, otherwise the head and the room, as in `hrtf:mit-kemar+small`.
     pub spatial_engine: String,
 }

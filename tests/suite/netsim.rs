@@ -64,6 +64,47 @@ fn three_talk_over_busy_wifi_and_over_lte() {
     }
 }
 
+/// The rate of a voice follows the path: it fits where the way out is narrow, and is the full one again when that is over.
+#[test]
+fn a_voice_fits_a_narrow_way_out_and_is_whole_again_after_it() {
+    /// When the scenario widens it, from when on the voice has to fit, and from when on it may have grown again; in seconds.
+    const NARROW: std::ops::Range<f64> = 13.0..27.0;
+    let test = "netsim::a_voice_fits_a_narrow_way_out_and_is_whole_again_after_it";
+    let _alone = alone();
+    if !can_run(test) {
+        return;
+    }
+    attempts(test, || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        run(&[scenario("narrow")], &["--keep", &folder.path().display().to_string()])?;
+        let [ada, bo] = ["ada", "bo"].map(|name| measurements(&folder.path().join(format!("narrow/{name}.out"))));
+        let (rates, losses) = (series(&ada, "codec_up"), series(&bo, "loss_down"));
+        let narrow = |series: &[(f64, f64)]| -> Vec<f64> {
+            series.iter().filter(|(at, _)| NARROW.contains(at)).map(|(_, value)| *value).collect()
+        };
+        let (lowered, lost) = (narrow(&rates), narrow(&losses));
+        let lost = lost.iter().sum::<f64>() / lost.len().max(1) as f64;
+        let whole = rates.iter().filter(|(at, _)| *at > NARROW.end).find(|(_, rate)| *rate == 80_000.0);
+        let last = rates.last().map_or(0.0, |(_, rate)| *rate);
+        let figures =
+            format!("{:.1} % lost at rates of {lowered:?} b/s; the full one again at {whole:?}", 100.0 * lost);
+        let fits = !lowered.is_empty() && lowered.iter().all(|rate| *rate < 80_000.0) && lost <= 0.03;
+        if fits && whole.is_some() && last == 80_000.0 { Ok(figures) } else { Err(format!("{figures}: {rates:?}")) }
+    });
+}
+
+/// The lines with which a program tells its figures.
+fn measurements(output: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(output).expect("what it said was kept");
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["event"] == "stats").collect()
+}
+
+/// One of these figures, and when.
+fn series(lines: &[Value], field: &str) -> Vec<(f64, f64)> {
+    lines.iter().filter_map(|line| Some((line["t"].as_f64()?, line[field].as_f64()?))).collect()
+}
+
 /// One line of what a report says about quality.
 fn figures(json: &Path) -> String {
     let text = std::fs::read_to_string(json).expect("a report");

@@ -13,7 +13,7 @@ use resonance::audio::offline::Party;
 use resonance::audio::record::{self, Writer};
 use resonance::audio::spatial::Spatializer;
 use resonance::audio::voice::Voice;
-use resonance::audio::{Acoustics, Control, Cue, Ears, HrtfChoice, Protection};
+use resonance::audio::{Acoustics, Control, Cue, Ears, HrtfChoice, Protection, Rate};
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
 use resonance_protocol::link::SessionId;
 use resonance_protocol::media::packet::AddressedPacket;
@@ -115,7 +115,8 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
             if turn.is_multiple_of(200) {
                 let degrees = [Protection::Heavy, Protection::None, Protection::Medium, Protection::Light];
                 let protection = degrees[(turn / 200 % 4) as usize];
-                speaker.party.control(Control::Protect(protection), now).expect("ordered");
+                let rate = [Rate::Full, Rate::Least, Rate::Full, Rate::Reduced][(turn / 200 % 4) as usize];
+                speaker.party.control(Control::Supply(rate, protection), now).expect("ordered");
             }
             if turn.is_multiple_of(70) {
                 let position = Position { azimuth_deg: turn as f32, elevation_deg: 20.0, distance_m: 2.0 };
@@ -147,7 +148,7 @@ fn thirty_seconds_of_joins_leaves_loss_reordering_and_rekeys_allocate_nothing() 
                 listener.control(Control::SenderKey(sealer), now).expect("ordered");
             }
             300 => listener.control(Control::Step(KeyId::new(frame - 300, 1)), now).expect("ordered"),
-            20 => listener.control(Control::Protect(Protection::Heavy), now).expect("ordered"),
+            20 => listener.control(Control::Supply(Rate::Full, Protection::Heavy), now).expect("ordered"),
             50 => listener.control(Control::Mute(true), now).expect("ordered"),
             90 => listener.control(Control::Mute(false), now).expect("ordered"),
             150 => listener.control(Control::Deafen(true), now).expect("ordered"),

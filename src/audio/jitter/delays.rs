@@ -176,13 +176,13 @@ impl Delays {
         self.lowest_ms
     }
 
-    /// How much longer packets of the last moments were under way, on average, than the fastest of the last half minute: a queue.
+    /// How much longer even the fastest packet of the last half second was under way than the fastest of the last half minute: a queue, which
+    /// makes all of them wait (Nichols and Jacobson, "Controlling queue delay", ACM Queue 10, 2012). Jitter lets some through.
     pub fn queue_ms(&self) -> f32 {
         const MOMENTS: usize = 50;
         let count = self.filled.min(MOMENTS);
-        let sum: f64 =
-            (1..=count).map(|back| self.recent_ms[(self.next + RECENT - back) % RECENT] - self.lowest_ms).sum();
-        (sum / count.max(1) as f64).max(0.0) as f32
+        let recent = (1..=count).map(|back| self.recent_ms[(self.next + RECENT - back) % RECENT]);
+        recent.reduce(f64::min).map_or(0.0, |least| (least - self.lowest_ms).max(0.0) as f32)
     }
 
     /// Whether there is enough to go by: half the shorter span.
@@ -277,6 +277,8 @@ mod tests {
     #[test]
     fn a_queue_shows_and_garbage_does_no_harm() {
         assert!((fed(|n| if n < 900 { 5.0 } else { 45.0 }, 1_000).queue_ms() - 40.0).abs() < 1.1);
+        let jitter = |n: u32| 5.0 + f64::from(n.wrapping_mul(2_654_435_761) >> 16) / 100.0;
+        assert!(fed(jitter, 1_000).queue_ms() < 60.0, "jitter alone is no queue");
         let delays = fed(|n| f64::from(n.wrapping_mul(2_654_435_761)) - 2.0e9, 20_000);
         assert!(delays.needed_ms().is_some_and(f64::is_finite) && delays.queue_ms().is_finite());
     }

@@ -61,6 +61,7 @@ pub(crate) fn alone() -> View {
                 inbound: [0, 3],
                 ..Queues::default()
             },
+            sent: (80_000, 0),
             spatial_engine: "hrtf:mit-kemar+small".into(),
         },
         session_number: SessionNumber { members: 1, ..SessionNumber::default() },

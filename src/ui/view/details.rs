@@ -64,6 +64,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         Line::default(),
         row("you", model.view.as_ref().map_or_else(String::new, |view| words::own_level(&view.me))),
         minute(&model.own_minute.level_db, -QUIET_DB),
+        row("sent", model.view.as_ref().map_or_else(String::new, |view| words::sent(view.me.sent))),
     ]);
     lines.extend(spectrum(theme, "spectrum", spectra.own.as_deref()));
     put_all(frame, inside, lines);

@@ -27,6 +27,7 @@ pub(super) fn draw(model: &Model, view: &View, frame: &mut Frame, area: Rect) {
     let own = |what: &str, value: String| Line::raw(format!("  {what:<12}{}", text::cut(&value, cells)));
     lines.push(Line::default());
     lines.push(own("microphone", format!("{} ({})", view.me.input, words::level(view.me.level_db))));
+    lines.push(own("sent", words::sent(view.me.sent)));
     lines.push(own("speaker", view.me.output.clone()));
     lines.push(own("listening", words::placing(&view.me.spatial_engine)));
     lines.push(own("you face", words::signed(view.me.facing_deg, "deg")));

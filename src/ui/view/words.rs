@@ -69,6 +69,16 @@ pub(super) fn own_level(me: &Me) -> String {
     if me.muted { "muted".into() } else { level(me.level_db) }
 }
 
+/// What the own voice is sent with: bits a second of its frames, and copies of earlier ones.
+pub(super) fn sent((bits, copies): (u32, u32)) -> String {
+    let rate = format!("{:.0} kb/s", f64::from(bits) / 1_000.0);
+    match copies {
+        0 => rate,
+        1 => format!("{rate} and a copy"),
+        more => format!("{rate} and {more} copies"),
+    }
+}
+
 /// A whole number with a true minus sign and its unit.
 pub(super) fn signed(value: f32, unit: &str) -> String {
     let sign = if value.round() < 0.0 { "−" } else { "" };
