@@ -450,7 +450,7 @@ impl JitterBuffer {
         self.jitter_ms
     }
 
-    /// How long packets wait in queues on the way, in ms: what they took longer in the last half second than the fastest of half a minute.
+    /// How long packets wait in queues on the way, in ms: what even the fastest of the last half second took longer than that of half a minute.
     pub fn queue_ms(&self) -> f32 {
         self.delays.queue_ms()
     }
