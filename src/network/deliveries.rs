@@ -1,8 +1,10 @@
 //! Messages under way: what we sent and nobody has answered yet, and what came in and the session has not acknowledged.
 
 use std::collections::HashMap;
+use std::io;
 use std::time::{Duration, Instant};
 
+use libp2p::core::upgrade::NegotiationError;
 use libp2p::request_response::{OutboundFailure, OutboundRequestId, ResponseChannel};
 use resonance_protocol::peer::TransportId;
 
@@ -62,6 +64,7 @@ impl Deliveries {
         let (to, id) = self.under_way.remove(request)?;
         let why = match failure {
             OutboundFailure::UnsupportedProtocols => Undelivered::Unsupported,
+            OutboundFailure::Io(error) if is_unsupported(error) => Undelivered::Unsupported,
             OutboundFailure::Timeout | OutboundFailure::Io(_) => Undelivered::Refused,
             OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed => Undelivered::Unreachable,
         };
@@ -102,4 +105,10 @@ impl Deliveries {
     pub(super) fn forget(&mut self, peer: &TransportId) {
         self.buckets.remove(peer);
     }
+}
+
+/// Whether the other side's answer to the protocol's name was no: the message has gone out before it came.
+fn is_unsupported(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<NegotiationError>());
+    matches!(inner, Some(NegotiationError::Failed))
 }

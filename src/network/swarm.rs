@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
@@ -103,6 +104,9 @@ macro_rules! finish {
             .with_swarm_config(|config| {
                 config
                     .with_idle_connection_timeout(IDLE_TIMEOUT)
+                    // What is said goes with the protocol's name, not after the other side's answer to it: half the time, and where
+                    // the way back is narrow that answer may not come.
+                    .with_substream_upgrade_protocol_override(Version::V1Lazy)
                     .with_max_negotiating_inbound_streams(MAX_STREAMS_PER_CONNECTION)
                     .with_dial_concurrency_factor(
                         NonZeroU8::new(MAX_ADDRESSES_PER_PEER as u8).unwrap_or(NonZeroU8::MIN),
