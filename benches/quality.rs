@@ -70,24 +70,25 @@ fn main() {
 
 /// What the codec leaves of speech at constant rates, where nothing is lost.
 fn rates(judge: &Judge, reference: &Path, speech: &[f32]) {
-    for (name, delay) in [("as speech", Delay::Usual), ("as sound", Delay::Low)] {
-        for bits in [16_000, 20_000, 24_000, 28_000, 32_000, 40_000, 48_000, 64_000, 80_000] {
-            let mut encoder = Encoder::new(1, delay).expect("an encoder");
-            for setting in [Setting::Speech, Setting::Bitrate(bits), Setting::ConstantRate, Setting::Complexity(10)] {
-                encoder.set(setting).expect("a setting");
-            }
-            let mut decoder = Decoder::new(1, 5).expect("a decoder");
-            let mut heard = Vec::new();
-            for frame in speech.chunks_exact(FRAME) {
-                let (mut packet, mut out) = ([0; 1_275], [0.0; FRAME]);
-                let len = encoder.encode(frame, &mut packet).expect("encoded");
-                decoder.decode(&packet[..len], &mut out).expect("decoded");
-                heard.extend(out);
-            }
-            let file = judge.write("rate", &heard);
-            let verdict = &judge.verdicts(reference, &[file])[0];
-            say(&format!("{name} at {} kb/s, 10 ms frames: PESQ-WB {:.2}", bits / 1_000, verdict.pesq));
+    for (bits, samples) in [(12_000, 960), (16_000, 960), (24_000, 960), (32_000, 960), (48_000, 960), (80_000, FRAME)]
+    {
+        let delay = if samples == FRAME { Delay::Low } else { Delay::Usual };
+        let mut encoder = Encoder::new(1, delay).expect("an encoder");
+        for setting in [Setting::Speech, Setting::Bitrate(bits), Setting::ConstantRate, Setting::Complexity(10)] {
+            encoder.set(setting).expect("a setting");
         }
+        let mut decoder = Decoder::new(1, 5).expect("a decoder");
+        let mut heard = Vec::new();
+        for frame in speech.chunks_exact(samples) {
+            let (mut packet, mut out) = ([0; 1_275], [0.0; 2 * FRAME]);
+            let len = encoder.encode(frame, &mut packet).expect("encoded");
+            decoder.decode(&packet[..len], &mut out[..samples]).expect("decoded");
+            heard.extend(&out[..samples]);
+        }
+        let file = judge.write("rate", &heard);
+        let verdict = &judge.verdicts(reference, &[file])[0];
+        let ms = samples / 48;
+        say(&format!("{} kb/s in frames of {ms} ms: PESQ-WB {:.2}", bits / 1_000, verdict.pesq));
     }
 }
 
@@ -127,7 +128,9 @@ fn delay(speech: &[f32]) {
 /// What becomes of speech where there is little room for it.
 fn narrow(speech: &[f32]) {
     say("a bottleneck with a queue of 250 ms, 10 ms frames, from the 20th second to the 140th");
-    for (bits, loss) in [(100_000, 0.0), (100_000, 0.1), (120_000, 0.0), (150_000, 0.1), (1_000_000, 0.2)] {
+    for (bits, loss) in
+        [(60_000, 0.0), (100_000, 0.0), (100_000, 0.1), (120_000, 0.0), (150_000, 0.1), (1_000_000, 0.2)]
+    {
         let narrow = Impairment {
             delay: Duration::from_millis(20),
             loss: if loss > 0.0 { Loss::Bernoulli(loss) } else { Loss::Never },
@@ -350,7 +353,7 @@ impl Call {
         self.last = figures(&lane);
         self.buffer_ms = lane.buffer_ms;
         let Some(reception) = self.reception(before).filter(|_| mode == Mode::Answered) else { return };
-        if let Some(given) = self.answer.report(now, SPEAKER, reception) {
+        if let Some(given) = self.answer.report(now, SPEAKER, Duration::ZERO, reception) {
             self.changes += 1;
             let rate = match given.rate {
                 Given::Least => Rate::Least,

@@ -380,6 +380,7 @@ impl Desk {
             reduced: downlink.economy.words(),
             listened: downlink.listened,
             delays: Delays {
+                packet_ms: milliseconds(uplink.packet as f32),
                 codec_ms: milliseconds(uplink.lookahead as f32),
                 render_ms: milliseconds(self.space.delay()),
                 ..Delays::default()

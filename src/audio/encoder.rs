@@ -19,14 +19,23 @@ pub enum Rate {
     Full,
 }
 
+impl Rate {
+    /// How much sound is in a packet of whoever would rather send `usual` samples: where the path is narrow as much as can be.
+    pub fn samples(self, usual: usize) -> usize {
+        if self < Self::Full { LONGEST_PACKET } else { usual }
+    }
+}
+
 /// Bits a second of the frames themselves, and of what they share with their copies while packets get lost.
 ///
-/// PESQ-WB of recorded speech in 10 ms frames, coded as speech (6.5 ms late) and as sound (2.5 ms): 3.95 and 3.60 at 24 kb/s, 4.30 and 4.06 at 32,
-/// 4.52 and 4.31 at 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80; 3.6 at 16, as speech. So a frame and one copy take no more of the network
-/// than a frame alone, and what is left of the rate where the path is narrow goes down to 24 kb/s and no further.
+/// PESQ-WB of recorded speech in 10 ms frames, coded as speech (6.5 ms late) and as sound (2.5 ms): 4.30 and 4.06 at 32 kb/s, 4.52 and 4.31 at
+/// 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80. So a frame and one copy take no more of the network than a frame alone. Rates below the full
+/// one are those of packets of 20 ms: what is around a packet takes 66 kb/s of the network in packets of 10, more than the speech in it.
 struct Rates {
-    /// Alone, from the least rate to the full one.
-    alone: [i32; 4],
+    /// Alone, at the full rate,
+    full: i32,
+    /// and at the lower ones, the least first.
+    lower: [i32; 3],
     /// Together with copies: at the most,
     most: i32,
     /// and at the least, with however many.
@@ -38,33 +47,31 @@ struct Rates {
 /// A voice with all its copies.
 const SHARED: i32 = 128_000;
 
+/// A voice that takes less.
+const LOWER: [i32; 3] = [12_000, 32_000, 48_000];
+
 /// Of music, in stereo: alone what makes it as good as the original to nearly everybody, and copies for what it takes half as much more.
-const MUSIC: Rates = Rates { alone: [48_000, 64_000, 96_000, 128_000], most: 96_000, least: 48_000, shared: 192_000 };
+const MUSIC: Rates =
+    Rates { full: 128_000, lower: [32_000, 48_000, 64_000], most: 96_000, least: 48_000, shared: 192_000 };
 
 /// Short frames have to say everything more often.
 const fn rates(time: PacketTime) -> Rates {
-    match time {
-        PacketTime::Shortest => {
-            Rates { alone: [48_000, 57_600, 70_400, 96_000], most: 96_000, least: 64_000, shared: SHARED }
-        }
-        PacketTime::Short => {
-            Rates { alone: [32_000, 40_000, 51_200, 64_000], most: 64_000, least: 48_000, shared: SHARED }
-        }
-        PacketTime::Usual | PacketTime::Long => {
-            Rates { alone: [24_000, 32_000, 48_000, 80_000], most: 40_000, least: 32_000, shared: SHARED }
-        }
-    }
+    let (full, most, least) = match time {
+        PacketTime::Shortest => (96_000, 96_000, 64_000),
+        PacketTime::Short => (64_000, 64_000, 48_000),
+        PacketTime::Usual | PacketTime::Long => (80_000, 40_000, 32_000),
+    };
+    Rates { full, lower: LOWER, most, least, shared: SHARED }
 }
 
 impl Rates {
     /// Of each of so many copies and the frame itself. Where the rate is lowered the copies are paid for by the frames alone.
     fn each(&self, rate: Rate, copies: usize) -> i32 {
-        let alone = self.alone[rate as usize];
         let frames = 1 + i32::try_from(copies).unwrap_or(i32::MAX - 1);
-        match (rate, copies) {
-            (_, 0) => alone,
-            (Rate::Full, _) => (self.shared / frames).clamp(self.least, self.most),
-            _ => (alone / frames).max(self.alone[0] / 2),
+        match self.lower.get(rate as usize) {
+            Some(alone) => (alone / frames).max(self.lower[0] / 2),
+            None if copies == 0 => self.full,
+            None => (self.shared / frames).clamp(self.least, self.most),
         }
     }
 }
@@ -77,29 +84,23 @@ const COMPLEXITY_LEAST: i32 = 2;
 /// Room for any single Opus frame (RFC 6716, section 3.2.1: at most 1,275 bytes).
 pub const MAX_PACKET: usize = 1_275;
 
-/// How frames are coded that have few bits: at a lower rate, or beside copies. Frames shorter than 10 ms are coded as sound in any case.
-const fn delay_with_few_bits(time: PacketTime) -> Delay {
-    match time {
-        PacketTime::Shortest | PacketTime::Short => Delay::Low,
-        PacketTime::Usual | PacketTime::Long => Delay::Usual,
-    }
-}
-
 /// One voice's encoder: 48 kHz mono, a frame a packet; or that of music: the same in stereo.
 ///
-/// Frames that go alone at the full rate are coded as sound, which is 4 ms sooner; all others as speech, which needs fewer bits. Decoders
-/// follow from one to the other by themselves.
+/// Frames that go alone at the full rate are coded as sound, which is 4 ms sooner, and so are all that are shorter than 10 ms; others as
+/// speech, which needs fewer bits. Decoders follow from one to the other by themselves. A frame may be longer than the one before it.
 pub struct Encoder {
     full: libopus::Encoder,
-    /// None where frames with few bits are coded like those with many.
+    /// None for music.
     sparing: Option<libopus::Encoder>,
+    /// Frames at the full rate are too short to be coded as speech.
+    short: bool,
     rate: Rate,
     copies: usize,
-    /// Of a frame, all channels together.
-    samples: usize,
     rates: Rates,
-    /// The last frame, with which the other encoder is made ready when it is its turn.
+    /// The last frame, with which the other encoder is made ready when it is its turn, all channels together,
     before: [f32; 2 * LONGEST_PACKET],
+    /// and its length.
+    before_len: usize,
 }
 
 /// What an encoder is for.
@@ -117,7 +118,7 @@ impl Encoder {
         let rates = rates(time);
         // The mode "audio" told that it is speech codes as "voip" does, without that mode's high-pass filter: as good by PESQ (4.31 both), and the
         // waveform stays (correlation 0.98 instead of 0.93).
-        Self::with(Kind { channels: 1, signal: Setting::Speech }, [Delay::Low, delay_with_few_bits(time)], rates, time)
+        Self::with(Kind { channels: 1, signal: Setting::Speech }, [Delay::Low, Delay::Usual], rates, time)
     }
 
     /// The same for music, which is coded as sound in any case: frames are left, right, left, right.
@@ -144,9 +145,10 @@ impl Encoder {
             sparing: (full != sparing).then(|| encoder(sparing, rates.most)).transpose()?,
             rate: Rate::Full,
             copies: 0,
-            samples: time.samples() * kind.channels,
+            short: matches!(time, PacketTime::Shortest | PacketTime::Short),
             rates,
             before: [0.0; 2 * LONGEST_PACKET],
+            before_len: time.samples() * kind.channels,
         })
     }
 
@@ -158,8 +160,8 @@ impl Encoder {
         // Never out of its range.
         let _ = self.present().set(Setting::Bitrate(each));
         if self.sparing.is_some() && before != self.is_sparing() {
-            let (before, samples, mut nowhere) = (self.before, self.samples, [0; MAX_PACKET]);
-            let _ = self.present().encode(&before[..samples], &mut nowhere);
+            let (before, len, mut nowhere) = (self.before, self.before_len, [0; MAX_PACKET]);
+            let _ = self.present().encode(&before[..len], &mut nowhere);
         }
     }
 
@@ -169,7 +171,7 @@ impl Encoder {
     }
 
     fn is_sparing(&self) -> bool {
-        self.copies > 0 || self.rate < Rate::Full
+        self.rate < Rate::Full || self.copies > 0 && !self.short
     }
 
     fn present(&mut self) -> &mut libopus::Encoder {
@@ -190,6 +192,7 @@ impl Encoder {
     /// Does not allocate.
     pub fn encode(&mut self, frame: &[f32], out: &mut [u8]) -> Option<usize> {
         self.before.get_mut(..frame.len())?.copy_from_slice(frame);
+        self.before_len = frame.len();
         self.present().encode(frame, out).ok().filter(|&len| len > 0)
     }
 
@@ -280,20 +283,19 @@ mod tests {
     fn at_every_rate_packets_have_one_size_whatever_is_said_and_copies_take_no_more() {
         for time in PacketTime::ALL {
             let mut encoder = Encoder::new(time).expect("encoder");
-            let per_second = (48_000 / time.samples()) as u32;
             let mut above = u32::MAX;
             for rate in [Rate::Full, Rate::Reduced, Rate::Less, Rate::Least] {
                 encoder.supply(rate, 0);
-                let bits = encoder.bits();
+                let (bits, samples) = (encoder.bits(), rate.samples(time.samples()));
                 assert!(bits < above, "{time} ms, {rate:?}: {bits} after {above} b/s");
                 above = bits;
                 let mut out = [0; MAX_PACKET];
                 for n in 0..60 {
                     let loud = [0.0, 0.01, 0.3][n / 20];
-                    let at = |i: usize| loud * ((n * time.samples() + i) as f32 * 0.05).sin();
-                    let frame: Vec<f32> = (0..time.samples()).map(at).collect();
+                    let at = |i: usize| loud * ((n * samples + i) as f32 * 0.05).sin();
+                    let frame: Vec<f32> = (0..samples).map(at).collect();
                     let len = encoder.encode(&frame, &mut out).expect("encoded");
-                    assert_eq!(len as u32, bits / 8 / per_second, "{time} ms, {rate:?}, frame {n}");
+                    assert_eq!(len as u32, bits / 8 / (48_000 / samples) as u32, "{time} ms, {rate:?}, frame {n}");
                 }
             }
             encoder.supply(Rate::Reduced, 0);

@@ -313,7 +313,7 @@ impl Engine {
         let whole = if self.stage.is_some() { self.packet.samples().max(FRAME) } else { self.packet.samples() };
         delays.capture_ms = card(&self.input) + depths.microphone.least_ms();
         delays.processing_ms = milliseconds(cleaned as f32) + depths.voice.least_ms();
-        delays.packet_ms = milliseconds(whole as f32);
+        delays.packet_ms = delays.packet_ms.max(milliseconds(whole as f32));
         delays.playback_ms = depths.speaker.least_ms() + card(&self.output);
     }
 

@@ -80,6 +80,14 @@ impl Redundancy {
         Self { samples, protection: Protection::None, past: [none; REMEMBERED], next: 0 }
     }
 
+    /// From the next frame on they have so many samples: those before are copied no more.
+    pub fn begin_anew(&mut self, samples: usize) {
+        self.samples = samples.clamp(QUANTUM, LONGEST_PACKET);
+        for past in &mut self.past {
+            past.len = 0;
+        }
+    }
+
     /// Another degree from the next frame on.
     pub fn protect(&mut self, protection: Protection) {
         self.protection = protection;

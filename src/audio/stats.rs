@@ -21,6 +21,8 @@ pub struct UplinkStats {
     pub bytes_sent: u64,
     /// Bits a second of the frames themselves, without copies.
     pub codec_bits: u32,
+    /// Samples in a packet.
+    pub packet: usize,
     /// Packets that the network was too slow to take, and frames that could not be encoded or sealed.
     pub unsent: u64,
     /// Times that samples of the microphone were lost.
@@ -39,6 +41,7 @@ impl Default for UplinkStats {
             frames_sent: 0,
             bytes_sent: 0,
             codec_bits: 0,
+            packet: 0,
             unsent: 0,
             overruns: 0,
             lookahead: 0,

@@ -98,8 +98,14 @@ pub struct Uplink {
     economy: Economy,
     redundancy: Redundancy,
     sparing: Sparing,
-    /// Samples in a packet.
+    /// Samples that are taken at a time: a packet's at the full rate,
     samples: usize,
+    /// and a packet's now.
+    packet: usize,
+    /// What waits for the rest of its packet, all channels together.
+    waiting: [f32; 2 * LONGEST_PACKET],
+    waiting_len: usize,
+    waiting_channels: Channels,
     sealer: Option<Box<Sealer>>,
     hops: [Hop; MAX_LANES],
     microphone: Microphone,
@@ -130,6 +136,10 @@ impl Uplink {
             redundancy: Redundancy::new(time.samples()),
             sparing: Sparing::default(),
             samples: time.samples(),
+            packet: time.samples(),
+            waiting: [0.0; 2 * LONGEST_PACKET],
+            waiting_len: 0,
+            waiting_channels: Channels::One,
             sealer: None,
             hops: Default::default(),
             microphone: Microphone::Open,
@@ -145,7 +155,7 @@ impl Uplink {
         })
     }
 
-    /// Samples that [`process`](Self::process) takes: a packet's.
+    /// Samples that [`process`](Self::process) takes: a packet's at the full rate.
     pub fn samples(&self) -> usize {
         self.samples
     }
@@ -216,6 +226,8 @@ impl Uplink {
         self.stats.overruns += 1;
         self.taken += samples;
         self.skipped += samples;
+        // What goes on after a gap is not the rest of what was before it.
+        self.waiting_len = 0;
         let samples = self.samples as u64;
         let frames = self.skipped / samples;
         self.skipped %= samples;
@@ -264,6 +276,12 @@ impl Uplink {
                     self.encoder.supply(rate, protection.copies());
                     self.music.supply(rate, protection.copies());
                     self.redundancy.protect(protection);
+                    let packet = rate.samples(self.samples);
+                    if packet != self.packet {
+                        self.packet = packet;
+                        self.waiting_len = 0;
+                        self.redundancy.begin_anew(packet);
+                    }
                 }
                 UplinkOrder::Pauses(pauses) => self.sparing.set(pauses),
                 UplinkOrder::Record(tap) => {
@@ -326,24 +344,48 @@ impl Uplink {
         self.taken += mic.len() as u64;
     }
 
+    /// Sends this frame, or with those before it, once all of them are a packet.
     fn send(&mut self, mic: &[f32], channels: Channels) {
+        if self.packet == self.samples {
+            return self.send_packet(mic, channels);
+        }
+        if channels != self.waiting_channels {
+            (self.waiting_channels, self.waiting_len) = (channels, 0);
+        }
+        let (from, whole) = (self.waiting_len, self.packet * channels.count());
+        let Some(room) = self.waiting.get_mut(from..from + mic.len()) else {
+            self.waiting_len = 0;
+            return;
+        };
+        room.copy_from_slice(mic);
+        self.waiting_len += mic.len();
+        if self.waiting_len >= whole {
+            self.waiting_len = 0;
+            let waiting = self.waiting;
+            self.send_packet(&waiting[..whole], channels);
+        }
+    }
+
+    fn send_packet(&mut self, mic: &[f32], channels: Channels) {
+        // Of its first sample; the last ones have come just now.
+        let timestamp = self.timestamp.wrapping_sub((self.packet - self.samples) as u32);
         // Encoded also while nothing can be sent: the first packet then has a past.
         let mut opus = [0; MAX_PACKET];
         let encoder = if channels == Channels::One { &mut self.encoder } else { &mut self.music };
-        self.stats.codec_bits = encoder.bits();
+        (self.stats.codec_bits, self.stats.packet) = (encoder.bits(), self.packet);
         let encoded = encoder.encode(mic, &mut opus).and_then(|len| opus.get(..len));
         self.stats.lookahead = encoder.lookahead().unwrap_or_default();
         let speaks = channels == Channels::Two || (self.meter.speaking() && self.microphone == Microphone::Open);
-        let fate = self.sparing.next(speaks, self.samples);
+        let fate = self.sparing.next(speaks, self.packet);
         let pause = if let Fate::Sent(pause) = fate { pause } else { None };
         let mut plaintext = [0; Sealer::MAX_PLAINTEXT];
         // What is not sent is remembered, too.
-        let mut written = encoded.and_then(|opus| self.redundancy.write(self.timestamp, pause, opus, &mut plaintext));
+        let mut written = encoded.and_then(|opus| self.redundancy.write(timestamp, pause, opus, &mut plaintext));
         match (fate, encoded) {
             (Fate::Sent(_), _) | (_, None) => {}
             (Fate::Sign, Some(opus)) => {
                 let contents = opus.get(..1).unwrap_or(opus);
-                written = Frame::write_beside(Some(Pause::Lasts), self.timestamp, contents, &[], &mut plaintext);
+                written = Frame::write_beside(Some(Pause::Lasts), timestamp, contents, &[], &mut plaintext);
             }
             (Fate::Spared, Some(_)) => return,
         }

@@ -265,7 +265,8 @@ impl<R: CryptoRng> Session<R> {
                 if let Some(member) = self.member_mut(from) {
                     member.sending_ms = (sending_ms > 0.0).then_some(sending_ms);
                     member.loss_up = loss;
-                    self.protect(|protection| protection.report(now, from, Reception { loss, burst, queue_ms }));
+                    let (age, report) = (member.channel.age(), Reception { loss, burst, queue_ms });
+                    self.protect(|protection| protection.report(now, from, age, report));
                 }
             }
             Signal::Text { body, number } => self.hear_text(now, from, &body, number),
@@ -280,7 +281,7 @@ impl<R: CryptoRng> Session<R> {
     }
 
     /// Lets the rate and the redundancy of the own voice follow what receivers say.
-    fn protect(&mut self, change: impl FnOnce(&mut Protection) -> Option<Given>) {
+    pub(super) fn protect(&mut self, change: impl FnOnce(&mut Protection) -> Option<Given>) {
         if let Some(given) = change(&mut self.protection) {
             self.audio(AudioEffect::Give(given));
         }
@@ -351,7 +352,7 @@ impl<R: CryptoRng> Session<R> {
         }
         self.do_this(Effect::CloseMedia(id));
         self.audio(AudioEffect::RemoveLane(id));
-        self.protect(|protection| protection.forget(id));
+        self.protect(|protection| protection.forget(now, id));
         let how = match reason {
             "bye" => "left",
             "kicked" => "was removed",

@@ -131,6 +131,8 @@ pub struct Session<R> {
     admission: Admission,
     allowance: Allowance,
     protection: Protection,
+    /// Whether reports were sent in the last second.
+    reports_due: bool,
     sender_keys: SenderKeys,
     acquaintances: Acquaintances,
     numbers: Numbers,
@@ -186,6 +188,7 @@ impl<R: CryptoRng> Session<R> {
             peers: Peers::new(),
             admission: Admission::default(),
             protection: Protection::default(),
+            reports_due: false,
             allowance: Allowance::default(),
             sender_keys: SenderKeys::default(),
             acquaintances: Acquaintances::new(contacts, unix_time),

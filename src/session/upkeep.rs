@@ -6,6 +6,7 @@ use super::latency::{Delays, MouthToEar};
 use super::members::PING_EVERY;
 use super::notice::{Notice, Stats};
 use super::peer::Member;
+use super::protection::Rate;
 use super::{Leaving, Session};
 use rand::CryptoRng;
 use resonance_protocol::peer::TransportId;
@@ -68,6 +69,9 @@ impl<R: CryptoRng> Session<R> {
         let bytes = self.audio.bytes_sent.saturating_sub(self.audio_before);
         self.audio_before = self.audio.bytes_sent;
         let (delays, sent) = (self.audio.delays, self.sent());
+        // Where the own way out is narrow reports leave room for sound.
+        self.reports_due = self.protection.given().rate == Rate::Full || !self.reports_due;
+        let told = self.reports_due;
         for id in self.member_ids() {
             let Some(member) = self.member_mut(id) else { continue };
             let Some(stats) = measure(id, member, bytes * 8, &delays, sent) else { continue };
@@ -79,11 +83,20 @@ impl<R: CryptoRng> Session<R> {
                 queue_ms: member.lane.map_or(0.0, |lane| lane.queue_ms),
                 sending_ms: delays.sending_ms(),
             };
+            let round_trip_ms = stats.rtt_ms;
             self.notice(Notice::Stats(Box::new(stats)));
+            let connected = self.peers.get(&id).is_some_and(|peer| peer.connected);
             // To those who are lost, too: it keeps the channels' clocks together.
-            if self.peers.get(&id).is_some_and(|peer| peer.connected) {
+            if connected && told {
                 self.tell(now, id, &quality);
             }
+            self.protect(|protection| {
+                if connected {
+                    return protection.listen(now, id, round_trip_ms);
+                }
+                protection.excuse(now, id);
+                None
+            });
         }
         self.notice_audio();
     }
@@ -133,7 +146,12 @@ fn measure(id: TransportId, member: &mut Member, bitrate_up: u64, own: &Delays, 
 }
 
 /// One peer's figures as they stand; `None` before its lane has reported.
-pub(super) fn current(id: TransportId, member: &Member, own: &Delays, (codec_up, copies_up): (u32, u32)) -> Option<Stats> {
+pub(super) fn current(
+    id: TransportId,
+    member: &Member,
+    own: &Delays,
+    (codec_up, copies_up): (u32, u32),
+) -> Option<Stats> {
     let lane = member.lane?;
     Some(Stats {
         peer: id.short(),

@@ -67,6 +67,8 @@ const REPAIRS_LAST: Duration = Duration::from_secs(3);
 const STILL_MS: f64 = 50.0;
 /// and what others sent from the same machine needs so long, in ms, until it is here.
 const STILL_LASTS: Duration = Duration::from_millis(50);
+/// A sender's packets that come by this much sooner or later than all before, in ms, are of another clock.
+const SAME_CLOCK_MS: f64 = 400.0;
 /// So many packets of another length in a row are a sender that has begun anew.
 const ANEW_AFTER: u32 = 3;
 
@@ -154,7 +156,7 @@ impl JitterBuffer {
 
     /// Takes a packet of so many `samples`, whose first one has this `timestamp` (48 kHz, wraps), and that `arrived` then.
     pub fn insert(&mut self, arrived: Instant, timestamp: u32, samples: usize, packet: &[u8]) -> Inserted {
-        if !self.is_of_length(samples) {
+        if !self.is_of_length(arrived, timestamp, samples) {
             self.totals.late += 1;
             return Inserted::Late;
         }
@@ -204,7 +206,7 @@ impl JitterBuffer {
     }
 
     /// Whether packets are so long; also from then on when the sender began anew with others.
-    fn is_of_length(&mut self, samples: usize) -> bool {
+    fn is_of_length(&mut self, arrived: Instant, timestamp: u32, samples: usize) -> bool {
         if samples == self.samples {
             self.others = 0;
             return true;
@@ -215,12 +217,29 @@ impl JitterBuffer {
         }
         self.others = 0;
         self.samples = samples;
-        self.reception.begin_anew(samples);
+        let number = self.same_clock(arrived, timestamp);
+        self.reception.begin_anew(samples, number.unwrap_or_default());
         self.store.drop_before(i64::MAX);
         self.wait(i64::MIN);
-        self.delays.clear();
+        if number.is_none() {
+            self.delays.clear();
+        }
         (self.rest, self.last_arrival, self.repairs) = (None, None, None);
         true
+    }
+
+    /// The number of a frame of the new length whose sender's clock goes on: then what is known of delays stays true. `None` for another clock.
+    fn same_clock(&mut self, arrived: Instant, timestamp: u32) -> Option<i64> {
+        let spoken = self.reception.spoken(timestamp)?;
+        let transit_ms = signed_ms(arrived, self.epoch) - spoken as f64 * 1_000.0 / f64::from(SAMPLE_RATE);
+        let known = self.delays.lowest_ms() - SAME_CLOCK_MS..self.delays.needed_ms()? + SAME_CLOCK_MS;
+        if !known.contains(&transit_ms) {
+            return None;
+        }
+        let samples = self.samples as i64;
+        let rest = spoken.rem_euclid(samples) as f64 / f64::from(SAMPLE_RATE);
+        self.epoch += Duration::from_secs_f64(rest);
+        Some(spoken.div_euclid(samples))
     }
 
     /// Whether this packet says something about the network to come: not what was held up here, nor the backlog of an outage, which nobody

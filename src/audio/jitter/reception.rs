@@ -61,9 +61,16 @@ impl Default for Reception {
 }
 
 impl Reception {
-    /// The sender begins anew, with frames of so many samples; what was lost was lost.
-    pub fn begin_anew(&mut self, samples: usize) {
-        *self = Self { samples: samples as i64, lost: self.lost, gaps: self.gaps, ..Self::default() };
+    /// The sender begins anew, with frames of so many samples, the next of which has this number; what was lost was lost.
+    pub fn begin_anew(&mut self, samples: usize, number: i64) {
+        *self = Self { samples: samples as i64, first: number, lost: self.lost, gaps: self.gaps, ..Self::default() };
+    }
+
+    /// Samples from the beginning of the numbers to this timestamp, if that is near enough to be of the same clock.
+    pub fn spoken(&self, timestamp: u32) -> Option<i64> {
+        let (newest_timestamp, newest) = self.newest?;
+        let samples = i64::from(timestamp.wrapping_sub(newest_timestamp) as i32);
+        (samples.abs() <= MAX_AHEAD * self.samples).then_some(newest * self.samples + samples)
     }
 
     /// Packets that never came, as far as is certain by now, and in how many runs of one or more they were missing.
@@ -98,7 +105,7 @@ impl Reception {
     /// Takes a packet's timestamp.
     pub fn receive(&mut self, timestamp: u32) -> Arrival {
         let Some((newest_timestamp, newest)) = self.newest else {
-            return self.begin(timestamp, 0);
+            return self.begin(timestamp, self.first);
         };
         let samples = i64::from(timestamp.wrapping_sub(newest_timestamp) as i32);
         let frames = samples.div_euclid(self.samples);

@@ -65,9 +65,9 @@ pub(super) enum Load {
 impl Load {
     const ALL: [Self; 7] = [Self::Least, Self::Less, Self::Reduced, Self::Full, Self::Light, Self::Medium, Self::Heavy];
 
-    /// On the wire, with all that is around the sound, in packets of 10 ms; in longer ones the rates are further apart, in shorter ones closer.
+    /// On the wire, with all that is around the sound, in packets of 10 ms, and of 20 where the rate is lowered.
     pub(super) fn kilobits(self) -> f32 {
-        [90.0, 98.0, 114.0, 146.0, 148.0, 189.0, 199.0][self as usize]
+        [45.0, 65.0, 81.0, 146.0, 148.0, 189.0, 199.0][self as usize]
     }
 
     pub(super) fn less(self) -> Self {

@@ -38,6 +38,23 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Loss that was not of our making is not blamed on us again for so long.
 const CLEARED: Duration = Duration::from_secs(60);
 
+/// A report that comes so much later than those of the last minutes is of the past.
+const STALE: Duration = Duration::from_secs(2);
+/// The latter are forgotten by so much with each: clocks drift.
+const DRIFT: Duration = Duration::from_millis(5);
+/// What comes sooner than this after another came with it, and both are one report.
+const BUNCH: Duration = Duration::from_millis(400);
+/// When no fresh report has come for so long something is wrong: at the worst there is one every two seconds,
+const SILENT: Duration = Duration::from_millis(3_500);
+/// and so it is again after this.
+const SILENT_STILL: Duration = Duration::from_secs(2);
+/// Round trips are longer than they were if it is by more than this, in ms.
+const ROUND_TRIP_GREW_MS: f32 = 60.0;
+/// The shortest is forgotten by so much a second.
+const ROUND_TRIP_FORGOTTEN_MS: f32 = 0.5;
+/// What is reported is of what was sent so long after a change, and longer by the queue.
+const COVERS: Duration = Duration::from_millis(500);
+
 /// What is being tried with a receiver.
 #[derive(Clone, Copy, Debug)]
 enum Trial {
@@ -65,6 +82,17 @@ pub(super) struct Receiver {
     trial: Trial,
     last: Reception,
     before_last: Reception,
+    /// When the newest report was made, by its own words, and when it came.
+    made: Option<Instant>,
+    came: Option<Instant>,
+    /// The least that reports took lately, with what clocks are apart.
+    least_age: Duration,
+    /// When a fresh one came, or what it would have told was last thought of.
+    fresh: Instant,
+    patience: Duration,
+    /// When what is sent changed.
+    changed: Instant,
+    least_round_trip_ms: Option<f32>,
 }
 
 impl Receiver {
@@ -79,6 +107,13 @@ impl Receiver {
             trial: Trial::Settled,
             last: Reception::default(),
             before_last: Reception::default(),
+            made: None,
+            came: None,
+            least_age: Duration::MAX,
+            fresh: now,
+            patience: SILENT,
+            changed: now,
+            least_round_trip_ms: None,
         }
     }
 
@@ -88,24 +123,71 @@ impl Receiver {
     }
 
     /// It gets more from now on, whoever asked for it.
-    pub(super) fn gets_more(&mut self, from: Load) {
+    pub(super) fn gets_more(&mut self, now: Instant, from: Load) {
+        self.changed = now;
         if matches!(self.trial, Trial::Settled) {
             self.trial = Trial::More { from, before: self.last, reports: 0 };
         }
     }
 
     /// It gets less from now on, for whomever.
-    pub(super) fn gets_less(&mut self) {
+    pub(super) fn gets_less(&mut self, now: Instant, from: Load, to: Load) {
+        self.changed = now;
+        if to < Load::Full && self.most() > to {
+            // More than half have found out; whoever has not yet need not try it again.
+            self.remember(now, from, to);
+        }
         if !matches!(self.trial, Trial::Less { .. }) {
             self.trial = Trial::Waits { reports: 0 };
         }
     }
 
-    pub(super) fn report(&mut self, now: Instant, report: Reception, sent: Load) {
+    pub(super) fn report(&mut self, now: Instant, age: Duration, report: Reception, sent: Load) {
+        self.least_age = age.min(self.least_age.saturating_add(DRIFT));
+        let late = age - self.least_age;
+        let made = now.checked_sub(age);
+        if late >= STALE || made.is_some_and(|made| self.made.is_some_and(|newest| made < newest)) {
+            return;
+        }
+        let bunched = self.came.is_some_and(|came| now.saturating_duration_since(came) < BUNCH);
+        (self.made, self.came, self.fresh, self.patience) = (made.or(self.made), Some(now), now, SILENT);
+        if bunched {
+            self.last = report;
+            return;
+        }
+        let queue = Duration::from_secs_f32(report.queue_ms.clamp(0.0, 60_000.0) / 1_000.0);
+        let covered = now.checked_sub(late + queue).is_some_and(|covered| covered >= self.changed + COVERS);
+        if !covered && !matches!(self.trial, Trial::Settled) {
+            // Of before the change, or of both.
+            (self.before_last, self.last) = (self.last, report);
+            return;
+        }
         self.judge(now, report, sent);
         self.try_more(now, report, sent);
         self.answer(now, report);
         (self.before_last, self.last) = (self.last, report);
+    }
+
+    /// Where no fresh report comes, and round trips take longer than they did, less is sent, and again less after a while.
+    pub(super) fn listen(&mut self, now: Instant, round_trip_ms: Option<f32>, sent: Load) {
+        let least = self.least_round_trip_ms.map(|least| least + ROUND_TRIP_FORGOTTEN_MS);
+        self.least_round_trip_ms = round_trip_ms.map(|trip| least.map_or(trip, |least| trip.min(least))).or(least);
+        let longer = match (round_trip_ms, self.least_round_trip_ms) {
+            (Some(trip), Some(least)) => trip > least + ROUND_TRIP_GREW_MS,
+            _ => true,
+        };
+        if now.saturating_duration_since(self.fresh) < self.patience || !longer {
+            return;
+        }
+        (self.fresh, self.patience) = (now, SILENT_STILL);
+        let sent = sent.min(self.most());
+        if sent > Load::Least {
+            self.cut(now, self.last, sent, sent.less().min(Load::Reduced));
+        }
+    }
+
+    pub(super) fn excuse(&mut self, now: Instant) {
+        (self.fresh, self.patience) = (now, SILENT);
     }
 
     /// Lets the copies follow what is lost.
@@ -127,8 +209,14 @@ impl Receiver {
     fn judge(&mut self, now: Instant, report: Reception, sent: Load) {
         match &mut self.trial {
             Trial::Settled => {
-                if !self.is_cleared(now) && self.is_crowded(report) {
+                if self.is_cleared(now) || !self.is_crowded(report) {
+                    return;
+                }
+                if sent > Load::Least {
                     self.cut(now, report, sent, self.room(report, sent));
+                } else {
+                    // There is no less, and so no way to learn whether it comes of what is sent.
+                    self.most = Some((sent, now + self.wait(sent)));
                 }
             }
             Trial::More { from, before, reports } => {
@@ -153,6 +241,12 @@ impl Receiver {
             Trial::Waits { reports } => {
                 *reports += 1;
                 if *reports >= JUDGED_AFTER {
+                    self.trial = Trial::Settled;
+                }
+            }
+            Trial::Less { .. } if self.most.is_some_and(|(most, _)| sent > most) => {
+                // The others do not want less: this is its own way in.
+                if report.queue_ms <= QUEUE_GREW_MS && report.loss < OVERFLOWS {
                     self.trial = Trial::Settled;
                 }
             }
@@ -205,11 +299,16 @@ impl Receiver {
 
     /// No more than `to` from now on.
     fn cut(&mut self, now: Instant, worst: Reception, sent: Load, to: Load) {
+        self.remember(now, sent, to);
+        self.trial = Trial::Less { worst, reports: 0 };
+    }
+
+    /// What was sent was too much, and `to` is not.
+    fn remember(&mut self, now: Instant, sent: Load, to: Load) {
         let again = self.failed.is_some_and(|(load, until)| sent >= load && now < until);
         self.spared = if again { (self.spared * 2).min(SPARED_AT_MOST) } else { SPARED };
         self.failed = Some((sent, now + 2 * self.spared + FORGOTTEN));
         self.most = Some((to, now + self.wait(to)));
-        self.trial = Trial::Less { worst, reports: 0 };
     }
 
     /// How long it stays with this before more is tried.

@@ -18,6 +18,7 @@ const FULL_MS: f32 = 200.0;
 const FULL_JITTER_MS: f32 = 50.0;
 /// … and a loss that conceals nothing any more, 0–1.
 const FULL_LOSS: f32 = 0.2;
+
 pub(super) fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = model.theme;
     let Some((_, peer)) = model.chosen() else {

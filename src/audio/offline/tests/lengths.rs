@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audio::format::PacketTime;
+use crate::audio::{Protection, Rate};
 
 fn call(time: PacketTime) -> Call {
     let mut call = Call::connected();
@@ -76,4 +77,33 @@ fn a_sender_that_cannot_decide_costs_nothing_and_breaks_nothing() {
     call.run(2.0);
     let heard = call.voice[before + 48_000..].iter().map(|x| x * x).sum::<f32>();
     assert!(heard > 50.0, "an honest voice is heard afterwards: {heard}");
+}
+
+/// Where the path is narrow packets hold more, and how long they were under way is measured on.
+#[test]
+fn a_lower_rate_comes_in_long_packets_of_one_size_and_shows_a_queue_that_was_there_before() {
+    for time in PacketTime::ALL {
+        let mut call = call(time);
+        call.run(4.0);
+        let queue_ms = |call: &mut Call| call.report_after(Duration::from_millis(100)).lanes[0].queue_ms;
+        assert!(queue_ms(&mut call) < 5.0, "{time} ms");
+        // Everything is 100 ms later from here on, and half a second after that the rate is lower.
+        call.delay_frames += 10;
+        call.run(0.5);
+        call.tell_alice(Control::Supply(Rate::Less, Protection::None));
+        let (sent, heard) = (call.sent.len(), call.voice.len());
+        call.run(3.0);
+        assert_eq!(call.sent.len() - sent, 150, "{time} ms");
+        let sizes = &call.sent[sent..];
+        assert!(sizes.iter().all(|size| (sizes[0]..sizes[0] + 2).contains(size)), "{time} ms: {sizes:?}");
+        let lane = call.report_after(Duration::from_millis(100)).lanes[0].clone();
+        assert!((80.0..125.0).contains(&lane.queue_ms), "{time} ms: {lane:?}");
+        assert_eq!((lane.lost, lane.refused), (0, 0), "{time} ms: {lane:?}");
+        let power = |voice: &[f32]| voice.iter().map(|x| x * x).sum::<f32>() / voice.len() as f32;
+        assert!(power(&call.voice[heard + 48_000..]) > 1.0e-3, "{time} ms");
+        call.tell_alice(Control::Supply(Rate::Full, Protection::None));
+        let heard = call.voice.len();
+        call.run(2.0);
+        assert!(power(&call.voice[heard + 48_000..]) > 1.0e-3, "{time} ms, whole again");
+    }
 }
