@@ -117,7 +117,7 @@ const NARROW: Impairment = Impairment { delay: ms(20), rate: rate(100_000, ms(25
 const CONTINENTAL: Impairment = Impairment { delay: ms(25), ..PERFECT };
 
 /// All of them.
-pub const PROFILES: [Profile; 11] = [
+pub const PROFILES: [Profile; 12] = [
     Profile { name: "perfect", up: PERFECT, down: PERFECT, source: "a cable in a dream", chosen: "nothing is wrong" },
     Profile {
         name: "fibre",
@@ -193,6 +193,13 @@ pub const PROFILES: [Profile; 11] = [
         down: Impairment { rate: None, ..NARROW },
         source: "nobody's measurement: what one of seven has of a way out of 700 kb/s",
         chosen: "everything; too little for a voice at its full rate, and nothing else is wrong",
+    },
+    Profile {
+        name: "very narrow",
+        up: Impairment { rate: rate(60_000, ms(250)), ..NARROW },
+        down: Impairment { rate: None, ..NARROW },
+        source: "nobody's measurement: hardly enough for any voice, and what is around it",
+        chosen: "everything; nothing else is wrong",
     },
 ];
 
