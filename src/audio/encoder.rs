@@ -30,7 +30,8 @@ impl Rate {
 ///
 /// PESQ-WB of recorded speech in 10 ms frames, coded as speech (6.5 ms late) and as sound (2.5 ms): 4.30 and 4.06 at 32 kb/s, 4.52 and 4.31 at
 /// 48, 4.57 and 4.44 at 64, 4.51 and 4.49 at 80. So a frame and one copy take no more of the network than a frame alone. Rates below the full
-/// one are those of packets of 20 ms: what is around a packet takes 66 kb/s of the network in packets of 10, more than the speech in it.
+/// one are those of packets of 20 ms, coded as speech: 3.44 at 12 kb/s, 4.41 at 32, 4.55 at 48. What is around a packet takes 66 kb/s of the
+/// network in packets of 10 ms, half of that in those.
 struct Rates {
     /// Alone, at the full rate,
     full: i32,
