@@ -15,8 +15,8 @@ use resonance::audio::format::{Block, FRAME, QUANTUM};
 use resonance::audio::libopus::{Decoder, DeepRedundancy, Delay, Encoder, Setting, has_lbrr};
 use resonance::audio::offline::Party;
 use resonance::audio::voice::Voice;
-use resonance::audio::{Control, LaneReport, Protection, Rate};
-use resonance::session::protection::{Degree, Protection as Answer, Rate as Given, Reception};
+use resonance::audio::{Control, LaneReport, Protection};
+use resonance::session::protection::{Degree, Protection as Answer, Reception};
 use resonance_netsim::impairment::{self, Fate, Impairment, Link, Loss};
 use resonance_netsim::profiles;
 use resonance_protocol::identity::{Fingerprint, IdentityKey};
@@ -355,19 +355,13 @@ impl Call {
         let Some(reception) = self.reception(before).filter(|_| mode == Mode::Answered) else { return };
         if let Some(given) = self.answer.report(now, SPEAKER, Duration::ZERO, reception) {
             self.changes += 1;
-            let rate = match given.rate {
-                Given::Least => Rate::Least,
-                Given::Less => Rate::Less,
-                Given::Reduced => Rate::Reduced,
-                Given::Full => Rate::Full,
-            };
             let protection = match given.degree {
                 Degree::None => Protection::None,
                 Degree::Light => Protection::Light,
                 Degree::Medium => Protection::Medium,
                 Degree::Heavy => Protection::Heavy,
             };
-            self.speaker.control(Control::Supply(rate, protection), now).expect("ordered");
+            self.speaker.control(Control::Supply(given.rate, protection), now).expect("ordered");
         }
     }
 

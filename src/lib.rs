@@ -16,6 +16,7 @@ pub mod latency;
 pub mod logging;
 pub mod network;
 pub mod plain;
+pub mod rate;
 pub mod session;
 pub mod settings;
 mod token_bucket;

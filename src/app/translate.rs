@@ -4,7 +4,7 @@ use crate::session::effect::{AudioEffect, Effect};
 use crate::session::event::{AudioReport, Description, Event, LaneReport, Recording, Undelivered};
 use crate::session::latency::Queues;
 use crate::session::path::{Route, Way};
-use crate::session::protection::{Degree, Given, Rate};
+use crate::session::protection::{Degree, Given};
 use crate::{audio, network, ui};
 use resonance_protocol::peer::{Address, Transport};
 use std::net::IpAddr;
@@ -191,19 +191,13 @@ pub fn audio_control(effect: AudioEffect) -> Result<audio::Control, AudioEffect>
 }
 
 fn supply(given: Given) -> audio::Control {
-    let rate = match given.rate {
-        Rate::Least => audio::Rate::Least,
-        Rate::Less => audio::Rate::Less,
-        Rate::Reduced => audio::Rate::Reduced,
-        Rate::Full => audio::Rate::Full,
-    };
     let protection = match given.degree {
         Degree::None => audio::Protection::None,
         Degree::Light => audio::Protection::Light,
         Degree::Medium => audio::Protection::Medium,
         Degree::Heavy => audio::Protection::Heavy,
     };
-    audio::Control::Supply(rate, protection)
+    audio::Control::Supply(given.rate, protection)
 }
 
 /// What the screen wants to be heard.

@@ -3,21 +3,7 @@
 use super::economy::{Economy, Step};
 use super::format::{LONGEST_PACKET, PacketTime};
 use super::libopus::{self, Delay, OpusError, Setting};
-
-/// How many bits frames have. It follows what receivers report of the path, never what is said: all packets of one rate and one degree of
-/// protection have one size, since packet lengths of a variable rate tell what is said (Wright et al., "Spot me if you can", IEEE S&P 2008).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rate {
-    /// The fewest with which speech is speech.
-    Least,
-    /// A few more.
-    Less,
-    /// Enough that few hear the difference.
-    Reduced,
-    /// All that are of any use.
-    #[default]
-    Full,
-}
+use crate::rate::Rate;
 
 impl Rate {
     /// How much sound is in a packet of whoever would rather send `usual` samples: where the path is narrow as much as can be.

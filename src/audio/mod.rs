@@ -54,7 +54,6 @@ pub use choice::{InputChoice, OutputChoice, VoiceMode};
 pub use cue::Cue;
 pub use delay::{Depth, Depths};
 pub use desk::Spectra;
-pub use encoder::Rate;
 pub use engine::Engine;
 pub use pauses::Pauses;
 pub use redundancy::Protection;
@@ -62,6 +61,7 @@ pub use spatial::choice::{Acoustics, Ears, EarsChoice, HrtfChoice, SpaceChoice};
 pub use voice::VoiceEngine;
 
 use crate::latency::Delays;
+use crate::rate::Rate;
 use device::{CardError, FileError};
 use format::PacketTime;
 use resonance_protocol::media::packet::AddressedPacket;

@@ -3,7 +3,7 @@
 
 use super::delay::Gauge;
 use super::economy::Economy;
-use super::encoder::{Encoder, MAX_PACKET, Rate};
+use super::encoder::{Encoder, MAX_PACKET};
 use super::format::{Channels, FRAME, LONGEST_PACKET, MAX_LANES, PacketTime, mix};
 use super::level::Meter;
 use super::libopus::OpusError;
@@ -13,6 +13,7 @@ use super::redundancy::{Protection, Redundancy};
 use super::retired::{Retired, Retirement};
 use super::stats::{SNAPSHOT_EVERY, UplinkStats};
 use super::stretch::fade;
+use crate::rate::Rate;
 use resonance_protocol::media::packet::AddressedPacket;
 use resonance_protocol::media::{Frame, HopSealer, KeyId, Pause, SealedPacket, Sealer};
 use resonance_protocol::peer::TransportId;

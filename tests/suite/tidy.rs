@@ -199,7 +199,7 @@ const EVERYTHING: &[&str] = &[""];
 const ROOMS: [Room; 10] = [
     Room {
         files: &["src/session"],
-        crate_paths: &["session", "command", "latency", "token_bucket"],
+        crate_paths: &["session", "command", "latency", "rate", "token_bucket"],
         protocol_paths: EVERYTHING,
     },
     Room {
@@ -212,7 +212,11 @@ const ROOMS: [Room; 10] = [
         crate_paths: &["helper", "network", "token_bucket", "folders"],
         protocol_paths: &[],
     },
-    Room { files: &["src/audio"], crate_paths: &["audio", "latency"], protocol_paths: &["peer", "position", "media"] },
+    Room {
+        files: &["src/audio"],
+        crate_paths: &["audio", "latency", "rate"],
+        protocol_paths: &["peer", "position", "media"],
+    },
     Room {
         files: &["src/ui"],
         crate_paths: &["ui", "command", "session::view", "session::latency", "settings"],

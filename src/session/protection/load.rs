@@ -1,5 +1,7 @@
 //! What can be sent, from the least to the most of the network that it takes.
 
+use crate::rate::Rate;
+
 /// How many earlier frames go with each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Degree {
@@ -24,20 +26,6 @@ impl Degree {
             Self::Heavy => 3,
         }
     }
-}
-
-/// How many bits a frame has, with its copies: what they are depends on how much sound is in a packet, and on whether it is music.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rate {
-    /// The fewest with which speech is speech.
-    Least,
-    /// A few more.
-    Less,
-    /// Enough that few hear the difference.
-    Reduced,
-    /// All that are of any use.
-    #[default]
-    Full,
 }
 
 /// What goes out.

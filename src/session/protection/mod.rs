@@ -23,7 +23,7 @@ mod receiver;
 #[cfg(test)]
 mod tests;
 
-pub use load::{Degree, Given, Rate};
+pub use load::{Degree, Given};
 
 use load::Load;
 use receiver::Receiver;

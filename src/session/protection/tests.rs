@@ -1,4 +1,5 @@
 use super::*;
+use crate::rate::Rate;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! Packets of every length: heard, and told apart when their sender begins anew with others.
 
 use super::*;
+use crate::audio::Protection;
 use crate::audio::format::PacketTime;
-use crate::audio::{Protection, Rate};
+use crate::rate::Rate;
 
 fn call(time: PacketTime) -> Call {
     let mut call = Call::connected();
